@@ -1,0 +1,23 @@
+# A thin front over CMake: each target is a command someone types.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+
+.PHONY: all deps build install demo test bench plots clean
+
+all: build
+
+deps:
+	sh tests/deps.sh
+
+build:
+	@cmake --preset release -B $(BUILD) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS)
+
+install: build
+	cmake --install $(BUILD)
+
+test: build
+	ctest --test-dir $(BUILD) --output-on-failure
+
+clean:
+	rm -rf build build-debug build-asan build-tsan

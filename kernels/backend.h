@@ -1,0 +1,239 @@
+/* backend.h - every numeric operation of the trainer, behind one table of functions.
+ *
+ * Two implementations fill the table: kernels/cpu/ (always) and kernels/cuda/ (where nvcc was
+ * found). Plain pointers, sizes and a dtype: no tensor objects and no graph. Nothing here knows
+ * what a model, an option or a data set is.
+ *
+ * Conventions, for every operation:
+ *  - Buffers are row-major and dense, on the device, at least 16-byte aligned at the start of each
+ *    arena. `type` is the compute type of the 16-bit capable operands (void *); float * operands
+ *    are always fp32. A d_ prefix marks a gradient.
+ *  - Operations run in call order and may be asynchronous; download() and synchronize() wait.
+ *  - The first failure is kept in the Device and reported by synchronize(); later calls do nothing.
+ *  - Results do not depend on the number of threads, nor on timing: every sum has a fixed order.
+ */
+#ifndef KERNELS_BACKEND_H
+#define KERNELS_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum Dtype { DTYPE_F32, DTYPE_BF16, DTYPE_F16 } Dtype;
+
+static inline size_t dtype_size(Dtype type) {
+  return type == DTYPE_F32 ? 4 : 2;
+}
+static inline const char *dtype_name(Dtype type) {
+  return type == DTYPE_F32 ? "fp32" : type == DTYPE_BF16 ? "bf16" : "fp16";
+}
+
+typedef struct Kernels Kernels;
+
+/* An opened device: queue, library handles and scratch of one backend. Each backend's own struct
+ * begins with this one. */
+typedef struct Device {
+  const Kernels *kernels;
+} Device;
+
+typedef struct DeviceInfo {
+  char name[128];      /* "AMD EPYC ..." or "NVIDIA H200" */
+  char libraries[256]; /* "oneDNN 2.6.3, OpenMP 4.5" */
+  char features[256];  /* instruction set or compute capability, driver, pinned algorithms */
+  size_t memory_total; /* bytes; 0 when unknown */
+  size_t memory_free;
+  size_t
+      memory_peak; /* most bytes this process held: allocations on a GPU, resident set on a CPU */
+  int threads;     /* CPU threads used; 0 on a GPU */
+  bool has_bf16;   /* the type runs at full speed here */
+  bool has_f16;
+} DeviceInfo;
+
+/* How tokens of one sequence are put together from source rows, and where each came from.
+ * All index arrays are int32 on the device. */
+enum { TOKEN_CLASS = -1, TOKEN_MASK = -2 };
+typedef struct TokenMap {
+  const int32_t *source;   /* [batch, tokens]: source row of the same image, or TOKEN_CLASS/_MASK */
+  const int32_t *position; /* [batch, tokens]: row of the position table to add */
+  const int32_t
+      *token_at; /* [batch, positions]: the token at a position, or -1: inverse of position */
+  int batch, tokens, sources, positions;
+} TokenMap;
+
+/* Geometry and targets of a batch of images. Pixels are uint8 [batch, size, size, 3]; the network
+ * sees (pixel/255 - mean)/std with the ImageNet mean and std (scalar.h). Patches are numbered row
+ * by row; a patch vector is (row in patch, column in patch, channel), channel fastest. */
+typedef struct PatchGrid {
+  int batch, image_size, patch_size; /* patches per image L = (image_size/patch_size)^2 */
+  bool norm_pix; /* target = (t - mean_patch)/sqrt(var_patch + 1e-6), unbiased */
+} PatchGrid;
+
+/* One training crop: box (left, top, width, height) in whole pixels of a source image of
+ * src_width x src_height, whose uint8 RGB rows start at `offset` bytes into the pool; bicubic with
+ * antialiasing as Pillow does; then mirrored when flip is set. */
+typedef struct Crop {
+  uint64_t offset;
+  int32_t src_width, src_height, left, top, width, height;
+  int32_t flip;
+} Crop;
+
+/* The part of the optimiser that changes every step; lives on the device so that a step needs no
+ * round trip, and is part of a checkpoint. */
+typedef struct StepState {
+  uint64_t step;        /* training steps attempted so far = index into the learning-rate table */
+  uint64_t updates;     /* steps that changed the weights: AdamW's t */
+  float loss_scale;     /* 1 unless fp16 */
+  uint32_t clean_steps; /* since the loss scale last changed */
+  uint32_t overflow;    /* 1: the current gradient is not finite */
+  float grad_norm;      /* of the current gradient, unscaled */
+  float learning_rate;  /* used by the last adamw() */
+  uint32_t skipped;     /* steps skipped because of overflow, in total */
+} StepState;
+
+typedef struct AdamW {
+  float *param, *m, *v; /* [count]; the first `decayed` elements are subject to weight decay */
+  void *param16;        /* [count] copy in `type` for the matrix products; NULL when fp32 */
+  Dtype type;           /* of param16 */
+  const float *grad_a;  /* [count] */
+  const float *grad_b;  /* [count] or NULL: the gradient is (grad_a + grad_b) / loss_scale */
+  size_t count, decayed;
+  StepState *state;        /* device */
+  const float *rate_table; /* device, [steps]: learning rate of each step */
+  float beta1, beta2, epsilon, weight_decay;
+  float clip;         /* scale the gradient down to this norm; 0: never */
+  bool dynamic_scale; /* fp16: double the scale after 2000 clean steps, halve on overflow */
+} AdamW;
+
+struct Kernels {
+  const char *name; /* "cpu" or "cuda" */
+
+  void (*close)(Device *);
+  void (*info)(Device *, DeviceInfo *);
+
+  /* Memory. alloc returns zeroed bytes, 64-byte aligned, or NULL when there are not enough. */
+  void *(*alloc)(Device *, size_t bytes);
+  void (*free)(Device *, void *);
+  void (*upload)(Device *, void *dst, const void *host_src,
+                 size_t bytes); /* src reusable at once */
+  void (*download)(Device *, void *host_dst, const void *src, size_t bytes);
+  void (*zero)(Device *, void *dst, size_t bytes);
+  /* Waits for everything; false and a message when anything failed since the device was opened. */
+  bool (*synchronize)(Device *, char *message, size_t size);
+
+  /* dst[count] (type) = src[count] (fp32), round to nearest even. */
+  void (*convert)(Device *, void *dst, Dtype type, const float *src, size_t count);
+
+  /* y[rows,out] (y_type) = x[rows,in] w[out,in]^T + bias[out] (NULL: none); x and w in type,
+   * fp32 accumulation. y_type is type or fp32. */
+  void (*linear_forward)(Device *, void *y, Dtype y_type, const void *x, const void *w,
+                         const float *bias, Dtype type, size_t rows, int in, int out);
+  /* d_x[rows,in] (type) = d_y[rows,out] (type) w[out,in] (type). */
+  void (*linear_backward_input)(Device *, void *d_x, const void *d_y, const void *w, Dtype type,
+                                size_t rows, int in, int out);
+  /* d_w[out,in] (fp32) = d_y^T x, d_bias[out] = column sums of d_y (NULL: none); added to what is
+   * there when accumulate is set. */
+  void (*linear_backward_weight)(Device *, float *d_w, float *d_bias, const void *d_y,
+                                 const void *x, Dtype type, size_t rows, int in, int out,
+                                 bool accumulate);
+
+  /* sum[rows,width] = x + branch (branch in type; NULL: sum = x, and sum itself may be NULL then);
+   * y (type) = (sum - mean)/sqrt(var + 1e-6) * weight + bias; mean and rstd [rows] for the backward
+   * pass. sum may be x itself. */
+  void (*layernorm_forward)(Device *, void *y, Dtype type, float *sum, float *mean, float *rstd,
+                            const float *x, const void *branch, const float *weight,
+                            const float *bias, size_t rows, int width);
+  /* d_x[rows,width] = d_residual (NULL: 0; may be d_x) + gradient of the layernorm at x;
+   * d_x16 receives the same in type (NULL: not wanted). x, mean, rstd are forward's sum, mean,
+   * rstd; d_y in type. d_weight and d_bias are added to when accumulate is set. */
+  void (*layernorm_backward)(Device *, float *d_x, void *d_x16, Dtype type, float *d_weight,
+                             float *d_bias, const float *d_residual, const void *d_y,
+                             const float *x, const float *mean, const float *rstd,
+                             const float *weight, size_t rows, int width, bool accumulate);
+  /* y (type) = layernorm of x from the stored mean and rstd: recomputation of forward's y. */
+  void (*layernorm_apply)(Device *, void *y, Dtype type, const float *x, const float *mean,
+                          const float *rstd, const float *weight, const float *bias, size_t rows,
+                          int width);
+
+  /* Multi-head self-attention of every image. qkv: [batch, tokens, {q,k,v}, heads, head_size];
+   * out: [batch, tokens, heads, head_size]; both in type. Scores scaled by head_size^-1/2.
+   * lse: [batch, heads, tokens] log-sum-exp of the scaled scores, for the backward pass. Scores of
+   * at most one head per thread or block exist at a time. */
+  void (*attention_forward)(Device *, void *out, float *lse, const void *qkv, Dtype type, int batch,
+                            int tokens, int heads, int head_size);
+  void (*attention_backward)(Device *, void *d_qkv, const void *d_out, const void *qkv,
+                             const void *out, const float *lse, Dtype type, int batch, int tokens,
+                             int heads, int head_size);
+
+  /* Exact GELU, x Phi(x). d_x may be d_y. */
+  void (*gelu_forward)(Device *, void *y, const void *x, Dtype type, size_t count);
+  void (*gelu_backward)(Device *, void *d_x, const void *d_y, const void *x, Dtype type,
+                        size_t count);
+
+  /* out[batch*chosen, 3*p*p] (type): normalised patches in the convolution weight's order (channel,
+   * row, column). patch_ids [batch, chosen] int32 patch numbers. */
+  void (*patch_gather)(Device *, void *out, Dtype type, const uint8_t *images,
+                       const int32_t *patch_ids, int chosen, const PatchGrid *);
+
+  /* out[b,t,:] = (source row | class_token | mask_token) + positions[position[b,t],:].
+   * src: [batch, sources, width] (type); out fp32. class_token, mask_token [width] and positions
+   * [positions, width] may be NULL when the map does not refer to them (positions NULL: none). */
+  void (*tokens_forward)(Device *, float *out, const void *src, Dtype type,
+                         const float *class_token, const float *mask_token, const float *positions,
+                         const TokenMap *, int width);
+  /* d_src (type) receives each source row's gradient; every source row is used by one token or,
+   * then zero, by none. d_class_token, d_mask_token, d_positions may be NULL: not wanted. Added to
+   * when accumulate is set (not d_src). */
+  void (*tokens_backward)(Device *, void *d_src, Dtype type, float *d_class_token,
+                          float *d_mask_token, float *d_positions, const float *d_out,
+                          const TokenMap *, int width, bool accumulate);
+
+  /* pred: [batch, extra + L, 3*p*p] fp32, of which the first `extra` rows of an image carry no
+   * patch. counted: [batch, L], 1 where the patch is in the loss. image_loss[b] = sum over counted
+   * patches of the mean squared error of the patch. d_pred (type; NULL: not wanted) =
+   * d(sum of image_loss)/d_pred * factor * state->loss_scale (state NULL: 1); zero in rows that do
+   * not count. */
+  void (*masked_loss)(Device *, float *image_loss, void *d_pred, Dtype type, const float *pred,
+                      int extra, const uint8_t *images, const uint8_t *counted, float factor,
+                      const StepState *state, const PatchGrid *);
+
+  /* Pictures in [0,1], fp32 [batch, size, size, 3], un-normalised and clamped: `full` from every
+   * prediction, `composite` with the unmasked patches (masked[b,l] == 0) taken from the input.
+   * norm_pix predictions are un-normalised with the target's own statistics (the leaky protocol).
+   */
+  void (*reconstruct)(Device *, float *full, float *composite, const float *pred, int extra,
+                      const uint8_t *images, const uint8_t *masked, const PatchGrid *);
+  /* scores: [batch, 2] = {sum of squared errors over all values, SSIM} of pictures [batch, size,
+   * size, 3] in [0,1] against images/255. SSIM: 11x11 Gaussian window, sigma 1.5, K .01 and .03,
+   * population covariance, mean over channels and over the pixels at least 5 from the border
+   * (Wang et al. 2004). */
+  void (*image_scores)(Device *, double *scores, const float *pictures, const uint8_t *images,
+                       int batch, int image_size);
+
+  /* out[batch, size, size, 3] uint8: crops of the images in pool. */
+  void (*crop_resize)(Device *, uint8_t *out, const uint8_t *pool, const Crop *crops, int batch,
+                      int size);
+
+  /* Sets state->grad_norm and state->overflow from (grad_a + grad_b)/loss_scale. */
+  void (*gradient_norm)(Device *, StepState *state, const float *grad_a, const float *grad_b,
+                        size_t count);
+  /* One AdamW update, skipped on overflow; then advances the counters and the loss scale in state.
+   */
+  void (*adamw)(Device *, const AdamW *);
+};
+
+/* Opens "cpu" or "cuda:N". threads: CPU threads to use, 0 for all. emulate: take 16-bit types on a
+ * CPU without them, by widening to fp32 around each product (for checking, not for speed). NULL and
+ * a message when the device is not there. */
+Device *backend_open(const char *device, int threads, bool emulate, char *message, size_t size);
+
+/* Number of usable CUDA devices; 0 where the build has no CUDA or the machine no driver. */
+int backend_cuda_count(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

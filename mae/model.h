@@ -1,0 +1,66 @@
+/* model.h - forward and backward pass of a masked autoencoder over a Device.
+ *
+ * All memory is carved at creation: one arena each for parameters, gradients (one per shard held
+ * here), moments and activations; nothing is allocated inside a step. A micro-batch of B images
+ * goes through model_forward and model_backward; B is fixed (model_batch), a smaller last
+ * evaluation batch passes its own count. */
+#ifndef MAE_MODEL_H
+#define MAE_MODEL_H
+
+#include <stdint.h>
+
+#include "mae/config.h"
+#include "mae/params.h"
+
+/* A micro-batch as the model reads it; all pointers on the device. */
+typedef struct Batch {
+  int count;              /* images, at most model_batch() */
+  const uint8_t *images;  /* [count, size, size, 3] */
+  const int32_t *visible; /* [count, keep] patch numbers, encoder's order */
+  const uint8_t *masked;  /* [count, L] 1: hidden */
+  TokenMap encoder, decoder;
+} Batch;
+
+typedef struct ModelMemory { /* bytes, computed from a Config alone */
+  size_t params, gradients, moments, activations, io, total;
+} ModelMemory;
+
+typedef struct Model {
+  const Config *config;
+  Device *device;
+  ParamTable table;
+  float *params;     /* device, [table.total] */
+  void *params16;    /* device, [table.trainable] in the compute type; NULL when fp32 */
+  float *grads[2];   /* device, [table.trainable] per shard; NULL for a shard held elsewhere */
+  float *m, *v;      /* device, [table.trainable] */
+  float *image_loss; /* device, [batch of a step] per-image loss sums of the current step */
+  float *pred;       /* device, [micro-batch, extra + L, 3pp] of the last forward pass */
+  int extra;         /* rows of an image before its first patch: the class token's */
+  struct Activations *act;
+} Model;
+
+/* trains: false allocates for evaluation only (no gradients, no moments). */
+bool model_create(Model *, const Config *, Device *, bool trains, Error *);
+void model_destroy(Model *);
+int model_micro_batch(const Config *); /* images that go through the model at once in training */
+ModelMemory model_memory(const Config *, bool trains);
+
+/* Draws initial weights from run.seed and uploads them. */
+bool model_init_weights(Model *, Error *);
+/* After the fp32 weights changed from outside: refreshes the 16-bit copies. */
+void model_sync_weights(Model *);
+
+/* Predictions of every patch into model->pred. */
+void model_forward(Model *, const Batch *);
+/* Loss of the last forward pass into image_loss[first .. first+count), and d_pred. factor: the
+ * weight of one image_loss in the objective, 1/(step batch x counted patches). */
+void model_loss(Model *, const Batch *, int first, float factor, const StepState *, bool backward);
+/* Gradient of the objective into grads[shard], added to it when accumulate is set. Follows
+ * model_loss(.., true). */
+void model_backward(Model *, const Batch *, int shard, bool accumulate);
+
+/* Multiply-add counts follow NUMERICS: 12 n w^2 + 2 n^2 w per block and the projections. GFLOP of
+ * one image in a training step (forward and backward) or a forward pass. */
+double model_gflops_per_image(const Config *, bool training);
+
+#endif

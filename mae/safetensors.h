@@ -1,0 +1,45 @@
+/* safetensors.h - reading and writing safetensors files (u64 little-endian header length, JSON
+ * header, raw data). The reader trusts nothing: header length, JSON, duplicate names, dtype x shape
+ * against the byte range, ranges that overlap, leave gaps or pass the end, and the number of
+ * tensors are all checked before the first use. */
+#ifndef MAE_SAFETENSORS_H
+#define MAE_SAFETENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mae/error.h"
+
+enum { TENSOR_RANK_MAX = 8, TENSOR_COUNT_MAX = 100000 };
+
+typedef struct Tensor {
+  char *name;
+  char dtype[8]; /* "F32", "F16", "BF16", "U64", "U8", ... */
+  int rank;
+  uint64_t shape[TENSOR_RANK_MAX];
+  const void *data; /* into the mapping when read; the caller's when writing */
+  size_t bytes;
+} Tensor;
+
+typedef struct TensorFile {
+  Tensor *tensors; /* in data order */
+  int count;
+  char **metadata;    /* key, value, key, value ... of __metadata__ */
+  int metadata_count; /* pairs */
+  void *map;
+  size_t map_size;
+} TensorFile;
+
+bool safetensors_open(TensorFile *, const char *path, Error *);
+/* The same checks on bytes in memory, which must outlive the TensorFile; for tests and fuzzing. */
+bool safetensors_parse(TensorFile *, const void *bytes, size_t size, Error *);
+const Tensor *safetensors_find(const TensorFile *, const char *name);
+const char *safetensors_metadata(const TensorFile *, const char *key);
+void safetensors_close(TensorFile *);
+
+/* Writes and fsyncs path; short writes, ENOSPC and a failing fsync are errors that name the file.
+ */
+bool safetensors_write(const char *path, const Tensor *, int count, const char *const *metadata,
+                       int metadata_count, Error *);
+
+#endif
