@@ -22,6 +22,12 @@
 #define LAYERNORM_EPS 1e-6f
 #define NORM_PIX_EPS 1e-6f
 
+/* A stored pixel in [0,1]. Everything that compares or pastes pixels uses this one expression, so
+ * that pasted pixels are exactly equal. */
+SCALAR float pixel_unit(uint8_t pixel) {
+  return (float)pixel / 255.0f;
+}
+
 /* Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). */
 typedef struct Philox4 {
   uint32_t v[4];

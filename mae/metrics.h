@@ -42,9 +42,9 @@ double psnr_from_mse(double mse); /* capped at PSNR_CAP */
 /* The trivial baselines: pictures [size,size,3] in [0,1] whose hidden patches are filled from the
  * visible ones. On the host. */
 void fill_mean(float *picture, const uint8_t *image, const uint8_t *masked, int size, int patch);
-/* Laplace's equation with the visible pixels as boundary (free border), solved to a maximum change
- * below 1e-5 or better; the same result whatever the thread count. */
-void fill_harmonic(float *picture, const uint8_t *image, const uint8_t *masked, int size,
+/* Laplace's equation with the visible pixels as boundary (free border), solved to within about 1e-5
+ * of a pixel's range; the same result whatever the thread count. False when out of memory. */
+bool fill_harmonic(float *picture, const uint8_t *image, const uint8_t *masked, int size,
                    int patch);
 
 #endif

@@ -20,7 +20,8 @@ int train_run(const Config *, const TrainOptions *, Error *e);
 
 /* Learning rate of `step` (from 0): warm-up, then cosine (schedule in NUMERICS). */
 double schedule_rate(const Config *, int64_t step, int64_t steps, double steps_per_epoch);
-/* Steps of the whole run, and per epoch. */
+double schedule_warmup_epochs(const Config *, double steps_per_epoch);
+/* Steps of the whole run, and per epoch (whole: the last, incomplete batch is dropped). */
 bool schedule_steps(const Config *, int train_images, int64_t *steps, double *steps_per_epoch,
                     Error *);
 
