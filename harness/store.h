@@ -2,14 +2,23 @@
  * lock beside the database); readers are free. Everything in it comes from files in the trial
  * folders, so store_import rebuilds it row for row:
  *
- *   OUT/EXPERIMENT/sweep.json           the sweep: name, question, scale, merged INI, created
- *   OUT/EXPERIMENT/TRIAL/trial.json     id, sweep, config hash, swept values, seed, created
+ *   OUT/EXPERIMENT/sweep.json           format (1), experiment (the folder's name), name, scale,
+ *                                       question, expected, source, x, ini (the merged INI),
+ *                                       created (seconds, kept when rewritten), trials: [the config
+ *                                       hash of every trial of the newest plan, in its order]
+ *   OUT/EXPERIMENT/TRIAL/trial.json     format (1), id, experiment, config_hash, seed, created,
+ *                                       swept: {"section.key": "canonical text", ...} in order
  *   OUT/EXPERIMENT/TRIAL/config.ini     the full configuration, as given to `mae train`
  *   OUT/EXPERIMENT/TRIAL/events.jsonl   written by the trainer (mae/events.h)
- *   OUT/EXPERIMENT/TRIAL/attempts.jsonl written by the harness: {"event":"launch",...} and
- *                                       {"event":"exit","attempt","code","signal","status","error"}
+ *   OUT/EXPERIMENT/TRIAL/attempts.jsonl written by the harness, every line with event and time:
+ *                                       {"event":"launch","time","launch" (from 1),"pid","device",
+ *                                       "host"} and {"event":"exit","time","launch","code",
+ *                                       "signal","status","error"}; code or signal may be null,
+ *                                       status is done | interrupted | failed, error may be ""
  *   OUT/EXPERIMENT/TRIAL/stderr.log     the trainer's standard error
- *   OUT/EXPERIMENT/TRIAL/verify-*.jsonl one line per verification
+ *   OUT/EXPERIMENT/TRIAL/verify-*.jsonl {"event":"verification","time","class" (proved, "" when
+ *                                       none),"asked","outcome" (match | mismatch),"steps",
+ *                                       "first_step","first_tensor","detail"}
  *
  * (EXPERIMENT is the plan's name with the scale appended, TRIAL is the first 12 hex digits of the
  * config hash.) */
@@ -18,6 +27,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "mae/error.h"
 
@@ -54,7 +64,13 @@ bool store_ingest(Store *, int64_t trial, const char *file, uint64_t offset, con
 bool store_begin(Store *, Error *);
 bool store_commit(Store *, Error *);
 
-/* Rebuilds from every sweep folder under out; running trials found dead become interrupted. */
+/* Launches without an exit line become what their trainer's last line says, or else interrupted.
+ * For the start of a run, when this process holds the lock and no trainer of its own runs. */
+bool store_recover(Store *, Error *);
+
+/* Rebuilds from every sweep folder under out, then store_recover. Trials keep the ids of their
+ * trial.json; where two machines gave out the same id, the later created trial gets a new one, and
+ * standard error says so. */
 bool store_import(Store *, const char *out, int *trials, Error *);
 
 typedef struct TrialInfo {
@@ -68,7 +84,14 @@ bool store_find_trial(Store *, const char *experiment, const char *config_hash, 
                       bool *found, Error *);
 bool store_get_trial(Store *, int64_t id, TrialInfo *, bool *found, Error *);
 
-/* Runs a read-only query and prints an aligned table (or JSON); for status, show and compare. */
-bool store_print(Store *, const char *sql, bool json, Error *);
+/* Runs a read-only query and prints an aligned table (or JSON); for status and show. */
+bool store_print(Store *, FILE *, const char *sql, bool json, Error *);
+
+/* Prints the difference A - B of a metric of `trials` (psnr_masked when NULL) with a 95% interval,
+ * paired by seed, and says whether the seeds support it. A and B are each a trial id or settings
+ * that select a point, optionally within an experiment: "train.mask_ratio=0.75",
+ * "mask_ratio-cpu:train.mask_ratio=0.75 model.decoder=96x2x3". */
+bool store_compare(Store *, FILE *, const char *a, const char *b, const char *metric, bool json,
+                   Error *);
 
 #endif
