@@ -24,3 +24,15 @@ bool error_prefix(Error *e, const char *format, ...) {
     snprintf(e->message + n, sizeof e->message - (size_t)n, ": %s", rest);
   return false;
 }
+
+bool error_suffix(Error *e, const char *format, ...) {
+  char rest[sizeof e->message / 2];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(rest, sizeof rest, format, args);
+  va_end(args);
+  size_t room = sizeof e->message - strlen(rest) - 3, length = strlen(e->message);
+  if (length > room) length = room;
+  snprintf(e->message + length, sizeof e->message - length, "; %s", rest);
+  return false;
+}

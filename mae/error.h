@@ -22,5 +22,7 @@ typedef struct Error {
 bool error_set(Error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "prefix: " in front of the message and returns false. */
 bool error_prefix(Error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "; rest" behind the message, cutting the message when both do not fit; returns false. */
+bool error_suffix(Error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -68,10 +68,13 @@ bool io_write(int fd, const char *path, const void *bytes, size_t size, Error *e
   return true;
 }
 
-bool io_finish(int fd, const char *path, Error *e) {
+bool io_sync(int fd, const char *path, Error *e) {
   size_t none = 0;
-  bool ok = !fault(IO_FSYNC, path, &none) && !fsync(fd);
-  if (!ok) fail(path, "fsync", e);
+  return (!fault(IO_FSYNC, path, &none) && !fsync(fd)) || fail(path, "fsync", e);
+}
+
+bool io_finish(int fd, const char *path, Error *e) {
+  bool ok = io_sync(fd, path, e);
   if (close(fd) && ok) ok = fail(path, "close", e);
   return ok;
 }
@@ -82,9 +85,21 @@ bool io_sync_folder(const char *path, Error *e) {
   return io_finish(fd, path, e);
 }
 
+/* rename(2) refuses to replace a folder that is not empty: the two change places, and the old one
+ * is removed under the new one's former name. */
+static bool replace_folder(const char *from, const char *to, Error *e) {
+  if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE))
+    return fail(to, "rename into place", e);
+  return io_remove(from, e);
+}
+
 bool io_rename(const char *from, const char *to, Error *e) {
   size_t none = 0;
-  if (fault(IO_RENAME, to, &none) || rename(from, to)) return fail(to, "rename into place", e);
+  if (fault(IO_RENAME, to, &none)) return fail(to, "rename into place", e);
+  if (rename(from, to)) {
+    if (errno != ENOTEMPTY && errno != EEXIST) return fail(to, "rename into place", e);
+    if (!replace_folder(from, to, e)) return false;
+  }
   char folder[4096];
   snprintf(folder, sizeof folder, "%s", to);
   char *slash = strrchr(folder, '/');

@@ -15,9 +15,10 @@
  * there. */
 int io_create(const char *path, Error *); /* new or emptied, for writing; -1 on failure */
 bool io_write(int fd, const char *path, const void *bytes, size_t size, Error *); /* all of it */
+bool io_sync(int fd, const char *path, Error *);
 bool io_finish(int fd, const char *path, Error *); /* fsync and close; closes on failure too */
 bool io_sync_folder(const char *path, Error *);
-/* Renames within a folder, over an existing file, and fsyncs the folder. */
+/* Renames within a folder, over an existing file or folder, and fsyncs the folder. */
 bool io_rename(const char *from, const char *to, Error *);
 /* Creates a folder and those above it; an existing one is fine. */
 bool io_make_folders(const char *path, Error *);

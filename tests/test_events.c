@@ -1,0 +1,303 @@
+/* The event file: what is written can be read back exactly, whatever the bytes, the locale and the
+ * moment the process is killed. */
+#include <check.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <locale.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mae/events.h"
+#include "mae/io.h"
+
+static char folder[64], path[128];
+
+static void setup(void) {
+  strcpy(folder, "/tmp/test_events-XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/events.jsonl", folder);
+}
+
+static void teardown(void) {
+  Error e;
+  ck_assert(io_remove(folder, &e));
+}
+
+static void open_log(EventLog *log) {
+  Error e = {0};
+  ck_assert_msg(events_open(log, path, &e), "%s", e.message);
+}
+
+static void close_log(EventLog *log) {
+  Error e = {0};
+  ck_assert_msg(events_close(log, &e), "%s", e.message);
+}
+
+static void end(EventLog *log) {
+  Error e = {0};
+  ck_assert_msg(event_end(log, &e), "%s", e.message);
+}
+
+static void step(EventLog *log, int number) {
+  event_begin(log, "step");
+  event_int(log, "step", number);
+  event_float(log, "loss", 1.0f / (float)number);
+  end(log);
+}
+
+static void put_file(const char *text, size_t size) {
+  FILE *f = fopen(path, "wb");
+  ck_assert(fwrite(text, 1, size, f) == size);
+  fclose(f);
+}
+
+/* All lines, parsed; every one must be a complete JSON object. */
+static json_t *read_events(void) {
+  FILE *f = fopen(path, "rb");
+  ck_assert_ptr_nonnull(f);
+  json_t *all = json_array();
+  char *line = NULL;
+  size_t capacity = 0;
+  ssize_t size;
+  while ((size = getline(&line, &capacity, f)) > 0) {
+    ck_assert_int_eq(line[size - 1], '\n');
+    json_error_t error;
+    json_t *event = json_loadb(line, (size_t)size, JSON_REJECT_DUPLICATES, &error);
+    ck_assert_msg(event != NULL, "%s: %s", error.text, line);
+    json_array_append_new(all, event);
+  }
+  free(line);
+  fclose(f);
+  return all;
+}
+
+START_TEST(values_survive) {
+  static const float floats[] = {0.1f, 1.0f / 3, 16777216.0f, 1.17549435e-38f, 3.4e38f, -2.5f, 0};
+  static const double doubles[] = {0.1, 1.0 / 3, 1e308, 5e-324, -1234567890.123456789, 1e15, 0};
+  enum { COUNT = sizeof floats / sizeof *floats };
+  EventLog log;
+  open_log(&log);
+  event_begin(&log, "test");
+  for (int i = 0; i < COUNT; i++) {
+    char key[8];
+    snprintf(key, sizeof key, "f%d", i);
+    event_float(&log, key, floats[i]);
+    key[0] = 'd';
+    event_double(&log, key, doubles[i]);
+  }
+  event_int(&log, "least", INT64_MIN);
+  event_bool(&log, "yes", true);
+  event_object(&log, "nested");
+  event_object(&log, "empty");
+  event_object_end(&log);
+  event_int(&log, "x", 1);
+  event_object_end(&log);
+  event_bool(&log, "no", false);
+  end(&log);
+  close_log(&log);
+
+  json_t *all = read_events(), *event = json_array_get(all, 0);
+  ck_assert_str_eq(json_string_value(json_object_get(event, "event")), "test");
+  ck_assert(json_real_value(json_object_get(event, "time")) > 1.6e9);
+  for (int i = 0; i < COUNT; i++) {
+    char key[8];
+    snprintf(key, sizeof key, "f%d", i);
+    float f = (float)json_number_value(json_object_get(event, key));
+    ck_assert(!memcmp(&f, &floats[i], sizeof f));
+    key[0] = 'd';
+    double d = json_number_value(json_object_get(event, key));
+    ck_assert(!memcmp(&d, &doubles[i], sizeof d));
+  }
+  ck_assert(json_integer_value(json_object_get(event, "least")) == INT64_MIN);
+  ck_assert(json_is_true(json_object_get(event, "yes")));
+  ck_assert(json_is_false(json_object_get(event, "no")));
+  json_t *nested = json_object_get(event, "nested");
+  ck_assert_int_eq(json_integer_value(json_object_get(nested, "x")), 1);
+  ck_assert(json_is_object(json_object_get(nested, "empty")));
+  json_decref(all);
+}
+END_TEST
+
+START_TEST(non_finite_values_are_strings) {
+  EventLog log;
+  open_log(&log);
+  event_begin(&log, "test");
+  event_float(&log, "a", NAN);
+  event_double(&log, "b", INFINITY);
+  event_double(&log, "c", -INFINITY);
+  end(&log);
+  close_log(&log);
+  json_t *all = read_events(), *event = json_array_get(all, 0);
+  ck_assert_str_eq(json_string_value(json_object_get(event, "a")), "nan");
+  ck_assert_str_eq(json_string_value(json_object_get(event, "b")), "inf");
+  ck_assert_str_eq(json_string_value(json_object_get(event, "c")), "-inf");
+  json_decref(all);
+}
+END_TEST
+
+/* Each input and the UTF-8 that a reader gets; every byte that is not UTF-8 is one U+FFFD. */
+#define BAD "\xEF\xBF\xBD"
+static const struct {
+  const char *in, *out;
+} texts[] = {
+    {"", ""},
+    {"quote\" back\\slash /", "quote\" back\\slash /"},
+    {"line\nfeed\ttab\r\x01\x1f\x7f", "line\nfeed\ttab\r\x01\x1f\x7f"},
+    {"caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x88", "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x88"},
+    {"\x80stray", BAD "stray"},
+    {"cut \xE2\x82", "cut " BAD BAD},
+    {"overlong \xC0\xAF", "overlong " BAD BAD},
+    {"overlong \xE0\x80\xAF", "overlong " BAD BAD BAD},
+    {"surrogate \xED\xA0\x80", "surrogate " BAD BAD BAD},
+    {"too large \xF4\x90\x80\x80", "too large " BAD BAD BAD BAD},
+    {"\xFF\xFE", BAD BAD},
+};
+
+START_TEST(any_bytes_make_valid_json) {
+  EventLog log;
+  open_log(&log);
+  event_begin(&log, "test");
+  event_string(&log, "text", texts[_i].in);
+  event_string(&log, texts[_i].in, "as a key");
+  end(&log);
+  close_log(&log);
+  json_t *all = read_events(), *event = json_array_get(all, 0);
+  ck_assert_str_eq(json_string_value(json_object_get(event, "text")), texts[_i].out);
+  ck_assert_str_eq(json_string_value(json_object_get(event, texts[_i].out)), "as a key");
+  json_decref(all);
+}
+END_TEST
+
+START_TEST(a_locale_changes_nothing) {
+  static const char *const locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE", "fr_FR"};
+  const char *got = NULL;
+  for (int i = 0; i < 4 && !got; i++) got = setlocale(LC_ALL, locales[i]);
+  EventLog log;
+  open_log(&log);
+  event_begin(&log, "test");
+  event_double(&log, "x", -1.5e-7);
+  end(&log);
+  close_log(&log);
+  setlocale(LC_ALL, "C");
+  json_t *all = read_events();
+  ck_assert(json_number_value(json_object_get(json_array_get(all, 0), "x")) == -1.5e-7);
+  json_decref(all);
+}
+END_TEST
+
+START_TEST(a_half_written_line_is_cut_off) {
+  static const char text[] = "{\"event\":\"start\",\"time\":1}\n{\"event\":\"step\",\"ti";
+  put_file(text, sizeof text - 1);
+  EventLog log;
+  open_log(&log);
+  ck_assert_int_eq(log.attempt, 2);
+  step(&log, 7);
+  close_log(&log);
+  json_t *all = read_events();
+  ck_assert_int_eq(json_array_size(all), 2);
+  ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(all, 1), "step")), 7);
+  json_decref(all);
+}
+END_TEST
+
+/* The scan reads in chunks of 64 KiB: line ends and start events on either side of the border. */
+START_TEST(long_files_are_scanned_whole) {
+  size_t size = 3 << 16;
+  char *text = malloc(size + 64);
+  memset(text, ' ', size);
+  static const char start[] = "{\"event\":\"start\",\"time\":1}\n";
+  size_t at = (1 << 16) - (size_t)(_i);
+  text[at - 1] = '\n';
+  memcpy(text + at, start, sizeof start - 1);
+  size_t half = at + sizeof start - 1;
+  put_file(text, size);
+  EventLog log;
+  open_log(&log);
+  ck_assert_int_eq(log.attempt, 2);
+  close_log(&log);
+  struct stat st;
+  ck_assert(!stat(path, &st));
+  ck_assert_int_eq(st.st_size, half);
+  free(text);
+}
+END_TEST
+
+START_TEST(a_second_writer_is_refused) {
+  EventLog first, second;
+  open_log(&first);
+  Error e = {0};
+  ck_assert(!events_open(&second, path, &e));
+  ck_assert_int_eq(e.code, EXIT_DATA);
+  ck_assert_ptr_nonnull(strstr(e.message, "another training process"));
+  close_log(&first);
+  open_log(&second);
+  close_log(&second);
+}
+END_TEST
+
+/* A process killed while it writes leaves complete lines and at most one half. */
+START_TEST(kill_leaves_complete_lines) {
+  pid_t child = fork();
+  if (child == 0) {
+    EventLog log;
+    Error e;
+    if (!events_open(&log, path, &e)) _exit(1);
+    for (int i = 1;; i++) {
+      event_begin(&log, "step");
+      event_int(&log, "step", i);
+      event_end(&log, &e);
+    }
+  }
+  struct stat st = {0};
+  while (stat(path, &st) || st.st_size < 20000) usleep(1000);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+
+  EventLog log;
+  open_log(&log);
+  close_log(&log);
+  json_t *all = read_events();
+  size_t index;
+  json_t *event;
+  json_array_foreach(all, index, event)
+      ck_assert_int_eq(json_integer_value(json_object_get(event, "step")), (int)index + 1);
+  ck_assert(index > 100);
+  json_decref(all);
+}
+END_TEST
+
+START_TEST(a_folder_is_an_error_that_names_it) {
+  EventLog log;
+  Error e = {0};
+  ck_assert(!events_open(&log, folder, &e));
+  ck_assert_int_eq(e.code, EXIT_DATA);
+  ck_assert_ptr_nonnull(strstr(e.message, folder));
+}
+END_TEST
+
+int main(void) {
+  TCase *tc = tcase_create("events");
+  tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_add_test(tc, values_survive);
+  tcase_add_test(tc, non_finite_values_are_strings);
+  tcase_add_loop_test(tc, any_bytes_make_valid_json, 0, sizeof texts / sizeof *texts);
+  tcase_add_test(tc, a_locale_changes_nothing);
+  tcase_add_test(tc, a_half_written_line_is_cut_off);
+  tcase_add_loop_test(tc, long_files_are_scanned_whole, 0, 32);
+  tcase_add_test(tc, a_second_writer_is_refused);
+  tcase_add_test(tc, kill_leaves_complete_lines);
+  tcase_add_test(tc, a_folder_is_an_error_that_names_it);
+  Suite *suite = suite_create("events");
+  suite_add_tcase(suite, tc);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
