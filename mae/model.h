@@ -1,9 +1,9 @@
 /* model.h - forward and backward pass of a masked autoencoder over a Device.
  *
  * All memory is carved at creation: one arena each for parameters, gradients (one per shard held
- * here), moments and activations; nothing is allocated inside a step. A micro-batch of B images
- * goes through model_forward and model_backward; B is fixed (model_batch), a smaller last
- * evaluation batch passes its own count. */
+ * here), moments and activations; nothing is allocated inside a step. A micro-batch of images
+ * goes through model_forward and model_backward; model->batch is the most it may hold, a smaller
+ * last evaluation batch passes its own count. batch.h makes a Batch, step.h runs whole steps. */
 #ifndef MAE_MODEL_H
 #define MAE_MODEL_H
 
@@ -14,15 +14,17 @@
 
 /* A micro-batch as the model reads it; all pointers on the device. */
 typedef struct Batch {
-  int count;              /* images, at most model_batch() */
+  int count;              /* images, at most model->batch */
   const uint8_t *images;  /* [count, size, size, 3] */
   const int32_t *visible; /* [count, keep] patch numbers, encoder's order */
   const uint8_t *masked;  /* [count, L] 1: hidden */
   TokenMap encoder, decoder;
 } Batch;
 
-typedef struct ModelMemory { /* bytes, computed from a Config alone */
-  size_t params, gradients, moments, activations, io, total;
+typedef struct ModelMemory { /* bytes on the device, computed from a Config alone */
+  size_t params, gradients, moments, activations;
+  size_t io; /* inputs of a step or of an evaluation batch, losses, predictions */
+  size_t total;
 } ModelMemory;
 
 typedef struct Model {
@@ -31,10 +33,11 @@ typedef struct Model {
   ParamTable table;
   float *params;     /* device, [table.total] */
   void *params16;    /* device, [table.trainable] in the compute type; NULL when fp32 */
-  float *grads[2];   /* device, [table.trainable] per shard; NULL for a shard held elsewhere */
+  float *grads[2];   /* device, [table.trainable] per shard; the second NULL with one shard */
   float *m, *v;      /* device, [table.trainable] */
   float *image_loss; /* device, [batch of a step] per-image loss sums of the current step */
   float *pred;       /* device, [micro-batch, extra + L, 3pp] of the last forward pass */
+  int batch;         /* images that fit: model_micro_batch, for evaluation at most eval.batch */
   int extra;         /* rows of an image before its first patch: the class token's */
   struct Activations *act;
 } Model;
@@ -42,7 +45,7 @@ typedef struct Model {
 /* trains: false allocates for evaluation only (no gradients, no moments). */
 bool model_create(Model *, const Config *, Device *, bool trains, Error *);
 void model_destroy(Model *);
-int model_micro_batch(const Config *); /* images that go through the model at once in training */
+int model_micro_batch(const Config *); /* images through the model at once in training */
 ModelMemory model_memory(const Config *, bool trains);
 
 /* Draws initial weights from run.seed and uploads them. */
