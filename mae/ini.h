@@ -2,18 +2,27 @@
  *
  *   include = ../scales/cpu.ini     ; before any section: read first, relative to this file
  *   [section]
- *   key = value                     ; comment; # too; a value may be "quoted" to keep ; and #
- *     continued                     ; an indented line continues the value (long sweep lists)
+ *   key = value                     ; comment; # too, after a blank or at the start of a line
+ *   path = "a value; with # in it"  ; quotes around the whole value; \" and \\ inside them
+ *   list = 1, 2,
+ *     3, 4                          ; an indented line continues the value after one space
  *
- * Lines have no length limit. Duplicate keys within one file, text outside a key, an unterminated
- * quote, a NUL byte and a circular include are errors with file:line:column.
- */
+ * Lines have no length limit; a blank line ends a value. A key is given once per file; a file that
+ * includes another overrides it by coming later. Text outside a key, an unterminated quote, a
+ * control character, an include that is circular or not at the top, and sizes beyond the limits
+ * below are errors with file:line:column (columns count bytes from 1). */
 #ifndef MAE_INI_H
 #define MAE_INI_H
 
 #include <stddef.h>
 
 #include "mae/error.h"
+
+enum {
+  INI_BYTES_MAX = 16 << 20, /* of one file */
+  INI_ENTRIES_MAX = 4096,   /* over all files */
+  INI_FILES_MAX = 64,       /* files read, however often included */
+};
 
 typedef struct IniEntry {
   char *section, *key, *value; /* key without the section; value trimmed, continued lines joined */
@@ -26,6 +35,7 @@ typedef struct IniFile {
   int count;
 } IniFile;
 
+/* On failure the IniFile is empty and there is nothing to free. */
 bool ini_read(IniFile *, const char *path, Error *);
 /* Parses text as if it came from a file called name (no includes); for tests and fuzzing. */
 bool ini_parse(IniFile *, const char *name, const char *text, size_t size, Error *);

@@ -11,10 +11,15 @@
  * 225 at .8 -> 45 (a plain double product says 19 and 44). */
 int mask_keep_count(int patches, double ratio);
 
-/* Writes the numbers of the `keep` visible patches, in the order the encoder reads them, and
- * masked[L] = 0 visible, 1 hidden. random: a uniform permutation's first keep. block: hidden
- * rectangles of random shape (side x side patch grid) until L - keep are hidden. grid: a regular
- * lattice of visible patches with a random phase. `keep` is exact for all three. */
+/* Writes the numbers of the `keep` visible patches, ascending, which is the order the encoder reads
+ * them in, and masked[L] = 0 visible, 1 hidden. `keep` is exact for every kind.
+ *  random: each set of `keep` patches is equally likely.
+ *  block:  hidden rectangles of random shape and place (as BEiT draws them; side x side patch grid)
+ *          until L - keep patches are hidden; the last rectangle is cut short at that number.
+ *  grid:   the visible patches are the first `keep` of an ordered-dither (Bayer) pattern at a
+ *          random phase: one of every 2x2 at ratio .75, a chequerboard at .5, evenly spread
+ * between.
+ */
 void mask_draw(int32_t *visible, uint8_t *masked, int side, int keep, MaskKind kind, uint64_t seed,
                uint32_t stream, uint32_t epoch, uint64_t sample);
 

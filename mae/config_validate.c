@@ -1,0 +1,137 @@
+/* What no single option can check: the conditions between options. */
+#include <string.h>
+
+#include "mae/config.h"
+#include "mae/mask.h"
+
+enum { PATCHES_MAX = 16384 };
+
+int config_patches(const Config *config) {
+  int side = config->model.image_size / config->model.patch_size;
+  return side * side;
+}
+
+int config_kept(const Config *config) {
+  return mask_keep_count(config_patches(config), config->train.mask_ratio);
+}
+
+Dtype config_dtype(const Config *config) {
+  switch (config->train.precision) {
+  case PRECISION_BF16:
+    return DTYPE_BF16;
+  case PRECISION_FP16:
+    return DTYPE_F16;
+  case PRECISION_FP32:
+    break;
+  }
+  return DTYPE_F32;
+}
+
+static bool check_tower(const Config *config, const char *key, Tower tower, PosEmbed pos_embed,
+                        const char *pos_embed_key, Error *e) {
+  if (tower.width % tower.heads)
+    return error_set(e, EXIT_CONFIG, "%s = %dx%dx%d: width %d is not divisible by %d heads", key,
+                     tower.width, tower.depth, tower.heads, tower.width, tower.heads);
+  if (pos_embed == POS_SINCOS2D && tower.width % 4)
+    return error_set(e, EXIT_CONFIG,
+                     "%s = %dx%dx%d: %s = sincos2d needs a width divisible by 4, not %d", key,
+                     tower.width, tower.depth, tower.heads, pos_embed_key, tower.width);
+  if (pos_embed == POS_SINCOS1D && tower.width % 2)
+    return error_set(e, EXIT_CONFIG, "%s = %dx%dx%d: %s = sincos1d needs an even width, not %d",
+                     key, tower.width, tower.depth, tower.heads, pos_embed_key, tower.width);
+  int head_size = tower.width / tower.heads;
+  if (config->train.precision != PRECISION_FP32 && head_size % 8)
+    return error_set(e, EXIT_CONFIG,
+                     "%s = %dx%dx%d: train.precision = %s needs heads of a size divisible by 8 "
+                     "(16-byte accesses), not %d",
+                     key, tower.width, tower.depth, tower.heads, dtype_name(config_dtype(config)),
+                     head_size);
+  return true;
+}
+
+static bool check_model(const Config *config, Error *e) {
+  int image = config->model.image_size, patch = config->model.patch_size;
+  if (image % patch)
+    return error_set(e, EXIT_CONFIG,
+                     "model.image_size = %d is not a multiple of model.patch_size = %d", image,
+                     patch);
+  int patches = config_patches(config);
+  if (patches > PATCHES_MAX)
+    return error_set(e, EXIT_CONFIG,
+                     "model.image_size = %d with model.patch_size = %d makes %d patches; at most "
+                     "%d are supported",
+                     image, patch, patches, PATCHES_MAX);
+  int keep = config_kept(config);
+  if (keep < 1)
+    return error_set(e, EXIT_CONFIG,
+                     "train.mask_ratio = %g keeps none of the %d patches; at most %.4g keeps one",
+                     config->train.mask_ratio, patches, 1 - 1.0 / patches);
+  if (keep >= patches)
+    return error_set(e, EXIT_CONFIG,
+                     "train.mask_ratio = %g hides none of the %d patches; use a larger one",
+                     config->train.mask_ratio, patches);
+  return check_tower(config, "model.encoder", config->model.encoder, config->model.pos_embed,
+                     "model.pos_embed", e) &&
+         check_tower(config, "model.decoder", config->model.decoder,
+                     config->model.decoder_pos_embed, "model.decoder_pos_embed", e);
+}
+
+static bool check_batch(const Config *config, Error *e) {
+  int batch = config->train.batch, parts = config->train.shards * config->train.accumulate;
+  if (batch % parts)
+    return error_set(e, EXIT_CONFIG,
+                     "train.batch = %d is not a multiple of train.shards x train.accumulate = %d x "
+                     "%d",
+                     batch, config->train.shards, config->train.accumulate);
+  if (config->train.ranks > config->train.shards)
+    return error_set(e, EXIT_CONFIG,
+                     "train.ranks = %d needs train.shards = %d: a rank computes whole shards",
+                     config->train.ranks, config->train.ranks);
+  if (config->resources.gpus_per_trial > config->train.ranks)
+    return error_set(e, EXIT_CONFIG,
+                     "resources.gpus_per_trial = %d needs train.ranks = %d: a rank uses one GPU",
+                     config->resources.gpus_per_trial, config->resources.gpus_per_trial);
+  return true;
+}
+
+static bool check_schedule(const Config *config, Error *e) {
+  if (config->train.steps == 0 && config->train.epochs == 0)
+    return error_set(e, EXIT_CONFIG,
+                     "train.steps = 0 and train.epochs = 0: nothing to train; set one of them");
+  if (config->train.steps > 0 && config->train.warmup_steps >= config->train.steps)
+    return error_set(e, EXIT_CONFIG,
+                     "train.warmup_steps = %lld leaves none of train.steps = %lld for the schedule",
+                     (long long)config->train.warmup_steps, (long long)config->train.steps);
+  if (config->train.steps == 0 && config->train.warmup_steps == 0 &&
+      config->train.warmup_epochs >= config->train.epochs)
+    return error_set(
+        e, EXIT_CONFIG,
+        "train.warmup_epochs = %g leaves nothing of train.epochs = %g for the schedule",
+        config->train.warmup_epochs, config->train.epochs);
+  double peak = config->train.blr * config->train.batch / 256;
+  if (config->train.min_lr > peak)
+    return error_set(e, EXIT_CONFIG,
+                     "train.min_lr = %g is above the peak rate train.blr x train.batch / 256 = %g",
+                     config->train.min_lr, peak);
+  return true;
+}
+
+static bool check_data(const Config *config, Error *e) {
+  if (config->data.source != SOURCE_SHAPES && !*config->data.path) {
+    char source[32];
+    return error_set(e, EXIT_CONFIG,
+                     "data.path is not set; data.source = %s needs the folder of its images "
+                     "(--set data.path=DIR)",
+                     config_get(config, "data.source", source, sizeof source));
+  }
+  if (config->data.train_images > 0 && config->data.train_images < config->train.batch)
+    return error_set(e, EXIT_CONFIG,
+                     "data.train_images = %d is less than train.batch = %d: no batch would be full",
+                     config->data.train_images, config->train.batch);
+  return true;
+}
+
+bool config_validate(const Config *config, Error *e) {
+  return check_model(config, e) && check_batch(config, e) && check_schedule(config, e) &&
+         check_data(config, e);
+}
