@@ -1,13 +1,18 @@
 /* plan.h - from an experiment's INI files to the list of trials.
  *
- *   include = ../scales/... is the harness's business: --scale NAME is read first, then FILE
- *   [experiment] name, question, expected, source, x (the swept key drawn on the x axis)
- *   [section]    any option of the trainer
- *   [sweep]      section.key = a, b, c        a grid over all such keys; the last varies fastest
- *                zip = section.key section.key these keys' lists have one length and vary together
- *                exclude = key=a key2=b; ...   combinations left out
- *                seeds = 1..3 or 1, 2          short for run.seed, slowest of all
- */
+ *   [experiment]   name (the file's own when absent), question, expected, source,
+ *                  x (the swept key drawn on the x axis)
+ *   [section]      any option of the trainer
+ *   [sweep]        section.key = a, b, c           a grid over all such keys; the last varies
+ *                                                  fastest
+ *                  zip = section.key section.key   these keys' lists have one length and vary
+ *                                                  together; more groups after a comma
+ *                  exclude = key=a key2=b, key=c   combinations left out, between commas
+ *                  seeds = 1..3 or 1, 2            short for run.seed, slowest of all
+ *   [sweep.NAME]   the same, and counts only with --scale NAME: replaces those keys' lists
+ *
+ * Later wins: defaults, the scale's file, FILE, --set. A --set of a swept key replaces its list; a
+ * --set of sweep.KEY adds one. */
 #ifndef HARNESS_PLAN_H
 #define HARNESS_PLAN_H
 
@@ -27,9 +32,10 @@ typedef struct PlanTrial {
 typedef struct Plan {
   char *name, *question, *expected, *source, *x;
   char *scale; /* "" when none was applied */
-  char *text;  /* the merged INI as read, canonical, with --set applied */
+  char *text;  /* what was read, merged, with --set applied: an INI file that gives this plan */
   PlanTrial *trials;
   int count;
+  int excluded, duplicates; /* combinations left out by exclude; dropped, their hash being there */
 } Plan;
 
 typedef struct PlanOverride { /* --set section.key=value */
@@ -41,5 +47,7 @@ typedef struct PlanOverride { /* --set section.key=value */
 bool plan_load(Plan *, const char *file, const char *scale_file, const PlanOverride *,
                int overrides, Error *);
 void plan_free(Plan *);
+/* "train.mask_ratio=0.75 run.seed=1", or "(no sweep)"; the caller frees. */
+char *plan_describe(const PlanTrial *);
 
 #endif

@@ -1,0 +1,352 @@
+#include "harness/plan.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/sweep.h"
+#include "mae/ini.h"
+
+/* What is gathered while the files are read; entries of later files come later and win. */
+typedef struct Reading {
+  IniFile files[2]; /* scale, FILE; the origins below point into them */
+  Config base;
+  Sweep sweep;
+  const IniEntry *zip, *exclude;
+  IniEntry set_zip, set_exclude; /* the same from --set */
+  Plan *plan;
+} Reading;
+
+static char **experiment_field(Plan *plan, const char *key) {
+  if (!strcmp(key, "name")) return &plan->name;
+  if (!strcmp(key, "question")) return &plan->question;
+  if (!strcmp(key, "expected")) return &plan->expected;
+  if (!strcmp(key, "source")) return &plan->source;
+  if (!strcmp(key, "x")) return &plan->x;
+  return NULL;
+}
+
+static void replace(char **field, char *value) {
+  free(*field);
+  *field = value;
+}
+
+static char *origin_text(const IniEntry *entry) {
+  if (entry->line > 0) return text_format("%s:%d:%d", entry->file, entry->line, entry->column);
+  return text_copy(entry->file);
+}
+
+static bool entry_error(Error *error, const IniEntry *entry, const char *problem) {
+  char *at = origin_text(entry);
+  error_set(error, EXIT_CONFIG, "%s: [%s] %s: %s", at, entry->section, entry->key, problem);
+  free(at);
+  return false;
+}
+
+/* The name becomes a folder's name. */
+static bool name_is_safe(const char *name) {
+  if (!*name || *name == '.') return false;
+  for (const char *c = name; *c; c++)
+    if (!isalnum((unsigned char)*c) && !strchr("._-", *c)) return false;
+  return true;
+}
+
+static bool read_experiment(Reading *reading, const IniEntry *entry, Error *error) {
+  char **field = experiment_field(reading->plan, entry->key);
+  if (!field)
+    return entry_error(error, entry,
+                       "unknown key; there are name, question, expected, source and x");
+  if (!strcmp(entry->key, "name") && !name_is_safe(entry->value))
+    return entry_error(error, entry, "only letters, digits, '.', '_' and '-': it names a folder");
+  if (!strcmp(entry->key, "x") && *entry->value) {
+    char value[CONFIG_PATH_MAX + 64];
+    if (!config_get(&reading->base, entry->value, value, sizeof value)) {
+      const char *near = config_suggest(entry->value);
+      char *problem = text_format("unknown option %s%s%s%s", entry->value,
+                                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+      entry_error(error, entry, problem);
+      free(problem);
+      return false;
+    }
+  }
+  replace(field, text_copy(entry->value));
+  return true;
+}
+
+static bool read_sweep(Reading *reading, const IniEntry *entry, Error *error) {
+  if (!strcmp(entry->key, "zip")) {
+    reading->zip = entry;
+    return true;
+  }
+  if (!strcmp(entry->key, "exclude")) {
+    reading->exclude = entry;
+    return true;
+  }
+  ConfigOrigin origin = {entry->file, entry->line, entry->column};
+  return sweep_set(&reading->sweep, entry->key, entry->value, &reading->base, &origin, error);
+}
+
+static bool is_sweep_section(const char *section, const char *scale) {
+  return !strcmp(section, "sweep") ||
+         (!strncmp(section, "sweep.", 6) && !strcmp(section + 6, scale));
+}
+
+/* Options first, so that a list is checked against the options it will be combined with. */
+static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Error *error) {
+  for (int i = 0; i < file->count; i++) {
+    const IniEntry *entry = &file->entries[i];
+    bool is_sweep = !strcmp(entry->section, "sweep") || !strncmp(entry->section, "sweep.", 6);
+    if (is_sweep != sweeps) continue;
+    if (sweeps) {
+      if (!is_sweep_section(entry->section, reading->plan->scale)) continue;
+      if (!read_sweep(reading, entry, error)) return false;
+    } else if (!strcmp(entry->section, "experiment")) {
+      if (!read_experiment(reading, entry, error)) return false;
+    } else {
+      ConfigOrigin origin = {entry->file, entry->line, entry->column};
+      char *key = text_format("%s.%s", entry->section, entry->key);
+      bool ok = config_set(&reading->base, key, entry->value, &origin, error);
+      free(key);
+      if (!ok) return false;
+    }
+  }
+  return true;
+}
+
+static bool is_swept(const Sweep *sweep, const char *key) {
+  for (int i = 0; i < sweep->count; i++)
+    if (!strcmp(sweep->keys[i].key, key)) return true;
+  return false;
+}
+
+static bool apply_override(Reading *reading, const PlanOverride *set, Error *error) {
+  static char from[] = "--set";
+  ConfigOrigin origin = {from, 0, 0};
+  IniEntry entry = {.file = from, .value = (char *)set->value};
+  if (!strncmp(set->key, "experiment.", 11)) {
+    entry.section = (char *)"experiment";
+    entry.key = (char *)set->key + 11;
+    return read_experiment(reading, &entry, error);
+  }
+  if (!strncmp(set->key, "sweep.", 6)) {
+    entry.section = (char *)"sweep";
+    entry.key = (char *)set->key + 6;
+    if (!strcmp(entry.key, "zip")) {
+      reading->set_zip = entry;
+      reading->zip = &reading->set_zip;
+      return true;
+    }
+    if (!strcmp(entry.key, "exclude")) {
+      reading->set_exclude = entry;
+      reading->exclude = &reading->set_exclude;
+      return true;
+    }
+    return read_sweep(reading, &entry, error);
+  }
+  if (is_swept(&reading->sweep, set->key))
+    return sweep_set(&reading->sweep, set->key, set->value, &reading->base, &origin, error);
+  if (config_set(&reading->base, set->key, set->value, &origin, error)) return true;
+  if (strchr(set->value, ',')) {
+    size_t used = strlen(error->message);
+    snprintf(error->message + used, sizeof error->message - used,
+             " (to sweep it: --set sweep.%s=%s)", set->key, set->value);
+  }
+  return false;
+}
+
+static bool apply_overrides(Reading *reading, const PlanOverride *sets, int count, Error *error) {
+  for (int i = 0; i < count; i++)
+    if (!apply_override(reading, &sets[i], error)) return false;
+  return true;
+}
+
+/* The place of the value that a validation message is most likely about: the last one read whose
+ * key the message names. config_validate knows values, not where they were written. */
+static char *blame(const Reading *reading, const char *message, const char *file) {
+  const IniEntry *found = NULL;
+  for (int f = 0; f < 2; f++) {
+    for (int i = 0; i < reading->files[f].count; i++) {
+      const IniEntry *entry = &reading->files[f].entries[i];
+      bool sweeps = is_sweep_section(entry->section, reading->plan->scale);
+      char *key =
+          sweeps ? text_copy(entry->key) : text_format("%s.%s", entry->section, entry->key);
+      if (strstr(message, key)) found = entry;
+      free(key);
+    }
+  }
+  return found ? origin_text(found) : text_copy(file);
+}
+
+static bool same_hash_before(const Plan *plan, const char *hash) {
+  for (int i = 0; i < plan->count; i++)
+    if (!strcmp(plan->trials[i].hash, hash)) return true;
+  return false;
+}
+
+static void trial_free(PlanTrial *trial) {
+  for (int i = 0; i < trial->swept_count; i++) {
+    free(trial->swept[i].key);
+    free(trial->swept[i].value);
+  }
+  free(trial->swept);
+  *trial = (PlanTrial){0};
+}
+
+static bool make_trial(PlanTrial *trial, const Reading *reading, const int *choice,
+                       const char *file, Error *error) {
+  const Sweep *sweep = &reading->sweep;
+  *trial = (PlanTrial){.config = reading->base, .swept_count = sweep->count};
+  trial->swept = need(calloc((size_t)sweep->count + 1, sizeof *trial->swept));
+  bool ok = true;
+  for (int i = 0; ok && i < sweep->count; i++) {
+    const SweepKey *key = &sweep->keys[i];
+    const char *value = key->values.items[choice[i]];
+    trial->swept[i] = (PlanSetting){text_copy(key->key), text_copy(value)};
+    ok = config_set(&trial->config, key->key, value, &key->origin, error);
+  }
+  if (ok && !config_validate(&trial->config, error)) {
+    char *at = blame(reading, error->message, file);
+    char *values = plan_describe(trial);
+    error_prefix(error, "%s: trial %s", at, values);
+    free(at);
+    free(values);
+    ok = false;
+  }
+  config_hash(&trial->config, trial->hash);
+  return ok;
+}
+
+static bool expand(Plan *plan, const Reading *reading, const char *file, Error *error) {
+  int combinations = sweep_combinations(&reading->sweep);
+  if (combinations < 0)
+    return error_set(error, EXIT_CONFIG, "%s: [sweep] makes more than %d trials", file,
+                     SWEEP_TRIALS_MAX);
+  plan->trials = need(calloc((size_t)combinations, sizeof *plan->trials));
+  int *choice = need(calloc((size_t)reading->sweep.count + 1, sizeof *choice));
+  bool ok = true;
+  for (int i = 0; ok && i < combinations; i++) {
+    if (!sweep_choose(&reading->sweep, i, choice)) {
+      plan->excluded++;
+      continue;
+    }
+    PlanTrial *trial = &plan->trials[plan->count];
+    ok = make_trial(trial, reading, choice, file, error);
+    bool keep = ok && !same_hash_before(plan, trial->hash);
+    if (ok && !keep) plan->duplicates++;
+    if (keep) plan->count++;
+    if (!keep) trial_free(trial);
+  }
+  free(choice);
+  if (ok && plan->count == 0)
+    ok = error_set(error, EXIT_CONFIG,
+                   "%s: [sweep] is empty: exclude leaves out all %d combinations", file,
+                   combinations);
+  return ok;
+}
+
+static void write_line(FILE *out, const char *key, const char *value) {
+  fprintf(out, "%s = \"%s\"\n", key, value);
+}
+
+static void write_text(Plan *plan, const Reading *reading) {
+  size_t size;
+  FILE *out = need(open_memstream(&plan->text, &size));
+  fputs("[experiment]\n", out);
+  write_line(out, "name", plan->name);
+  if (*plan->question) write_line(out, "question", plan->question);
+  if (*plan->expected) write_line(out, "expected", plan->expected);
+  if (*plan->source) write_line(out, "source", plan->source);
+  if (*plan->x) write_line(out, "x", plan->x);
+  fputc('\n', out);
+  config_dump(&reading->base, out, false);
+  if (reading->sweep.count) fputs("\n[sweep]\n", out);
+  for (int i = 0; i < reading->sweep.count; i++) {
+    const SweepKey *key = &reading->sweep.keys[i];
+    fprintf(out, "%s = ", key->key);
+    for (int j = 0; j < key->values.count; j++)
+      fprintf(out, "%s%s", j ? ", " : "", key->values.items[j]);
+    fputc('\n', out);
+  }
+  if (reading->zip) write_line(out, "zip", reading->zip->value);
+  if (reading->exclude) write_line(out, "exclude", reading->exclude->value);
+  fclose(out);
+}
+
+/* "experiments/ablations/mask_ratio.ini" -> "mask_ratio". */
+static char *stem(const char *path) {
+  const char *slash = strrchr(path, '/');
+  const char *name = slash ? slash + 1 : path;
+  size_t length = strlen(name);
+  if (length > 4 && !strcmp(name + length - 4, ".ini")) length -= 4;
+  return need(strndup(name, length));
+}
+
+static bool read_all(Reading *reading, const char *file, const char *scale_file,
+                     const PlanOverride *sets, int count, Error *error) {
+  Plan *plan = reading->plan;
+  if (scale_file && !ini_read(&reading->files[0], scale_file, error)) return false;
+  if (!ini_read(&reading->files[1], file, error)) return false;
+  if (!name_is_safe(plan->name))
+    return error_set(error, EXIT_CONFIG,
+                     "%s: the file's name names a folder: only letters, digits, '.', '_' and '-'",
+                     file);
+  for (int sweeps = 0; sweeps <= 1; sweeps++)
+    for (int f = 0; f < 2; f++)
+      if (!read_entries(reading, &reading->files[f], sweeps, error)) return false;
+  if (!apply_overrides(reading, sets, count, error)) return false;
+  if (reading->zip) {
+    ConfigOrigin at = {reading->zip->file, reading->zip->line, reading->zip->column};
+    if (!sweep_zip(&reading->sweep, reading->zip->value, &at, error)) return false;
+  }
+  if (reading->exclude) {
+    ConfigOrigin at = {reading->exclude->file, reading->exclude->line, reading->exclude->column};
+    if (!sweep_exclude(&reading->sweep, reading->exclude->value, &reading->base, &at, error))
+      return false;
+  }
+  return expand(plan, reading, file, error);
+}
+
+bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanOverride *sets,
+               int count, Error *error) {
+  *plan = (Plan){.name = stem(file),
+                 .question = text_copy(""),
+                 .expected = text_copy(""),
+                 .source = text_copy(""),
+                 .x = text_copy(""),
+                 .scale = scale_file ? stem(scale_file) : text_copy("")};
+  Reading *reading = need(calloc(1, sizeof *reading));
+  reading->plan = plan;
+  config_init(&reading->base);
+  bool ok = read_all(reading, file, scale_file, sets, count, error);
+  if (ok) write_text(plan, reading);
+  sweep_free(&reading->sweep);
+  ini_free(&reading->files[0]);
+  ini_free(&reading->files[1]);
+  free(reading);
+  if (!ok) plan_free(plan);
+  return ok;
+}
+
+void plan_free(Plan *plan) {
+  for (int i = 0; i < plan->count; i++) trial_free(&plan->trials[i]);
+  free(plan->trials);
+  free(plan->name);
+  free(plan->question);
+  free(plan->expected);
+  free(plan->source);
+  free(plan->x);
+  free(plan->scale);
+  free(plan->text);
+  *plan = (Plan){0};
+}
+
+char *plan_describe(const PlanTrial *trial) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&text, &size));
+  for (int i = 0; i < trial->swept_count; i++)
+    fprintf(out, "%s%s=%s", i ? " " : "", trial->swept[i].key, trial->swept[i].value);
+  if (!trial->swept_count) fputs("(no sweep)", out);
+  fclose(out);
+  return need(text);
+}

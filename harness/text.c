@@ -1,0 +1,126 @@
+#include "harness/text.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mae/error.h"
+
+void *need(void *pointer) {
+  if (!pointer) {
+    fputs("harness: out of memory; running trials stop at a checkpoint and continue with the next "
+          "run\n",
+          stderr);
+    exit(EXIT_DATA);
+  }
+  return pointer;
+}
+
+char *text_copy(const char *text) {
+  return need(strdup(text));
+}
+
+char *text_format(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  char *text = NULL;
+  int n = vasprintf(&text, format, args);
+  va_end(args);
+  return need(n < 0 ? NULL : text);
+}
+
+void text_list_add(TextList *list, char *item) {
+  /* Grows at powers of two, so that count alone says when the array is full. */
+  if ((list->count & (list->count - 1)) == 0) {
+    size_t capacity = list->count ? 2 * (size_t)list->count : 1;
+    list->items = need(realloc(list->items, capacity * sizeof *list->items));
+  }
+  list->items[list->count++] = item;
+}
+
+int text_list_find(const TextList *list, const char *item) {
+  for (int i = 0; i < list->count; i++)
+    if (!strcmp(list->items[i], item)) return i;
+  return -1;
+}
+
+void text_list_free(TextList *list) {
+  for (int i = 0; i < list->count; i++) free(list->items[i]);
+  free(list->items);
+  *list = (TextList){0};
+}
+
+void text_split(TextList *list, const char *text, const char *separators) {
+  for (;;) {
+    size_t length = strcspn(text, separators);
+    const char *begin = text + strspn(text, " \t\r\n"), *end = text + length;
+    if (begin > end) begin = end;
+    while (end > begin && strchr(" \t\r\n", end[-1])) end--;
+    text_list_add(list, need(strndup(begin, (size_t)(end - begin))));
+    if (!text[length]) break;
+    text += length + 1;
+  }
+}
+
+void text_duration(char *out, size_t size, double seconds) {
+  if (!(seconds >= 0)) {
+    snprintf(out, size, "?");
+  } else if (seconds < 99.5) {
+    snprintf(out, size, "%.0f s", seconds);
+  } else if (seconds < 100 * 60) {
+    snprintf(out, size, "%.0f min", seconds / 60);
+  } else {
+    long minutes = (long)(seconds / 60 + 0.5);
+    snprintf(out, size, "%ld h %02ld min", minutes / 60, minutes % 60);
+  }
+}
+
+void text_bytes(char *out, size_t size, double bytes) {
+  static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  int unit = 0;
+  while (bytes >= 1000 && unit < 4) {
+    bytes /= 1024;
+    unit++;
+  }
+  snprintf(out, size, bytes < 10 && unit ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+}
+
+void table_cell(Table *table, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  char *cell = NULL;
+  int n = vasprintf(&cell, format, args);
+  va_end(args);
+  text_list_add(&table->cells, need(n < 0 ? NULL : cell));
+}
+
+/* A number, or one of the words that stand for a missing one. */
+static bool looks_numeric(const char *cell) {
+  if (!*cell || !strcmp(cell, "-") || !strcmp(cell, "?")) return true;
+  char *end;
+  strtod(cell, &end);
+  if (end == cell) return false;
+  return !*end || *end == ' ' || *end == '%';
+}
+
+void table_print(const Table *table, FILE *out) {
+  int rows = table->columns ? table->cells.count / table->columns : 0;
+  for (int r = 0; r < rows; r++) {
+    for (int c = 0; c < table->columns; c++) {
+      int width = 0;
+      bool numeric = rows > 1;
+      for (int i = 0; i < rows; i++) {
+        const char *cell = table->cells.items[i * table->columns + c];
+        if ((int)strlen(cell) > width) width = (int)strlen(cell);
+        if (i > 0 && !looks_numeric(cell)) numeric = false;
+      }
+      const char *cell = table->cells.items[r * table->columns + c];
+      bool last = c + 1 == table->columns;
+      fprintf(out, "%*s%s", numeric ? width : last ? 0 : -width, cell, last ? "\n" : "  ");
+    }
+  }
+}
+
+void table_free(Table *table) {
+  text_list_free(&table->cells);
+}
