@@ -32,8 +32,8 @@ static void replace(char **field, char *value) {
 }
 
 static char *origin_text(const IniEntry *entry) {
-  if (entry->line > 0) return text_format("%s:%d:%d", entry->file, entry->line, entry->column);
-  return text_copy(entry->file);
+  if (entry->line > 0) return string_format("%s:%d:%d", entry->file, entry->line, entry->column);
+  return string_copy(entry->file);
 }
 
 static bool entry_error(Error *error, const IniEntry *entry, const char *problem) {
@@ -62,14 +62,15 @@ static bool read_experiment(Reading *reading, const IniEntry *entry, Error *erro
     char value[CONFIG_PATH_MAX + 64];
     if (!config_get(&reading->base, entry->value, value, sizeof value)) {
       const char *near = config_suggest(entry->value);
-      char *problem = text_format("unknown option %s%s%s%s", entry->value,
-                                  near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+      char *problem =
+          string_format("unknown option %s%s%s%s", entry->value, near ? "; did you mean " : "",
+                        near ? near : "", near ? "?" : "");
       entry_error(error, entry, problem);
       free(problem);
       return false;
     }
   }
-  replace(field, text_copy(entry->value));
+  replace(field, string_copy(entry->value));
   return true;
 }
 
@@ -104,7 +105,7 @@ static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Err
       if (!read_experiment(reading, entry, error)) return false;
     } else {
       ConfigOrigin origin = {entry->file, entry->line, entry->column};
-      char *key = text_format("%s.%s", entry->section, entry->key);
+      char *key = string_format("%s.%s", entry->section, entry->key);
       bool ok = config_set(&reading->base, key, entry->value, &origin, error);
       free(key);
       if (!ok) return false;
@@ -146,11 +147,8 @@ static bool apply_override(Reading *reading, const PlanOverride *set, Error *err
   if (is_swept(&reading->sweep, set->key))
     return sweep_set(&reading->sweep, set->key, set->value, &reading->base, &origin, error);
   if (config_set(&reading->base, set->key, set->value, &origin, error)) return true;
-  if (strchr(set->value, ',')) {
-    size_t used = strlen(error->message);
-    snprintf(error->message + used, sizeof error->message - used,
-             " (to sweep it: --set sweep.%s=%s)", set->key, set->value);
-  }
+  if (strchr(set->value, ','))
+    error_suffix(error, "to sweep it: --set sweep.%s=%s", set->key, set->value);
   return false;
 }
 
@@ -169,12 +167,12 @@ static char *blame(const Reading *reading, const char *message, const char *file
       const IniEntry *entry = &reading->files[f].entries[i];
       bool sweeps = is_sweep_section(entry->section, reading->plan->scale);
       char *key =
-          sweeps ? text_copy(entry->key) : text_format("%s.%s", entry->section, entry->key);
+          sweeps ? string_copy(entry->key) : string_format("%s.%s", entry->section, entry->key);
       if (strstr(message, key)) found = entry;
       free(key);
     }
   }
-  return found ? origin_text(found) : text_copy(file);
+  return found ? origin_text(found) : string_copy(file);
 }
 
 static bool same_hash_before(const Plan *plan, const char *hash) {
@@ -201,7 +199,7 @@ static bool make_trial(PlanTrial *trial, const Reading *reading, const int *choi
   for (int i = 0; ok && i < sweep->count; i++) {
     const SweepKey *key = &sweep->keys[i];
     const char *value = key->values.items[choice[i]];
-    trial->swept[i] = (PlanSetting){text_copy(key->key), text_copy(value)};
+    trial->swept[i] = (PlanSetting){string_copy(key->key), string_copy(value)};
     ok = config_set(&trial->config, key->key, value, &key->origin, error);
   }
   if (ok && !config_validate(&trial->config, error)) {
@@ -309,11 +307,11 @@ static bool read_all(Reading *reading, const char *file, const char *scale_file,
 bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanOverride *sets,
                int count, Error *error) {
   *plan = (Plan){.name = stem(file),
-                 .question = text_copy(""),
-                 .expected = text_copy(""),
-                 .source = text_copy(""),
-                 .x = text_copy(""),
-                 .scale = scale_file ? stem(scale_file) : text_copy("")};
+                 .question = string_copy(""),
+                 .expected = string_copy(""),
+                 .source = string_copy(""),
+                 .x = string_copy(""),
+                 .scale = scale_file ? stem(scale_file) : string_copy("")};
   Reading *reading = need(calloc(1, sizeof *reading));
   reading->plan = plan;
   config_init(&reading->base);

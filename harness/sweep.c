@@ -20,19 +20,19 @@ static SweepKey *find_key(const Sweep *sweep, const char *key) {
 }
 
 /* Checks one value by setting it, and appends the text config_get gives back. */
-static bool add_value(TextList *values, const char *key, const char *text, const Config *base,
+static bool add_value(StringList *values, const char *key, const char *text, const Config *base,
                       const ConfigOrigin *at, Error *error) {
   Config scratch = *base;
   char canonical[VALUE_MAX];
   if (!config_set(&scratch, key, text, at, error)) return false;
   if (!config_get(&scratch, key, canonical, sizeof canonical))
     return error_at(error, at, key, "no such option");
-  text_list_add(values, text_copy(canonical));
+  strings_add(values, string_copy(canonical));
   return true;
 }
 
 /* "1..4" as four seeds; *is_range stays false when the text is no range. */
-static bool add_seed_range(TextList *values, const char *text, bool *is_range,
+static bool add_seed_range(StringList *values, const char *text, bool *is_range,
                            const ConfigOrigin *at, Error *error) {
   const char *dots = strstr(text, "..");
   *is_range = dots != NULL;
@@ -47,14 +47,14 @@ static bool add_seed_range(TextList *values, const char *text, bool *is_range,
   if (last < first) return error_at(error, at, "seeds", "the range's end is before its start");
   if (last - first >= SWEEP_TRIALS_MAX) return error_at(error, at, "seeds", "too many seeds");
   for (unsigned long long seed = first; seed <= last; seed++)
-    text_list_add(values, text_format("%llu", seed));
+    strings_add(values, string_format("%llu", seed));
   return true;
 }
 
-static bool parse_list(TextList *values, const char *key, const char *list, bool seeds,
+static bool parse_list(StringList *values, const char *key, const char *list, bool seeds,
                        const Config *base, const ConfigOrigin *at, Error *error) {
-  TextList items = {0};
-  text_split(&items, list, ",");
+  StringList items = {0};
+  strings_split(&items, list, ",");
   bool ok = true;
   if (items.count == 1 && !*items.items[0])
     ok = error_at(error, at, key, "the list is empty: nothing to sweep");
@@ -67,22 +67,22 @@ static bool parse_list(TextList *values, const char *key, const char *list, bool
     }
     if (ok && !is_range) ok = add_value(values, key, items.items[i], base, at, error);
   }
-  text_list_free(&items);
+  strings_free(&items);
   return ok;
 }
 
 bool sweep_set(Sweep *sweep, const char *key, const char *list, const Config *base,
                const ConfigOrigin *at, Error *error) {
   bool seeds = !strcmp(key, "seeds");
-  TextList values = {0};
+  StringList values = {0};
   if (!parse_list(&values, seeds ? "run.seed" : key, list, seeds, base, at, error)) {
-    text_list_free(&values);
+    strings_free(&values);
     return false;
   }
   if (seeds) key = "run.seed";
   SweepKey *known = find_key(sweep, key);
   if (known) {
-    text_list_free(&known->values);
+    strings_free(&known->values);
     known->values = values;
     known->origin = *at;
     return true;
@@ -91,19 +91,19 @@ bool sweep_set(Sweep *sweep, const char *key, const char *list, const Config *ba
   if (seeds) /* slowest: before all others */
     memmove(sweep->keys + 1, sweep->keys, (size_t)sweep->count * sizeof *sweep->keys);
   sweep->keys[seeds ? 0 : sweep->count] =
-      (SweepKey){.key = text_copy(key), .values = values, .origin = *at};
+      (SweepKey){.key = string_copy(key), .values = values, .origin = *at};
   sweep->count++;
   for (int i = 0; i < sweep->count; i++) sweep->keys[i].group = i;
   return true;
 }
 
-static bool zip_group(Sweep *sweep, const TextList *keys, const ConfigOrigin *at, Error *error) {
+static bool zip_group(Sweep *sweep, const StringList *keys, const ConfigOrigin *at, Error *error) {
   SweepKey *first = NULL;
   if (keys->count < 2) return error_at(error, at, "zip", "needs two keys or more");
   for (int i = 0; i < keys->count; i++) {
     SweepKey *key = find_key(sweep, keys->items[i]);
     if (!key) {
-      char *problem = text_format("%s has no list in this section", keys->items[i]);
+      char *problem = string_format("%s has no list in this section", keys->items[i]);
       error_at(error, at, "zip", problem);
       free(problem);
       return false;
@@ -113,8 +113,8 @@ static bool zip_group(Sweep *sweep, const TextList *keys, const ConfigOrigin *at
     if (key->values.count == 1 && key->origin.line == 0) continue;
     if (first && key->values.count != first->values.count) {
       char *problem =
-          text_format("%s has %d values and %s has %d; keys that vary together need as many",
-                      first->key, first->values.count, key->key, key->values.count);
+          string_format("%s has %d values and %s has %d; keys that vary together need as many",
+                        first->key, first->values.count, key->key, key->values.count);
       error_at(error, at, "zip", problem);
       free(problem);
       return false;
@@ -126,19 +126,19 @@ static bool zip_group(Sweep *sweep, const TextList *keys, const ConfigOrigin *at
 }
 
 bool sweep_zip(Sweep *sweep, const char *groups, const ConfigOrigin *at, Error *error) {
-  TextList list = {0};
-  text_split(&list, groups, ",;");
+  StringList list = {0};
+  strings_split(&list, groups, ",;");
   bool ok = true;
   for (int i = 0; ok && i < list.count; i++) {
-    TextList words = {0}, keys = {0};
-    text_split(&words, list.items[i], " \t");
+    StringList words = {0}, keys = {0};
+    strings_split(&words, list.items[i], " \t");
     for (int j = 0; j < words.count; j++)
-      if (*words.items[j]) text_list_add(&keys, text_copy(words.items[j]));
+      if (*words.items[j]) strings_add(&keys, string_copy(words.items[j]));
     ok = zip_group(sweep, &keys, at, error);
-    text_list_free(&words);
-    text_list_free(&keys);
+    strings_free(&words);
+    strings_free(&keys);
   }
-  text_list_free(&list);
+  strings_free(&list);
   return ok;
 }
 
@@ -151,13 +151,13 @@ static bool exclude_pair(const Sweep *sweep, SweepClause *clause, const char *pa
   bool ok = true;
   char *problem = NULL;
   if (!key) {
-    problem = text_format("%s has no list in this section", name);
+    problem = string_format("%s has no list in this section", name);
   } else if ((ok = add_value(&clause->values, key->key, equals + 1, base, at, error))) {
-    text_list_add(&clause->keys, text_copy(key->key));
+    strings_add(&clause->keys, string_copy(key->key));
     const char *value = clause->values.items[clause->values.count - 1];
     /* A list that --set has replaced need not hold the value any more. */
-    if (key->origin.line > 0 && text_list_find(&key->values, value) < 0)
-      problem = text_format("%s is not in the list of %s", value, key->key);
+    if (key->origin.line > 0 && strings_find(&key->values, value) < 0)
+      problem = string_format("%s is not in the list of %s", value, key->key);
   }
   if (problem) ok = error_at(error, at, "exclude", problem);
   free(problem);
@@ -167,23 +167,23 @@ static bool exclude_pair(const Sweep *sweep, SweepClause *clause, const char *pa
 
 bool sweep_exclude(Sweep *sweep, const char *clauses, const Config *base, const ConfigOrigin *at,
                    Error *error) {
-  TextList list = {0};
-  text_split(&list, clauses, ",;");
+  StringList list = {0};
+  strings_split(&list, clauses, ",;");
   bool ok = true;
   for (int i = 0; ok && i < list.count; i++) {
     SweepClause clause = {0};
-    TextList pairs = {0};
-    text_split(&pairs, list.items[i], " \t");
+    StringList pairs = {0};
+    strings_split(&pairs, list.items[i], " \t");
     for (int j = 0; ok && j < pairs.count; j++)
       if (*pairs.items[j]) ok = exclude_pair(sweep, &clause, pairs.items[j], base, at, error);
     if (ok && clause.keys.count == 0)
       ok = error_at(error, at, "exclude", "an empty combination between commas");
-    text_list_free(&pairs);
+    strings_free(&pairs);
     size_t size = (size_t)(sweep->excluded_count + 1) * sizeof clause;
     sweep->excluded = need(realloc(sweep->excluded, size));
     sweep->excluded[sweep->excluded_count++] = clause;
   }
-  text_list_free(&list);
+  strings_free(&list);
   return ok;
 }
 
@@ -222,11 +222,11 @@ bool sweep_choose(const Sweep *sweep, int index, int *choice) {
 void sweep_free(Sweep *sweep) {
   for (int i = 0; i < sweep->count; i++) {
     free(sweep->keys[i].key);
-    text_list_free(&sweep->keys[i].values);
+    strings_free(&sweep->keys[i].values);
   }
   for (int i = 0; i < sweep->excluded_count; i++) {
-    text_list_free(&sweep->excluded[i].keys);
-    text_list_free(&sweep->excluded[i].values);
+    strings_free(&sweep->excluded[i].keys);
+    strings_free(&sweep->excluded[i].values);
   }
   free(sweep->keys);
   free(sweep->excluded);

@@ -1,4 +1,4 @@
-#include "harness/text.h"
+#include "harness/strings.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -16,11 +16,11 @@ void *need(void *pointer) {
   return pointer;
 }
 
-char *text_copy(const char *text) {
+char *string_copy(const char *text) {
   return need(strdup(text));
 }
 
-char *text_format(const char *format, ...) {
+char *string_format(const char *format, ...) {
   va_list args;
   va_start(args, format);
   char *text = NULL;
@@ -29,7 +29,7 @@ char *text_format(const char *format, ...) {
   return need(n < 0 ? NULL : text);
 }
 
-void text_list_add(TextList *list, char *item) {
+void strings_add(StringList *list, char *item) {
   /* Grows at powers of two, so that count alone says when the array is full. */
   if ((list->count & (list->count - 1)) == 0) {
     size_t capacity = list->count ? 2 * (size_t)list->count : 1;
@@ -38,31 +38,31 @@ void text_list_add(TextList *list, char *item) {
   list->items[list->count++] = item;
 }
 
-int text_list_find(const TextList *list, const char *item) {
+int strings_find(const StringList *list, const char *item) {
   for (int i = 0; i < list->count; i++)
     if (!strcmp(list->items[i], item)) return i;
   return -1;
 }
 
-void text_list_free(TextList *list) {
+void strings_free(StringList *list) {
   for (int i = 0; i < list->count; i++) free(list->items[i]);
   free(list->items);
-  *list = (TextList){0};
+  *list = (StringList){0};
 }
 
-void text_split(TextList *list, const char *text, const char *separators) {
+void strings_split(StringList *list, const char *text, const char *separators) {
   for (;;) {
     size_t length = strcspn(text, separators);
     const char *begin = text + strspn(text, " \t\r\n"), *end = text + length;
     if (begin > end) begin = end;
     while (end > begin && strchr(" \t\r\n", end[-1])) end--;
-    text_list_add(list, need(strndup(begin, (size_t)(end - begin))));
+    strings_add(list, need(strndup(begin, (size_t)(end - begin))));
     if (!text[length]) break;
     text += length + 1;
   }
 }
 
-void text_duration(char *out, size_t size, double seconds) {
+void format_duration(char *out, size_t size, double seconds) {
   if (!(seconds >= 0)) {
     snprintf(out, size, "?");
   } else if (seconds < 99.5) {
@@ -75,7 +75,7 @@ void text_duration(char *out, size_t size, double seconds) {
   }
 }
 
-void text_bytes(char *out, size_t size, double bytes) {
+void format_bytes(char *out, size_t size, double bytes) {
   static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   int unit = 0;
   while (bytes >= 1000 && unit < 4) {
@@ -91,7 +91,7 @@ void table_cell(Table *table, const char *format, ...) {
   char *cell = NULL;
   int n = vasprintf(&cell, format, args);
   va_end(args);
-  text_list_add(&table->cells, need(n < 0 ? NULL : cell));
+  strings_add(&table->cells, need(n < 0 ? NULL : cell));
 }
 
 /* A number, or one of the words that stand for a missing one. */
@@ -122,5 +122,5 @@ void table_print(const Table *table, FILE *out) {
 }
 
 void table_free(Table *table) {
-  text_list_free(&table->cells);
+  strings_free(&table->cells);
 }
