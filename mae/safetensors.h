@@ -31,15 +31,25 @@ typedef struct TensorFile {
 } TensorFile;
 
 bool safetensors_open(TensorFile *, const char *path, Error *);
-/* The same checks on bytes in memory, which must outlive the TensorFile; for tests and fuzzing. */
+/* The same checks on bytes in memory, which must outlive the TensorFile; for tests and fuzzing.
+ * Tensor data may lie at any address: headers need not be padded. */
 bool safetensors_parse(TensorFile *, const void *bytes, size_t size, Error *);
 const Tensor *safetensors_find(const TensorFile *, const char *name);
 const char *safetensors_metadata(const TensorFile *, const char *key);
 void safetensors_close(TensorFile *);
+/* "F32 [3, 16]" into a buffer of 256 bytes, for messages. */
+void safetensors_describe(char *out, size_t size, const Tensor *);
 
 /* Writes and fsyncs path; short writes, ENOSPC and a failing fsync are errors that name the file.
- */
+ * Tensors lie in the given order; metadata is key, value, key, value... */
 bool safetensors_write(const char *path, const Tensor *, int count, const char *const *metadata,
                        int metadata_count, Error *);
+/* Only the length and the header, padded with spaces to 8 bytes, of a file whose data the caller
+ * writes next (Tensor.data is not read): for tensors that are not all in memory at once. */
+bool safetensors_write_header(int fd, const char *path, const Tensor *, int count,
+                              const char *const *metadata, int metadata_count, Error *);
+
+/* Bytes of one element of a dtype; 0 for an unknown one. */
+size_t safetensors_element_size(const char *dtype);
 
 #endif
