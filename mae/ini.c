@@ -7,17 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "mae/text.h"
+
 /* A file being read, and the one that includes it. */
 typedef struct Frame {
   const struct Frame *parent;
   dev_t device;
   ino_t inode;
 } Frame;
-
-typedef struct Text { /* a growing string */
-  char *bytes;
-  size_t length, capacity;
-} Text;
 
 typedef struct Parser {
   IniFile *ini;
@@ -40,21 +37,6 @@ static bool fail(Parser *p, int line, int column, const char *what) {
 
 static bool out_of_memory(Error *e) {
   return error_set(e, EXIT_DEVICE, "out of memory while reading an INI file");
-}
-
-static bool text_append(Text *text, const char *bytes, size_t length) {
-  size_t needed = text->length + length + 1;
-  if (needed > text->capacity) {
-    size_t capacity = 2 * needed;
-    char *grown = realloc(text->bytes, capacity);
-    if (!grown) return false;
-    text->bytes = grown;
-    text->capacity = capacity;
-  }
-  if (length) memcpy(text->bytes + text->length, bytes, length);
-  text->length += length;
-  text->bytes[text->length] = 0;
-  return true;
 }
 
 static bool is_blank(char c) {
@@ -127,7 +109,8 @@ static bool add_entry(Parser *p) {
 /* Ends the value being collected, if any. */
 static bool finish_value(Parser *p) {
   if (!p->key) return true;
-  bool ok = p->section ? add_entry(p) : include(p);
+  text_add(&p->value, "", 1);
+  bool ok = p->value.failed ? out_of_memory(p->error) : p->section ? add_entry(p) : include(p);
   free(p->key);
   p->key = NULL;
   return ok;
@@ -143,7 +126,7 @@ static bool add_quoted(Parser *p, const char *text, size_t at, size_t end) {
                     "a backslash inside quotes stands before \" or \\ only");
       at++;
     }
-    if (!text_append(&p->value, text + at, 1)) return out_of_memory(p->error);
+    text_add(&p->value, text + at, 1);
   }
   if (at == end) return fail(p, p->line, (int)open + 1, "this quote is not closed on its line");
   at++;
@@ -156,13 +139,13 @@ static bool add_quoted(Parser *p, const char *text, size_t at, size_t end) {
 
 /* Appends what one line adds to the value: text[at .. end), up to a comment. */
 static bool add_piece(Parser *p, const char *text, size_t at, size_t end) {
-  if (p->value.length && !text_append(&p->value, " ", 1)) return out_of_memory(p->error);
+  if (p->value.length) text_add(&p->value, " ", 1);
   if (at < end && text[at] == '"') return add_quoted(p, text, at, end);
   size_t stop = at;
   while (stop < end && !(is_comment(text[stop]) && (stop == at || is_blank(text[stop - 1]))))
     stop++;
   while (stop > at && is_blank(text[stop - 1])) stop--;
-  if (!text_append(&p->value, text + at, stop - at)) return out_of_memory(p->error);
+  text_add(&p->value, text + at, stop - at);
   return true;
 }
 
@@ -245,7 +228,7 @@ static bool parse_text(Parser *p, const char *text, size_t size) {
   ok = ok && finish_value(p);
   free(p->section);
   free(p->key);
-  free(p->value.bytes);
+  text_free(&p->value);
   return ok;
 }
 
@@ -262,10 +245,10 @@ static bool load(FILE *file, const char *path, Text *text, Error *e) {
   while ((got = fread(block, 1, sizeof block, file)) > 0) {
     if (text->length + got > INI_BYTES_MAX)
       return error_set(e, EXIT_CONFIG, "%s: larger than 16 MiB; this is not an INI file", path);
-    if (!text_append(text, block, got)) return out_of_memory(e);
+    text_add(text, block, got);
   }
   if (ferror(file)) return error_set(e, EXIT_CONFIG, "%s: %s", path, strerror(errno));
-  return true;
+  return !text->failed || out_of_memory(e);
 }
 
 static bool parse_file(FILE *file, int *files, IniFile *ini, const char *path,
@@ -281,7 +264,7 @@ static bool parse_file(FILE *file, int *files, IniFile *ini, const char *path,
   Parser parser = {
       .ini = ini, .name = path, .frame = &frame, .files = files, .error = e, .first = ini->count};
   bool ok = load(file, path, &text, e) && parse_text(&parser, text.bytes, text.length);
-  free(text.bytes);
+  text_free(&text);
   return ok;
 }
 
