@@ -31,8 +31,7 @@ typedef struct TrainStep {
 bool step_create(TrainStep *, Model *, int first_shard, int shards, const float *rates,
                  size_t rate_count, Error *);
 void step_destroy(TrainStep *);
-size_t step_memory(const Config *, size_t rate_count); /* bytes on the device */
-void step_set_state(TrainStep *, const StepState *);   /* after a checkpoint was loaded */
+void step_set_state(TrainStep *, const StepState *); /* after a checkpoint was loaded */
 
 /* Queues one step on the filled input. The gradient norm is always computed: one more pass over the
  * gradients (about 1% of a step) buys a logged norm and an update that never takes in a NaN. */
