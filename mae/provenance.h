@@ -18,8 +18,9 @@ void sha256_finish(Sha256 *, char hex[65]); /* frees */
 /* SHA-256 of the running executable (/proc/self/exe). */
 bool provenance_binary_hash(char hex[65], Error *);
 /* Writes the members of the provenance object into the open event: version, git_commit, git_dirty,
- * git_diff_sha256, compiler, flags, libraries, cpu, cpu_features, kernel, hostname, gpu, driver,
- * threads, ranks, env{OMP_*, CUDA_*, NCCL_*, ONEDNN_*, DNNL_*, MKL_*}. */
+ * git_diff_sha256 (of the trainer's own sources: see build_info.cmake), compiler, flags, libraries,
+ * cpu, cpu_features, kernel, hostname, device, device_features, gpu, driver ("" without one),
+ * threads, ranks, env{OMP_*, CUDA_*, NCCL_*, ONEDNN_*, DNNL_*, MKL_*, ...: what is set}. */
 void provenance_write(EventLog *, const Config *, Device *);
 
 #endif
