@@ -2,6 +2,7 @@
 #include "mae/metrics.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,31 @@ Metrics metrics_finish(const MetricSums *sums) {
       .ssim_composite = sums->ssim_composite / n,
       .ssim_full = sums->ssim_full / n,
   };
+}
+
+#define FIELD(member) offsetof(Metrics, member)
+static const struct MetricsField {
+  size_t offset;
+  const char *names[3]; /* by MetricsKind; NULL: has no meaning there */
+} fields[] = {
+    {FIELD(loss), {"loss", "loss", NULL}},
+    {FIELD(psnr_masked), {"psnr_masked", NULL, "psnr_masked"}},
+    {FIELD(psnr_masked_pooled), {"psnr_masked_pooled", NULL, "psnr_masked_pooled"}},
+    {FIELD(psnr_composite), {"psnr_composite", "psnr_leaky", "psnr_composite"}},
+    {FIELD(psnr_composite_pooled), {"psnr_composite_pooled", NULL, "psnr_composite_pooled"}},
+    {FIELD(psnr_full), {"psnr_full", NULL, NULL}},
+    {FIELD(psnr_full_pooled), {"psnr_full_pooled", NULL, NULL}},
+    {FIELD(ssim_composite), {"ssim_composite", "ssim_leaky", "ssim_composite"}},
+    {FIELD(ssim_full), {"ssim_full", NULL, NULL}},
+};
+
+const char *metrics_item(int index, MetricsKind kind, const Metrics *metrics, double *value) {
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    if (!fields[i].names[kind] || index-- > 0) continue;
+    memcpy(value, (const char *)metrics + fields[i].offset, sizeof *value);
+    return fields[i].names[kind];
+  }
+  return NULL;
 }
 
 static bool pixel_hidden(const uint8_t *masked, int row, int column, int size, int patch) {

@@ -39,6 +39,14 @@ void metrics_add(MetricSums *, double loss, double sse_composite, double ssim_co
 Metrics metrics_finish(const MetricSums *);
 double psnr_from_mse(double mse); /* capped at PSNR_CAP */
 
+/* What was scored decides which numbers have a meaning and under which name they are published.
+ * METRICS_LEAKY: a norm_pix model, whose pictures use the target's own patch statistics; its
+ * composite is published as psnr_leaky and ssim_leaky. METRICS_FILL: a trivial fill, which has no
+ * loss and no output for visible patches. */
+typedef enum MetricsKind { METRICS_MODEL, METRICS_LEAKY, METRICS_FILL } MetricsKind;
+/* The index-th published number of a kind: its name, or NULL past the end. */
+const char *metrics_item(int index, MetricsKind, const Metrics *, double *value);
+
 /* The trivial baselines: pictures [size,size,3] in [0,1] whose hidden patches are filled from the
  * visible ones. On the host. */
 void fill_mean(float *picture, const uint8_t *image, const uint8_t *masked, int size, int patch);

@@ -3,9 +3,7 @@
 #ifndef MAE_TRAIN_H
 #define MAE_TRAIN_H
 
-#include "mae/data.h"
-#include "mae/metrics.h"
-#include "mae/model.h"
+#include "mae/evaluate.h"
 
 typedef struct TrainOptions {
   const char *out;    /* run folder: events.jsonl, checkpoints/, sheet.png; created */
@@ -24,11 +22,5 @@ double schedule_warmup_epochs(const Config *, double steps_per_epoch);
 /* Steps of the whole run, and per epoch (whole: the last, incomplete batch is dropped). */
 bool schedule_steps(const Config *, int train_images, int64_t *steps, double *steps_per_epoch,
                     Error *);
-
-/* Scores the model on the held-out split: fixed images, masks from eval.seed, no augmentation. */
-bool evaluate(Metrics *, Model *, const Dataset *, Error *);
-/* Scores a trivial fill on the same images and masks. name: fill_mean or fill_harmonic. */
-bool evaluate_baseline(Metrics *, const char *name, const Config *, Device *, const Dataset *,
-                       Error *);
 
 #endif

@@ -1,0 +1,48 @@
+#include "mae/device.h"
+
+#include <sched.h>
+#include <string.h>
+
+int device_threads(const Config *config, int ranks) {
+  int threads = config->run.threads;
+  cpu_set_t allowed;
+  if (threads == 0)
+    threads = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  return threads / ranks > 0 ? threads / ranks : 1;
+}
+
+/* The name backend_open understands: "cpu" or "cuda:N". */
+static void choose_device(char *name, size_t size, const Config *config, int rank) {
+  const char *wanted = config->run.device;
+  int first = 0;
+  if (!strcmp(wanted, "auto") && backend_cuda_count() == 0) wanted = "cpu";
+  if (sscanf(wanted, "cuda:%d", &first) != 1) first = 0;
+  if (!strcmp(wanted, "cpu"))
+    snprintf(name, size, "cpu");
+  else
+    snprintf(name, size, "cuda:%d", first + rank);
+}
+
+Device *device_open(const Config *config, int rank, int ranks, Error *e) {
+  char name[32], message[512];
+  choose_device(name, sizeof name, config, rank);
+  Device *device = backend_open(name, device_threads(config, ranks), config->run.emulate, message,
+                                sizeof message);
+  if (!device) {
+    error_set(e, EXIT_DEVICE, "run.device = %s: %s", config->run.device, message);
+    return NULL;
+  }
+  DeviceInfo info;
+  device->kernels->info(device, &info);
+  Dtype type = config_dtype(config);
+  bool missing = (type == DTYPE_BF16 && !info.has_bf16) || (type == DTYPE_F16 && !info.has_f16);
+  if (missing && !config->run.emulate) {
+    error_set(e, EXIT_CONFIG,
+              "train.precision = %s: %s (%s) has no fast %s; use train.precision = fp32, or "
+              "run.emulate = true to compute the same numbers slowly",
+              dtype_name(type), name, info.name, dtype_name(type));
+    device->kernels->close(device);
+    return NULL;
+  }
+  return device;
+}

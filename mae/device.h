@@ -1,0 +1,15 @@
+/* device.h - opening the device that a configuration asks for. */
+#ifndef MAE_DEVICE_H
+#define MAE_DEVICE_H
+
+#include "mae/config.h"
+
+/* Opens run.device (auto: the first GPU when there is one, else the CPU) for one of `ranks`
+ * processes: rank r of several takes the r-th GPU, and on a CPU its share of the threads. A device
+ * that lacks train.precision is an error unless run.emulate is set. NULL on failure. */
+Device *device_open(const Config *, int rank, int ranks, Error *);
+
+/* CPU threads a process with this configuration uses: run.threads, or its share of all it may. */
+int device_threads(const Config *, int ranks);
+
+#endif

@@ -1,0 +1,43 @@
+/* evaluate.h - scoring a model, and the trivial fills, on the held-out images: the first
+ * eval.images of them, centre crop, masks drawn from (eval.seed, image index). */
+#ifndef MAE_EVALUATE_H
+#define MAE_EVALUATE_H
+
+#include "mae/batch.h"
+#include "mae/data.h"
+#include "mae/metrics.h"
+
+/* Buffers for scoring up to `capacity` images at a time. */
+typedef struct Evaluator {
+  const Config *config;
+  Device *device;
+  Model *model; /* NULL: only fills are scored */
+  int capacity;
+  BatchBuffers input;
+  float *full, *composite;                /* device, [capacity, size, size, 3] */
+  double *scores;                         /* device, [capacity, 2] */
+  Crop *crops;                            /* host, [capacity] ... */
+  int32_t *visible;                       /* [capacity, keep] */
+  uint8_t *masked;                        /* [capacity, L] */
+  double *full_scores, *composite_scores; /* [capacity, 2] */
+  float *losses;                          /* [capacity] */
+} Evaluator;
+
+/* Scores the model on the held-out split. */
+bool evaluate(Metrics *, Model *, const Dataset *, Error *);
+/* Scores a trivial fill on the same images and masks. name: fill_mean or fill_harmonic. Only the
+ * masked and composite metrics have a meaning: a fill has no output for visible patches. */
+bool evaluate_baseline(Metrics *, const char *name, const Config *, Device *, const Dataset *,
+                       Error *);
+/* Held-out images that are scored. */
+int evaluate_count(const Config *, const Dataset *);
+
+bool evaluator_create(Evaluator *, const Config *, Device *, Model *, int capacity, Error *);
+void evaluator_destroy(Evaluator *);
+/* Loads `count` images whose crops (into pool, a device pointer) are in evaluator->crops; image i
+ * gets the mask of evaluation image first + i. */
+void evaluator_load(Evaluator *, const uint8_t *pool, int first, int count);
+/* Runs the model on the loaded images and reconstructs them into full and composite. */
+void evaluator_reconstruct(Evaluator *, int count);
+
+#endif
