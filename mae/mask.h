@@ -16,6 +16,7 @@ int mask_keep_count(int patches, double ratio);
  *  random: each set of `keep` patches is equally likely.
  *  block:  hidden rectangles of random shape and place (as BEiT draws them; side x side patch grid)
  *          until L - keep patches are hidden; the last rectangle is cut short at that number.
+ *          Rectangles lie inside the image, so its middle is hidden more often than its corners.
  *  grid:   the visible patches are the first `keep` of an ordered-dither (Bayer) pattern at a
  *          random phase: one of every 2x2 at ratio .75, a chequerboard at .5, evenly spread
  * between.
