@@ -1,0 +1,409 @@
+-- schema.sql - results.db: the only statement of its tables and views, built into the harness.
+--
+-- The whole file may run again on an existing database: tables are made when missing, views are
+-- replaced. PRAGMA user_version counts changes of the tables (see migrations in store.c).
+-- Users read the views, at the end of this file; the tables behind them may change.
+--
+-- Numbers that may be not finite are stored as a pair: NAME REAL, NULL unless finite, and
+-- NAME_kind, which says what it was: finite, nan, inf, -inf, or absent (never measured).
+
+-- One row per experiment and scale: what results/EXPERIMENT/sweep.json says.
+CREATE TABLE IF NOT EXISTS sweep (
+  sweep INTEGER PRIMARY KEY,
+  experiment TEXT NOT NULL UNIQUE, -- name-scale, also the folder's name
+  name TEXT NOT NULL,
+  scale TEXT NOT NULL,
+  question TEXT NOT NULL,
+  expected TEXT NOT NULL,
+  source TEXT NOT NULL,
+  x TEXT NOT NULL, -- the swept key drawn on the x axis
+  ini TEXT NOT NULL, -- the merged INI text of the newest plan
+  created REAL NOT NULL -- seconds since 1970, UTC, as every time here
+) STRICT;
+
+-- The trials of an experiment's newest plan, in its order. A trial that an edited plan no longer
+-- names stays in `trial` and leaves this list.
+CREATE TABLE IF NOT EXISTS planned (
+  sweep INTEGER NOT NULL REFERENCES sweep,
+  position INTEGER NOT NULL,
+  config_hash TEXT NOT NULL,
+  PRIMARY KEY (sweep, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS trial (
+  trial INTEGER PRIMARY KEY,
+  sweep INTEGER NOT NULL REFERENCES sweep,
+  config_hash TEXT NOT NULL,
+  point TEXT NOT NULL, -- hash of the configuration without run.seed: equal for repetitions
+  seed INTEGER NOT NULL,
+  swept TEXT NOT NULL, -- "train.mask_ratio=0.75 run.seed=1"
+  folder TEXT NOT NULL, -- relative to the database's folder when below it
+  created REAL NOT NULL,
+  UNIQUE (sweep, config_hash)
+) STRICT;
+
+-- Every configuration value of a trial, and which of them the sweep varies.
+CREATE TABLE IF NOT EXISTS param (
+  trial INTEGER NOT NULL REFERENCES trial,
+  key TEXT NOT NULL, -- section.name
+  value TEXT NOT NULL,
+  swept INTEGER NOT NULL CHECK (swept IN (0, 1)),
+  PRIMARY KEY (trial, key)
+) STRICT, WITHOUT ROWID;
+
+-- What a run came from: the provenance object of a start event, stored once for all that share it.
+CREATE TABLE IF NOT EXISTS environment (
+  environment TEXT PRIMARY KEY, -- SHA-256 of `json`
+  version TEXT,
+  git_commit TEXT,
+  compiler TEXT,
+  libraries TEXT,
+  cpu TEXT,
+  gpu TEXT,
+  hostname TEXT,
+  json TEXT NOT NULL -- the whole object, keys sorted
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS dataset (
+  dataset TEXT PRIMARY KEY, -- SHA-256 of the packed images
+  source TEXT NOT NULL,
+  train_images INTEGER NOT NULL,
+  eval_images INTEGER NOT NULL,
+  skipped INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A trainer process as the harness saw it (attempts.jsonl).
+CREATE TABLE IF NOT EXISTS launch (
+  trial INTEGER NOT NULL REFERENCES trial,
+  launch INTEGER NOT NULL, -- from 1
+  time REAL NOT NULL,
+  pid INTEGER NOT NULL,
+  device TEXT NOT NULL,
+  host TEXT NOT NULL,
+  ended REAL, -- NULL while it runs
+  code INTEGER, -- exit code, or NULL after a signal
+  signal INTEGER,
+  status TEXT CHECK (status IN ('done', 'interrupted', 'failed')), -- NULL while it runs
+  error TEXT,
+  PRIMARY KEY (trial, launch)
+) STRICT, WITHOUT ROWID;
+
+-- A trainer process as it saw itself (the start, throughput and end events of events.jsonl).
+CREATE TABLE IF NOT EXISTS attempt (
+  trial INTEGER NOT NULL REFERENCES trial,
+  attempt INTEGER NOT NULL, -- from 1; a process that died before its start event has none
+  started REAL NOT NULL,
+  last_event REAL NOT NULL, -- time of its newest event
+  pid INTEGER NOT NULL,
+  environment TEXT NOT NULL REFERENCES environment,
+  dataset TEXT NOT NULL REFERENCES dataset,
+  config_hash TEXT NOT NULL,
+  binary_sha256 TEXT NOT NULL,
+  steps INTEGER NOT NULL, -- of the whole run
+  steps_per_epoch REAL NOT NULL,
+  resumed_from INTEGER NOT NULL, -- step; 0: from scratch
+  params_encoder INTEGER NOT NULL,
+  params_decoder INTEGER NOT NULL,
+  gflops_per_image REAL NOT NULL, -- one training step, forward and backward
+  gflops_decoder_per_image REAL, -- the decoder's part of it
+  memory_planned_bytes INTEGER,
+  images_per_second REAL, -- steady state: warm-up and evaluation left out
+  step_seconds_median REAL,
+  step_seconds_p10 REAL,
+  step_seconds_p90 REAL,
+  gflops_per_second REAL,
+  counted_steps INTEGER,
+  warmup_steps INTEGER,
+  peak_memory_bytes INTEGER,
+  status TEXT CHECK (status IN ('done', 'interrupted', 'failed')), -- NULL without an end event
+  last_step INTEGER,
+  code INTEGER,
+  wall_seconds REAL,
+  state_sha256 TEXT, -- of the complete training state at the end
+  PRIMARY KEY (trial, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- One row per training step. A resumed attempt replaces the steps after its checkpoint.
+CREATE TABLE IF NOT EXISTS step (
+  trial INTEGER NOT NULL,
+  step INTEGER NOT NULL, -- from 1
+  attempt INTEGER NOT NULL,
+  epoch REAL,
+  loss REAL,
+  loss_kind TEXT NOT NULL CHECK (loss_kind IN ('finite', 'nan', 'inf', '-inf', 'absent')),
+  lr REAL,
+  grad_norm REAL,
+  grad_norm_kind TEXT NOT NULL
+    CHECK (grad_norm_kind IN ('finite', 'nan', 'inf', '-inf', 'absent')),
+  loss_scale REAL,
+  seconds REAL,
+  images_per_second REAL,
+  PRIMARY KEY (trial, step),
+  FOREIGN KEY (trial, attempt) REFERENCES attempt (trial, attempt),
+  CHECK ((loss_kind = 'finite') = (loss IS NOT NULL)),
+  CHECK ((grad_norm_kind = 'finite') = (grad_norm IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- One row per number of an evaluation. `absent` rows say that a metric of the protocol does not
+-- exist here (the leak-free ones of a norm_pix model, for instance).
+CREATE TABLE IF NOT EXISTS metric (
+  trial INTEGER NOT NULL,
+  source TEXT NOT NULL, -- model, or the trivial baseline: fill_mean, fill_harmonic
+  step INTEGER NOT NULL, -- 0 for baselines, which do not train
+  name TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  value REAL,
+  kind TEXT NOT NULL CHECK (kind IN ('finite', 'nan', 'inf', '-inf', 'absent')),
+  PRIMARY KEY (trial, source, step, name),
+  FOREIGN KEY (trial, attempt) REFERENCES attempt (trial, attempt),
+  CHECK ((kind = 'finite') = (value IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS checkpoint (
+  trial INTEGER NOT NULL,
+  step INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  state_sha256 TEXT NOT NULL,
+  PRIMARY KEY (trial, step),
+  FOREIGN KEY (trial, attempt) REFERENCES attempt (trial, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS artifact (
+  trial INTEGER NOT NULL,
+  kind TEXT NOT NULL, -- sheet, weights
+  path TEXT NOT NULL, -- relative to the trial's folder when below it
+  attempt INTEGER NOT NULL,
+  sha256 TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (trial, kind, path),
+  FOREIGN KEY (trial, attempt) REFERENCES attempt (trial, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- Warnings and errors of the trainer.
+CREATE TABLE IF NOT EXISTS message (
+  trial INTEGER NOT NULL,
+  offset INTEGER NOT NULL, -- bytes into events.jsonl
+  attempt INTEGER NOT NULL,
+  time REAL NOT NULL,
+  level TEXT NOT NULL CHECK (level IN ('warning', 'error')),
+  code INTEGER,
+  text TEXT NOT NULL,
+  PRIMARY KEY (trial, offset),
+  FOREIGN KEY (trial, attempt) REFERENCES attempt (trial, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- Outcomes of `harness verify` (verify-*.jsonl).
+CREATE TABLE IF NOT EXISTS verification (
+  trial INTEGER NOT NULL REFERENCES trial,
+  file TEXT NOT NULL,
+  offset INTEGER NOT NULL,
+  time REAL NOT NULL,
+  asked TEXT NOT NULL, -- the class asked for: bitwise, numerical, statistical
+  class TEXT NOT NULL, -- the class proved; empty when none was
+  outcome TEXT NOT NULL CHECK (outcome IN ('match', 'mismatch')),
+  steps INTEGER,
+  first_step INTEGER, -- the first that differs
+  first_tensor TEXT,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (trial, file, offset)
+) STRICT, WITHOUT ROWID;
+
+-- How far each file has been read: lines that begin before `taken` are in the tables.
+CREATE TABLE IF NOT EXISTS source (
+  trial INTEGER NOT NULL REFERENCES trial,
+  file TEXT NOT NULL,
+  taken INTEGER NOT NULL,
+  PRIMARY KEY (trial, file)
+) STRICT, WITHOUT ROWID;
+
+-- Student's t: the 97.5% quantile, for two-sided 95% intervals. A test holds it to
+-- stats_t_quantile. More than 100 degrees of freedom use the row of 100, which is wider.
+CREATE TABLE IF NOT EXISTS t_quantile (df INTEGER PRIMARY KEY, t975 REAL NOT NULL) STRICT;
+INSERT OR REPLACE INTO t_quantile VALUES
+  (1,12.7062047), (2,4.30265273), (3,3.18244631), (4,2.77644511), (5,2.57058184), (6,2.44691185),
+  (7,2.36462425), (8,2.30600414), (9,2.26215716), (10,2.22813885), (11,2.20098516),
+  (12,2.17881283), (13,2.16036866), (14,2.14478669), (15,2.13144955), (16,2.1199053),
+  (17,2.10981558), (18,2.10092204), (19,2.09302405), (20,2.08596345), (21,2.07961384),
+  (22,2.07387307), (23,2.06865761), (24,2.06389856), (25,2.05953855), (26,2.05552944),
+  (27,2.05183052), (28,2.04840714), (29,2.04522964), (30,2.04227246), (31,2.03951345),
+  (32,2.03693334), (33,2.0345153), (34,2.03224451), (35,2.03010793), (36,2.028094),
+  (37,2.02619246), (38,2.02439416), (39,2.02269091), (40,2.02107538), (41,2.01954096),
+  (42,2.0180817), (43,2.01669219), (44,2.01536757), (45,2.01410338), (46,2.0128956),
+  (47,2.01174051), (48,2.01063475), (49,2.00957523), (50,2.00855911), (51,2.00758377),
+  (52,2.0066468), (53,2.00574599), (54,2.00487929), (55,2.00404478), (56,2.00324072),
+  (57,2.00246546), (58,2.00171748), (59,2.00099538), (60,2.00029782), (61,1.99962358),
+  (62,1.99897152), (63,1.99834054), (64,1.99772965), (65,1.99713791), (66,1.99656442),
+  (67,1.99600835), (68,1.99546893), (69,1.99494541), (70,1.99443711), (71,1.99394337),
+  (72,1.99346357), (73,1.99299713), (74,1.99254349), (75,1.99210215), (76,1.99167261),
+  (77,1.9912544), (78,1.99084707), (79,1.99045021), (80,1.99006342), (81,1.98968632),
+  (82,1.98931856), (83,1.98895978), (84,1.98860967), (85,1.98826791), (86,1.98793421),
+  (87,1.98760828), (88,1.98728986), (89,1.9869787), (90,1.98667454), (91,1.98637715),
+  (92,1.98608632), (93,1.98580181), (94,1.98552344), (95,1.985251), (96,1.98498431),
+  (97,1.98472319), (98,1.98446745), (99,1.98421695), (100,1.98397152);
+
+-- Views ---------------------------------------------------------------------------------------
+
+-- trials: one row per trial.
+--   status   pending, running, interrupted, failed or done
+--   planned  1 when the experiment's newest plan names it
+--   metrics  of the last evaluation of a trial that is done, on the held-out images; NULL before.
+--            psnr_masked: masked pixels; _composite: visible patches pasted from the input;
+--            _full: every patch from the decoder; _leaky: norm_pix models only, un-normalised
+--            with the target's own statistics, not comparable with the others. In dB.
+--   nonfinite  metrics that were measured and are not numbers, as "psnr_masked=nan"; their columns
+--            are NULL
+--   wall_seconds  over all attempts, a killed one counted up to its last event
+--   gflops_per_image  of one training step; peak_memory_mb in 2^20 bytes
+DROP VIEW IF EXISTS trials;
+CREATE VIEW trials AS
+WITH config AS (
+  SELECT trial,
+    max(CASE key WHEN 'train.mask_ratio' THEN CAST(value AS REAL) END) AS mask_ratio,
+    max(CASE key WHEN 'train.mask' THEN value END) AS mask,
+    max(CASE key WHEN 'train.norm_pix' THEN value END) AS norm_pix,
+    max(CASE key WHEN 'model.encoder' THEN value END) AS encoder,
+    max(CASE key WHEN 'model.decoder' THEN value END) AS decoder,
+    max(CASE key WHEN 'model.pos_embed' THEN value END) AS pos_embed,
+    max(CASE key WHEN 'model.decoder_pos_embed' THEN value END) AS decoder_pos_embed,
+    max(CASE key WHEN 'train.precision' THEN value END) AS precision,
+    max(CASE key WHEN 'run.device' THEN value END) AS device
+  FROM param GROUP BY trial),
+tries AS ( -- "max" with bare columns: SQLite takes them from the row of the maximum
+  SELECT trial, max(attempt) AS attempt, status, environment, dataset, params_encoder,
+    params_decoder, gflops_per_image, gflops_decoder_per_image, images_per_second,
+    peak_memory_bytes, steps, last_step, state_sha256
+  FROM attempt GROUP BY trial),
+walls AS (
+  SELECT trial, count(*) AS attempts, sum(coalesce(wall_seconds, last_event - started)) AS seconds
+  FROM attempt GROUP BY trial),
+launches AS (
+  SELECT trial, max(launch) AS launch, status, device, error FROM launch GROUP BY trial),
+state AS (
+  SELECT trial.trial, CASE
+      WHEN launches.trial IS NOT NULL THEN coalesce(launches.status, 'running')
+      WHEN tries.trial IS NOT NULL THEN coalesce(tries.status, 'running')
+      ELSE 'pending' END AS status
+  FROM trial LEFT JOIN launches USING (trial) LEFT JOIN tries USING (trial)),
+final AS (
+  SELECT trial, max(step) AS step FROM metric JOIN state USING (trial)
+  WHERE metric.source = 'model' AND state.status = 'done' GROUP BY trial),
+scores AS (
+  SELECT metric.trial,
+    max(CASE name WHEN 'loss' THEN value END) AS loss,
+    max(CASE name WHEN 'psnr_masked' THEN value END) AS psnr_masked,
+    max(CASE name WHEN 'psnr_composite' THEN value END) AS psnr_composite,
+    max(CASE name WHEN 'psnr_full' THEN value END) AS psnr_full,
+    max(CASE name WHEN 'ssim_composite' THEN value END) AS ssim_composite,
+    max(CASE name WHEN 'ssim_full' THEN value END) AS ssim_full,
+    max(CASE name WHEN 'psnr_leaky' THEN value END) AS psnr_leaky,
+    max(CASE name WHEN 'ssim_leaky' THEN value END) AS ssim_leaky,
+    max(CASE name WHEN 'images' THEN CAST(value AS INTEGER) END) AS eval_images,
+    group_concat(CASE WHEN kind NOT IN ('finite', 'absent') THEN name || '=' || kind END, ' ')
+      AS nonfinite
+  FROM metric JOIN final ON final.trial = metric.trial AND final.step = metric.step
+  WHERE metric.source = 'model' GROUP BY metric.trial)
+SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, config.mask_ratio,
+  config.encoder, config.decoder, config.pos_embed, config.precision,
+  coalesce(nullif(launches.device, ''), config.device) AS device,
+  scores.loss, scores.psnr_masked, scores.psnr_composite, scores.psnr_full,
+  scores.ssim_composite, scores.ssim_full, scores.psnr_leaky, scores.ssim_leaky,
+  tries.images_per_second, tries.peak_memory_bytes / 1048576.0 AS peak_memory_mb,
+  tries.params_encoder + tries.params_decoder AS params, tries.gflops_per_image,
+  walls.seconds AS wall_seconds, tries.gflops_decoder_per_image, config.decoder_pos_embed,
+  config.mask, config.norm_pix, tries.steps, scores.eval_images, scores.nonfinite,
+  coalesce(nullif(launches.error, ''),
+    (SELECT text FROM message WHERE message.trial = trial.trial AND level = 'error'
+     ORDER BY offset DESC LIMIT 1)) AS error,
+  coalesce(walls.attempts, 0) AS attempts, dataset.source AS data_source, tries.dataset,
+  coalesce(nullif(environment.gpu, ''), environment.cpu) AS processor, trial.config_hash,
+  trial.point, tries.state_sha256, trial.folder,
+  EXISTS (SELECT 1 FROM planned WHERE planned.sweep = trial.sweep
+    AND planned.config_hash = trial.config_hash) AS planned
+FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
+  LEFT JOIN config USING (trial) LEFT JOIN tries USING (trial) LEFT JOIN walls USING (trial)
+  LEFT JOIN launches USING (trial) LEFT JOIN scores USING (trial)
+  LEFT JOIN dataset ON dataset.dataset = tries.dataset
+  LEFT JOIN environment ON environment.environment = tries.environment;
+
+-- baselines: the trivial fills, scored on the same images and masks: one row per trial and fill.
+DROP VIEW IF EXISTS baselines;
+CREATE VIEW baselines AS
+SELECT sweep.experiment, metric.trial, metric.source AS fill, trial.seed,
+  (SELECT CAST(value AS REAL) FROM param
+   WHERE param.trial = metric.trial AND key = 'train.mask_ratio') AS mask_ratio,
+  max(CASE metric.name WHEN 'psnr_masked' THEN value END) AS psnr_masked,
+  max(CASE metric.name WHEN 'psnr_composite' THEN value END) AS psnr_composite,
+  max(CASE metric.name WHEN 'ssim_composite' THEN value END) AS ssim_composite,
+  max(CASE metric.name WHEN 'images' THEN CAST(value AS INTEGER) END) AS images
+FROM metric JOIN trial USING (trial) JOIN sweep USING (sweep)
+WHERE metric.source <> 'model' GROUP BY metric.trial, metric.source;
+
+-- points: mean over seeds of each metric at each point (trials that share every setting but the
+-- seed, and the data set), of trials that are done. sd: standard deviation with n - 1; low, high:
+-- the 95% interval of the mean by Student's t, NULL for one seed.
+DROP VIEW IF EXISTS points;
+CREATE VIEW points AS
+WITH long AS (
+  SELECT experiment, point, dataset, mask_ratio, encoder, decoder, pos_embed, precision, trial,
+    planned, name, CASE name WHEN 'psnr_masked' THEN psnr_masked
+      WHEN 'psnr_composite' THEN psnr_composite WHEN 'psnr_full' THEN psnr_full
+      WHEN 'ssim_composite' THEN ssim_composite WHEN 'ssim_full' THEN ssim_full
+      WHEN 'psnr_leaky' THEN psnr_leaky WHEN 'ssim_leaky' THEN ssim_leaky WHEN 'loss' THEN loss
+      WHEN 'images_per_second' THEN images_per_second
+      WHEN 'wall_seconds' THEN wall_seconds END AS value
+  FROM trials, (SELECT column1 AS name FROM (VALUES ('psnr_masked'), ('psnr_composite'),
+    ('psnr_full'), ('ssim_composite'), ('ssim_full'), ('psnr_leaky'), ('ssim_leaky'), ('loss'),
+    ('images_per_second'), ('wall_seconds')))
+  WHERE status = 'done'),
+centred AS (
+  SELECT *, avg(value) OVER (PARTITION BY experiment, point, dataset, name) AS mean
+  FROM long WHERE value IS NOT NULL),
+spread AS (
+  SELECT *, count(*) AS n, min(value) AS least, max(value) AS most,
+    CASE WHEN count(*) > 1
+      THEN sqrt(sum((value - mean) * (value - mean)) / (count(*) - 1)) END AS sd
+  FROM centred GROUP BY experiment, point, dataset, name)
+SELECT experiment, (SELECT group_concat(key || '=' || value, ' ') FROM param
+    WHERE param.trial = spread.trial AND swept = 1 AND key <> 'run.seed') AS settings,
+  name AS metric, n, mean, sd,
+  mean - t975 * sd / sqrt(n) AS low, mean + t975 * sd / sqrt(n) AS high, least, most,
+  mask_ratio, encoder, decoder, pos_embed, precision, planned, point, dataset
+FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100);
+
+-- curves: every number with a step on its axis: quantity is train_loss, lr, grad_norm or
+-- images_per_second of a training step, or eval_NAME of an evaluation.
+DROP VIEW IF EXISTS curves;
+CREATE VIEW curves AS
+SELECT sweep.experiment, trial.trial, trial.seed, trial.swept, series.step, series.quantity,
+  series.value, series.kind
+FROM (
+  SELECT trial, step, 'train_loss' AS quantity, loss AS value, loss_kind AS kind FROM step
+  UNION ALL SELECT trial, step, 'grad_norm', grad_norm, grad_norm_kind FROM step
+  UNION ALL SELECT trial, step, 'lr', lr, iif(lr IS NULL, 'absent', 'finite') FROM step
+  UNION ALL SELECT trial, step, 'images_per_second', images_per_second,
+    iif(images_per_second IS NULL, 'absent', 'finite') FROM step
+  UNION ALL SELECT trial, step, 'eval_' || name, value, kind FROM metric WHERE source = 'model'
+) AS series JOIN trial USING (trial) JOIN sweep USING (sweep);
+
+-- attempts: every trainer process the harness started, with what it said about itself; those
+-- started by hand have no launch number.
+DROP VIEW IF EXISTS attempts;
+CREATE VIEW attempts AS
+WITH pairs AS (
+  SELECT trial, launch, pid FROM launch
+  UNION ALL SELECT trial, NULL, pid FROM attempt
+  WHERE NOT EXISTS (SELECT 1 FROM launch
+    WHERE launch.trial = attempt.trial AND launch.pid = attempt.pid))
+SELECT sweep.experiment, pairs.trial, pairs.launch, attempt.attempt,
+  CASE WHEN pairs.launch IS NULL THEN coalesce(attempt.status, 'running')
+    ELSE coalesce(launch.status, 'running') END AS status,
+  coalesce(launch.time, attempt.started) AS started,
+  coalesce(launch.ended, attempt.last_event) AS ended, pairs.pid, launch.device, launch.code,
+  launch.signal, attempt.resumed_from, attempt.last_step, attempt.images_per_second,
+  attempt.wall_seconds, attempt.binary_sha256, attempt.state_sha256, environment.git_commit,
+  environment.cpu, environment.gpu, environment.hostname, environment.libraries, launch.error
+FROM pairs JOIN trial USING (trial) JOIN sweep USING (sweep)
+  LEFT JOIN launch ON launch.trial = pairs.trial AND launch.launch = pairs.launch
+  LEFT JOIN attempt ON attempt.trial = pairs.trial AND attempt.pid = pairs.pid
+  LEFT JOIN environment ON environment.environment = attempt.environment;

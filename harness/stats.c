@@ -1,0 +1,94 @@
+#include "harness/stats.h"
+
+#include <math.h>
+
+/* Continued fraction of the regularised incomplete beta function by Lentz's method (Abramowitz and
+ * Stegun 26.5.8); converges quickly for x < (a + 1)/(a + b + 2). */
+static double beta_fraction(double a, double b, double x) {
+  const double tiny = 1e-300;
+  double c = 1, d = 1 - (a + b) * x / (a + 1);
+  if (fabs(d) < tiny) d = tiny;
+  d = 1 / d;
+  double value = d;
+  for (int m = 1; m <= 1000; m++) {
+    double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    d = 1 + even * d;
+    c = 1 + even / c;
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    c = fabs(c) < tiny ? tiny : c;
+    value *= d * c;
+    d = 1 + odd * d;
+    c = 1 + odd / c;
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    c = fabs(c) < tiny ? tiny : c;
+    value *= d * c;
+    if (fabs(d * c - 1) < 1e-15) break;
+  }
+  return value;
+}
+
+static double incomplete_beta(double a, double b, double x) {
+  if (x <= 0) return 0;
+  if (x >= 1) return 1;
+  double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+  if (x < (a + 1) / (a + b + 2)) return front * beta_fraction(a, b, x) / a;
+  return 1 - front * beta_fraction(b, a, 1 - x) / b;
+}
+
+/* P(T > x) for x >= 0, without the cancellation of 1 - cdf. */
+static double upper_tail(double x, double df) {
+  return 0.5 * incomplete_beta(df / 2, 0.5, df / (df + x * x));
+}
+
+double stats_t_cdf(double x, double df) {
+  return x < 0 ? upper_tail(-x, df) : 1 - upper_tail(x, df);
+}
+
+double stats_t_quantile(double p, double df) {
+  double tail = p < 0.5 ? p : 1 - p;
+  if (tail == 0.5) return 0;
+  double low = 0, high = 1;
+  while (upper_tail(high, df) > tail && high < 1e300) high *= 2;
+  for (int i = 0; i < 200 && high - low > 1e-13 * high; i++) {
+    double middle = low + (high - low) / 2;
+    if (upper_tail(middle, df) > tail)
+      low = middle;
+    else
+      high = middle;
+  }
+  double x = low + (high - low) / 2;
+  return p < 0.5 ? -x : x;
+}
+
+static double mean_of(const double *values, size_t n) {
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) sum += values[i];
+  return n ? sum / (double)n : NAN;
+}
+
+static double variance_of(const double *values, size_t n, double mean) {
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) sum += (values[i] - mean) * (values[i] - mean);
+  return n > 1 ? sum / (double)(n - 1) : NAN;
+}
+
+Summary stats_summary(const double *values, size_t n) {
+  Summary s = {.n = n, .mean = mean_of(values, n), .sd = NAN, .half = NAN};
+  if (n < 2) return s;
+  s.sd = sqrt(variance_of(values, n, s.mean));
+  s.half = stats_t_quantile(0.975, (double)(n - 1)) * s.sd / sqrt((double)n);
+  return s;
+}
+
+Summary stats_difference(const double *a, size_t n_a, const double *b, size_t n_b) {
+  double mean_a = mean_of(a, n_a), mean_b = mean_of(b, n_b);
+  Summary s = {.n = n_a < n_b ? n_a : n_b, .mean = mean_a - mean_b, .sd = NAN, .half = NAN};
+  if (n_a < 2 || n_b < 2) return s;
+  double part_a = variance_of(a, n_a, mean_a) / (double)n_a;
+  double part_b = variance_of(b, n_b, mean_b) / (double)n_b;
+  double squares = part_a * part_a / (double)(n_a - 1) + part_b * part_b / (double)(n_b - 1);
+  s.sd = sqrt(part_a + part_b); /* of the difference of means */
+  s.half = squares > 0 ? stats_t_quantile(0.975, s.sd * s.sd * s.sd * s.sd / squares) * s.sd : 0;
+  return s;
+}

@@ -1,0 +1,471 @@
+/* store_import.c - sweep and trial folders into the database: the folder's description
+ * (sweep.json, trial.json, config.ini) and, for a rebuild, all its event files. */
+#include "harness/store_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mae/config.h"
+#include "mae/ini.h"
+#include "mae/io.h"
+#include "mae/provenance.h"
+
+enum { FILE_SIZE_MAX = 1 << 30 };
+
+bool store_read_file(char **text, size_t *size, const char *path, Error *e) {
+  struct stat status;
+  *text = NULL;
+  FILE *file = fopen(path, "rb");
+  if (!file) return error_set(e, EXIT_DATA, "%s: %s", path, strerror(errno));
+  bool ok = !fstat(fileno(file), &status) && S_ISREG(status.st_mode);
+  if (!ok) error_set(e, EXIT_DATA, "%s: not a file", path);
+  if (ok && status.st_size > FILE_SIZE_MAX)
+    ok = error_set(e, EXIT_DATA, "%s: larger than 1 GiB", path);
+  if (ok && !(*text = malloc((size_t)status.st_size + 1)))
+    ok = error_set(e, EXIT_DEVICE, "%s: out of memory", path);
+  if (ok) {
+    *size = fread(*text, 1, (size_t)status.st_size, file); /* shorter when it shrank meanwhile */
+    (*text)[*size] = '\0';
+    ok = !ferror(file) || error_set(e, EXIT_DATA, "%s: %s", path, strerror(errno));
+  }
+  if (!ok) {
+    free(*text);
+    *text = NULL;
+  }
+  fclose(file);
+  return ok;
+}
+
+static json_t *read_json(const char *folder, const char *name, Error *e) {
+  char path[PATH_MAX], *text = NULL;
+  size_t size = 0;
+  json_error_t where;
+  if (!io_join(path, sizeof path, folder, name, e) || !store_read_file(&text, &size, path, e))
+    return NULL;
+  json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+  free(text);
+  int64_t format = 0;
+  if (!json)
+    error_set(e, EXIT_DATA, "%s:%d: not JSON: %s", path, where.line, where.text);
+  else if (!json_need_int(json, "format", &format, e))
+    error_prefix(e, "%s", path);
+  else if (format != 1)
+    error_set(e, EXIT_DATA, "%s: format %lld; this harness reads format 1", path,
+              (long long)format);
+  if (json && format != 1) {
+    json_decref(json);
+    json = NULL;
+  }
+  return json;
+}
+
+/* Runs `part` so that the database has all of it or nothing, inside an open transaction or not. */
+typedef bool (*Part)(Store *, void *context, Error *);
+
+static bool whole(Store *store, Part part, void *context, Error *e) {
+  if (!store_run(store, e, "SAVEPOINT part", "")) return false;
+  bool ok = part(store, context, e);
+  if (!ok) sqlite3_exec(store->db, "ROLLBACK TO part", NULL, NULL, NULL);
+  Error ignored;
+  bool released = store_run(store, ok ? e : &ignored, "RELEASE part", "");
+  return ok && released;
+}
+
+/* Sweeps --------------------------------------------------------------------------------------*/
+
+typedef struct SweepPart {
+  const json_t *json;
+  int64_t sweep;
+} SweepPart;
+
+static bool put_sweep(Store *store, void *context, Error *e) {
+  SweepPart *part = context;
+  const json_t *j = part->json, *trials = json_object_get(j, "trials");
+  const char *experiment, *name, *scale, *question, *expected, *source, *x, *ini;
+  double created;
+  bool found = false;
+  if (!json_need_text(j, "experiment", &experiment, e) || !json_need_text(j, "name", &name, e) ||
+      !json_need_text(j, "scale", &scale, e) || !json_need_text(j, "question", &question, e) ||
+      !json_need_text(j, "expected", &expected, e) || !json_need_text(j, "source", &source, e) ||
+      !json_need_text(j, "x", &x, e) || !json_need_text(j, "ini", &ini, e) ||
+      !json_need_real(j, "created", &created, e))
+    return false;
+  if (!json_is_array(trials)) return error_set(e, EXIT_DATA, "member \"trials\" is not a list");
+  if (!store_run(store, e,
+                 "INSERT INTO sweep (experiment, name, scale, question, expected, source, x, ini, "
+                 "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (experiment) DO UPDATE "
+                 "SET name = excluded.name, scale = excluded.scale, question = excluded.question, "
+                 "expected = excluded.expected, source = excluded.source, x = excluded.x, "
+                 "ini = excluded.ini, created = excluded.created",
+                 "ttttttttr", experiment, name, scale, question, expected, source, x, ini,
+                 created) ||
+      !store_int(store, e, &part->sweep, &found, "SELECT sweep FROM sweep WHERE experiment = ?",
+                 "t", experiment) ||
+      !store_run(store, e, "DELETE FROM planned WHERE sweep = ?", "i", part->sweep))
+    return false;
+  for (size_t i = 0; i < json_array_size(trials); i++) {
+    const char *hash = json_string_value(json_array_get(trials, i));
+    if (!hash) return error_set(e, EXIT_DATA, "\"trials\" lists something that is not text");
+    if (!store_run(store, e, "INSERT INTO planned (sweep, position, config_hash) VALUES (?, ?, ?)",
+                   "iit", part->sweep, (int64_t)i, hash))
+      return false;
+  }
+  return true;
+}
+
+bool store_add_sweep(Store *store, const char *folder, int64_t *sweep, Error *e) {
+  json_t *json = read_json(folder, "sweep.json", e);
+  if (!json) return false;
+  SweepPart part = {.json = json};
+  bool ok = whole(store, put_sweep, &part, e) || error_prefix(e, "%s/sweep.json", folder);
+  *sweep = part.sweep;
+  json_decref(json);
+  return ok;
+}
+
+/* Trials --------------------------------------------------------------------------------------*/
+
+typedef struct TrialPart {
+  int64_t sweep, trial;
+  const char *folder;
+  const json_t *json;
+  IniFile config;
+} TrialPart;
+
+/* Below the database's folder a trial is named relative to it, so that both can move together. */
+static bool folder_name(const Store *store, const char *folder, char *out, Error *e) {
+  char real[PATH_MAX];
+  if (!realpath(folder, real)) return error_set(e, EXIT_DATA, "%s: %s", folder, strerror(errno));
+  size_t base = strlen(store->folder);
+  bool below = !strncmp(real, store->folder, base) && real[base] == '/';
+  snprintf(out, PATH_MAX, "%s", below ? real + base + 1 : real);
+  return true;
+}
+
+static int compare_entries(const void *a, const void *b) {
+  const IniEntry *x = a, *y = b;
+  int order = strcmp(x->section, y->section);
+  return order ? order : strcmp(x->key, y->key);
+}
+
+/* Stores every value and hashes those that make a result, but for the seed: what trials that
+ * repeat each other have in common. */
+static bool put_params(Store *store, TrialPart *part, char point[65], Error *e) {
+  IniFile *ini = &part->config;
+  const json_t *swept = json_object_get(part->json, "swept");
+  Sha256 *sha = sha256_new();
+  bool ok = true;
+  qsort(ini->entries, (size_t)ini->count, sizeof *ini->entries, compare_entries);
+  for (int i = 0; ok && i < ini->count; i++) {
+    const IniEntry *entry = &ini->entries[i];
+    char key[256];
+    snprintf(key, sizeof key, "%s.%s", entry->section, entry->key);
+    if (config_is_hashed(key) && strcmp(key, "run.seed")) {
+      sha256_add(sha, key, strlen(key));
+      sha256_add(sha, "=", 1);
+      sha256_add(sha, entry->value, strlen(entry->value));
+      sha256_add(sha, "\n", 1);
+    }
+    if (part->trial)
+      ok = store_run(
+          store, e, "INSERT OR REPLACE INTO param (trial, key, value, swept) VALUES (?, ?, ?, ?)",
+          "itti", part->trial, key, entry->value, (int64_t)(json_object_get(swept, key) != NULL));
+  }
+  sha256_finish(sha, point);
+  return ok;
+}
+
+/* "key=value key=value" in the order of the sweep. */
+static char *swept_text(const json_t *swept, Error *e) {
+  char *text = NULL;
+  size_t size = 0;
+  const char *key;
+  json_t *value;
+  FILE *out = open_memstream(&text, &size);
+  if (!out) {
+    error_set(e, EXIT_DEVICE, "out of memory");
+    return NULL;
+  }
+  bool ok = true;
+  json_object_foreach((json_t *)swept, key, value) {
+    if (!json_is_string(value))
+      ok = error_set(e, EXIT_DATA, "swept value of \"%s\" is not text", key);
+    if (ok) fprintf(out, "%s%s=%s", ftell(out) > 0 ? " " : "", key, json_string_value(value));
+  }
+  if (fclose(out)) ok = error_set(e, EXIT_DEVICE, "out of memory");
+  if (ok) return text;
+  free(text);
+  return NULL;
+}
+
+/* The trial's own id when nobody has it; otherwise the next free one, said on standard error. */
+static bool choose_id(Store *store, const TrialPart *part, int64_t *id, Error *e) {
+  int64_t wanted = 0, taken = 0;
+  bool found = false;
+  if (!json_need_int(part->json, "id", &wanted, e)) return false;
+  if (wanted < 1)
+    return error_set(e, EXIT_DATA, "trial id %lld is not positive", (long long)wanted);
+  if (!store_int(store, e, &taken, &found, "SELECT trial FROM trial WHERE trial = ?", "i", wanted))
+    return false;
+  *id = wanted;
+  if (!found) return true;
+  if (!store_next_trial_id(store, id, e)) return false;
+  fprintf(stderr, "%s: its trial id %lld is taken; it becomes trial %lld\n", part->folder,
+          (long long)wanted, (long long)*id);
+  return true;
+}
+
+static bool put_trial(Store *store, void *context, Error *e) {
+  TrialPart *part = context;
+  const json_t *j = part->json, *swept = json_object_get(j, "swept");
+  const char *hash;
+  int64_t seed;
+  double created;
+  bool found = false;
+  char folder[PATH_MAX], point[65];
+  if (!json_is_object(swept)) return error_set(e, EXIT_DATA, "member \"swept\" is not an object");
+  if (!json_need_text(j, "config_hash", &hash, e) || !json_need_int(j, "seed", &seed, e) ||
+      !json_need_real(j, "created", &created, e) ||
+      !store_int(store, e, &part->trial, &found,
+                 "SELECT trial FROM trial WHERE sweep = ? AND config_hash = ?", "it", part->sweep,
+                 hash) ||
+      !folder_name(store, part->folder, folder, e))
+    return false;
+  char *text = swept_text(swept, e);
+  if (!text) return false;
+  bool ok = true;
+  if (found) { /* an edited plan may sweep other keys over the same configuration */
+    ok = store_run(store, e, "UPDATE trial SET swept = ?, folder = ? WHERE trial = ?", "tti", text,
+                   folder, part->trial) &&
+         put_params(store, part, point, e);
+  } else {
+    ok =
+        put_params(store, part, point, e) && choose_id(store, part, &part->trial, e) &&
+        store_run(store, e,
+                  "INSERT INTO trial (trial, sweep, config_hash, point, seed, swept, folder, "
+                  "created) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                  "iittittr", part->trial, part->sweep, hash, point, seed, text, folder, created) &&
+        put_params(store, part, point, e);
+  }
+  free(text);
+  return ok;
+}
+
+bool store_add_trial(Store *store, int64_t sweep, const char *folder, int64_t *trial, Error *e) {
+  char path[PATH_MAX];
+  TrialPart part = {.sweep = sweep, .folder = folder};
+  json_t *json = read_json(folder, "trial.json", e);
+  if (!json) return false;
+  part.json = json;
+  bool ok = io_join(path, sizeof path, folder, "config.ini", e) && ini_read(&part.config, path, e);
+  if (ok) {
+    ok = whole(store, put_trial, &part, e) || error_prefix(e, "%s/trial.json", folder);
+    ini_free(&part.config);
+  }
+  *trial = part.trial;
+  json_decref(json);
+  return ok;
+}
+
+/* Rebuilding ----------------------------------------------------------------------------------*/
+
+bool store_recover(Store *store, Error *e) {
+  return store_run(store, e,
+                   "UPDATE launch SET status = coalesce((SELECT attempt.status FROM attempt "
+                   "  WHERE attempt.trial = launch.trial AND attempt.pid = launch.pid "
+                   "  ORDER BY attempt DESC LIMIT 1), 'interrupted'), error = '' "
+                   "WHERE status IS NULL",
+                   "") &&
+         store_run(store, e, "UPDATE attempt SET status = 'interrupted' WHERE status IS NULL", "");
+}
+
+typedef struct Names {
+  char **list;
+  int count;
+} Names;
+
+static void names_free(Names *names) {
+  for (int i = 0; i < names->count; i++) free(names->list[i]);
+  free(names->list);
+}
+
+static bool names_add(Names *names, const char *name, Error *e) {
+  char **list = realloc(names->list, (size_t)(names->count + 1) * sizeof *list);
+  if (list) names->list = list;
+  char *copy = list ? strdup(name) : NULL;
+  if (!copy) return error_set(e, EXIT_DEVICE, "out of memory");
+  list[names->count++] = copy;
+  return true;
+}
+
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Paths of the folders in `folder` that hold a file called `with`; sorted. */
+static bool find_folders(Names *names, const char *folder, const char *with, Error *e) {
+  DIR *dir = opendir(folder);
+  if (!dir) return error_set(e, EXIT_DATA, "%s: %s", folder, strerror(errno));
+  bool ok = true;
+  for (const struct dirent *entry; ok && (entry = readdir(dir));) {
+    char path[PATH_MAX], file[PATH_MAX];
+    struct stat status;
+    if (entry->d_name[0] == '.') continue;
+    ok = io_join(path, sizeof path, folder, entry->d_name, e) &&
+         io_join(file, sizeof file, path, with, e);
+    if (ok && !stat(file, &status) && S_ISREG(status.st_mode)) ok = names_add(names, path, e);
+  }
+  closedir(dir);
+  if (names->count) qsort(names->list, (size_t)names->count, sizeof *names->list, compare_names);
+  return ok;
+}
+
+typedef struct Found { /* a sweep or trial folder, in the order in which it was made */
+  char *folder;
+  double created;
+  int64_t id, sweep, trial;
+} Found;
+
+static int compare_found(const void *a, const void *b) {
+  const Found *x = a, *y = b;
+  if (x->created != y->created) return x->created < y->created ? -1 : 1;
+  return strcmp(x->folder, y->folder);
+}
+
+/* Folders below `folder` that hold `file`, oldest first. One whose description cannot be read is
+ * reported and left out. */
+static bool list_found(Found **list, int *count, const char *folder, const char *file,
+                       int64_t sweep, Error *e) {
+  Names names = {0};
+  bool ok = find_folders(&names, folder, file, e);
+  Found *more = ok ? realloc(*list, (size_t)(*count + names.count + 1) * sizeof *more) : NULL;
+  if (more) *list = more;
+  if (ok && !more) ok = error_set(e, EXIT_DEVICE, "out of memory");
+  for (int i = 0; ok && i < names.count; i++) {
+    Error problem;
+    json_t *json = read_json(names.list[i], file, &problem);
+    Found found = {.sweep = sweep};
+    if (json && json_need_real(json, "created", &found.created, &problem)) {
+      if (json_is_integer(json_object_get(json, "id")))
+        found.id = json_integer_value(json_object_get(json, "id"));
+      found.folder = names.list[i];
+      names.list[i] = NULL;
+      (*list)[(*count)++] = found;
+    } else {
+      fprintf(stderr, "%s: left out: %s\n", names.list[i], problem.message);
+    }
+    json_decref(json);
+  }
+  names_free(&names);
+  return ok;
+}
+
+static void free_found(Found *list, int count) {
+  for (int i = 0; i < count; i++) free(list[i].folder);
+  free(list);
+}
+
+/* Every complete line of a file; those that cannot be taken are reported and passed over. */
+static bool take_file(Store *store, int64_t trial, const char *folder, const char *name, Error *e) {
+  char path[PATH_MAX], *text = NULL;
+  size_t size = 0;
+  struct stat status;
+  if (!io_join(path, sizeof path, folder, name, e)) return false;
+  if (stat(path, &status) && errno == ENOENT) return true;
+  if (!store_read_file(&text, &size, path, e)) return false;
+  int bad = 0;
+  Error first = {0};
+  for (size_t at = 0; at < size;) {
+    const char *end = memchr(text + at, '\n', size - at);
+    if (!end) break; /* half a line: its writer was killed */
+    size_t length = (size_t)(end - text) - at;
+    Error problem;
+    if (!store_ingest(store, trial, name, at, text + at, length, &problem) && !bad++)
+      first = problem;
+    at += length + 1;
+  }
+  free(text);
+  if (bad) fprintf(stderr, "%s: %d lines passed over; the first: %s\n", path, bad, first.message);
+  return true;
+}
+
+static bool take_verifications(Store *store, int64_t trial, const char *folder, Error *e) {
+  Names names = {0};
+  DIR *dir = opendir(folder);
+  if (!dir) return error_set(e, EXIT_DATA, "%s: %s", folder, strerror(errno));
+  bool ok = true;
+  for (const struct dirent *entry; ok && (entry = readdir(dir));) {
+    size_t length = strlen(entry->d_name);
+    if (!strncmp(entry->d_name, "verify-", 7) && length > 6 &&
+        !strcmp(entry->d_name + length - 6, ".jsonl"))
+      ok = names_add(&names, entry->d_name, e);
+  }
+  closedir(dir);
+  if (names.count) qsort(names.list, (size_t)names.count, sizeof *names.list, compare_names);
+  for (int i = 0; ok && i < names.count; i++)
+    ok = take_file(store, trial, folder, names.list[i], e);
+  names_free(&names);
+  return ok;
+}
+
+/* Ids that are free are handed out first, so that a clash moves the later trial only. */
+static bool add_trials(Store *store, Found *list, int count, int *trials, Error *e) {
+  qsort(list, (size_t)count, sizeof *list, compare_found);
+  for (int pass = 0; pass < 2; pass++) {
+    for (int i = 0; i < count; i++) {
+      Found *found = &list[i];
+      int64_t holder = 0;
+      bool taken = false;
+      if (found->trial) continue;
+      if (!store_int(store, e, &holder, &taken, "SELECT trial FROM trial WHERE trial = ?", "i",
+                     found->id))
+        return false;
+      if (taken && pass == 0) continue;
+      Error problem;
+      if (store_add_trial(store, found->sweep, found->folder, &found->trial, &problem)) {
+        ++*trials;
+      } else {
+        fprintf(stderr, "left out: %s\n", problem.message);
+        found->trial = -1;
+      }
+    }
+  }
+  return true;
+}
+
+static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials, Error *e) {
+  Found *list = NULL;
+  int count = 0;
+  bool ok = true;
+  qsort(sweeps, (size_t)sweep_count, sizeof *sweeps, compare_found);
+  for (int i = 0; ok && i < sweep_count; i++)
+    ok = store_add_sweep(store, sweeps[i].folder, &sweeps[i].sweep, e) &&
+         list_found(&list, &count, sweeps[i].folder, "trial.json", sweeps[i].sweep, e);
+  ok = ok && add_trials(store, list, count, trials, e);
+  for (int i = 0; ok && i < count; i++)
+    ok = list[i].trial < 0 ||
+         (take_file(store, list[i].trial, list[i].folder, "attempts.jsonl", e) &&
+          take_file(store, list[i].trial, list[i].folder, "events.jsonl", e) &&
+          take_verifications(store, list[i].trial, list[i].folder, e));
+  free_found(list, count);
+  return ok && store_recover(store, e);
+}
+
+bool store_import(Store *store, const char *out, int *trials, Error *e) {
+  Found *sweeps = NULL;
+  int count = 0;
+  *trials = 0;
+  bool ok = list_found(&sweeps, &count, out, "sweep.json", 0, e);
+  if (ok && !count) ok = error_set(e, EXIT_DATA, "%s: no EXPERIMENT/sweep.json below it", out);
+  ok = ok && store_begin(store, e);
+  if (ok) {
+    ok = import_all(store, sweeps, count, trials, e) && store_commit(store, e);
+    if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+  }
+  free_found(sweeps, count);
+  return ok;
+}
