@@ -50,10 +50,9 @@ static void reconstruct_patch(float *full, float *composite, const float *pred,
 
 void cpu_reconstruct(Device *device, float *full, float *composite, const float *pred, int extra,
                      const uint8_t *images, const uint8_t *masked, const PatchGrid *grid) {
-  (void)device;
   int size = grid->image_size, patch = grid->patch_size, side = size / patch;
   size_t patches = (size_t)side * side, values = (size_t)3 * patch * patch;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for num_threads(cpu_device(device)->threads) schedule(static)
   for (int b = 0; b < grid->batch; b++)
     for (size_t l = 0; l < patches; l++) {
       size_t corner = (size_t)b * size * size * 3 +
@@ -97,7 +96,7 @@ static void vertical_sums(double sums[SUM_KINDS][STRIP_IN], const float *x, cons
     const uint8_t *y_row = y + k * stride;
     double w = weight[k];
     for (int i = 0; i < count; i++) {
-      double a = x_row[i], b = pixel_unit(y_row[i]);
+      double a = x_row[i], b = y_row[i] / 255.0;
       sums[SUM_X][i] += w * a;
       sums[SUM_Y][i] += w * b;
       sums[SUM_XX][i] += w * a * a;
@@ -144,10 +143,11 @@ static double picture_ssim(const float *x, const uint8_t *y, int size) {
   return total / ((double)inner * inner * 3.0);
 }
 
+/* In double throughout: rounding the original to fp32 would show in the PSNR of a near copy. */
 static double squared_error(const float *x, const uint8_t *y, size_t count) {
   double sum = 0.0;
   for (size_t i = 0; i < count; i++) {
-    double d = (double)x[i] - (double)pixel_unit(y[i]);
+    double d = x[i] - y[i] / 255.0;
     sum += d * d;
   }
   return sum;
@@ -155,9 +155,8 @@ static double squared_error(const float *x, const uint8_t *y, size_t count) {
 
 void cpu_image_scores(Device *device, double *scores, const float *pictures, const uint8_t *images,
                       int batch, int image_size) {
-  (void)device;
   size_t values = (size_t)image_size * image_size * 3;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for num_threads(cpu_device(device)->threads) schedule(static)
   for (int b = 0; b < batch; b++) {
     scores[2 * b] = squared_error(pictures + b * values, images + b * values, values);
     scores[2 * b + 1] = picture_ssim(pictures + b * values, images + b * values, image_size);
