@@ -20,8 +20,8 @@ bool error_prefix(Error *e, const char *format, ...) {
   va_start(args, format);
   int n = vsnprintf(e->message, sizeof e->message, format, args);
   va_end(args);
-  if (n >= 0 && (size_t)n < sizeof e->message)
-    snprintf(e->message + n, sizeof e->message - (size_t)n, ": %s", rest);
+  int room = (int)sizeof e->message - n - 3; /* beside ": " and the end */
+  if (n >= 0 && room > 0) snprintf(e->message + n, (size_t)room + 3, ": %.*s", room, rest);
   return false;
 }
 
