@@ -243,7 +243,9 @@ static bool expand(Plan *plan, const Reading *reading, const char *file, Error *
 }
 
 static void write_line(FILE *out, const char *key, const char *value) {
-  fprintf(out, "%s = \"%s\"\n", key, value);
+  fprintf(out, "%s = ", key);
+  ini_write_quoted(out, value);
+  fputc('\n', out);
 }
 
 static void write_text(Plan *plan, const Reading *reading) {

@@ -258,7 +258,8 @@ bool config_load(Config *config, const char *path, Error *e) {
     ConfigOrigin origin = {entry->file, entry->line, entry->column};
     char key[256];
     snprintf(key, sizeof key, "%.100s.%.100s", entry->section, entry->key);
-    if (!strcmp(entry->section, "experiment") || !strcmp(entry->section, "sweep"))
+    if (!strcmp(entry->section, "experiment") || !strcmp(entry->section, "sweep") ||
+        !strncmp(entry->section, "sweep.", 6))
       ok = set_error(e, &origin, key, "section [%s] is for `harness run`; a single run has none",
                      entry->section);
     else
@@ -299,16 +300,6 @@ static void format_value(const Option *option, const Config *config, char *buffe
   }
 }
 
-/* Quotes text so that the INI reader gives back the same bytes. */
-static void write_quoted(FILE *file, const char *text) {
-  fputc('"', file);
-  for (; *text; text++) {
-    if (*text == '"' || *text == '\\') fputc('\\', file);
-    fputc(*text, file);
-  }
-  fputc('"', file);
-}
-
 void config_dump(const Config *config, FILE *file, bool hashed_only) {
   const char *section = "";
   size_t section_length = 0;
@@ -325,7 +316,7 @@ void config_dump(const Config *config, FILE *file, bool hashed_only) {
     format_value(option, config, value, sizeof value);
     fprintf(file, "%s = ", option_name(option));
     if (option->type == OPTION_TEXT)
-      write_quoted(file, value);
+      ini_write_quoted(file, value);
     else
       fputs(value, file);
     fputc('\n', file);

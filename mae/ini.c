@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -311,4 +310,13 @@ void ini_free(IniFile *ini) {
   }
   free(ini->entries);
   *ini = (IniFile){0};
+}
+
+void ini_write_quoted(FILE *file, const char *text) {
+  fputc('"', file);
+  for (; *text; text++) {
+    if (*text == '"' || *text == '\\') fputc('\\', file);
+    fputc(*text, file);
+  }
+  fputc('"', file);
 }

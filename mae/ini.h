@@ -15,6 +15,7 @@
 #define MAE_INI_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "mae/error.h"
 
@@ -40,5 +41,8 @@ bool ini_read(IniFile *, const char *path, Error *);
 /* Parses text as if it came from a file called name (no includes); for tests and fuzzing. */
 bool ini_parse(IniFile *, const char *name, const char *text, size_t size, Error *);
 void ini_free(IniFile *);
+/* Writes text as a quoted value, which the reader turns back into the same bytes. text holds no
+ * control characters. */
+void ini_write_quoted(FILE *, const char *text);
 
 #endif

@@ -397,6 +397,17 @@ START_TEST(edit_distances) {
 }
 END_TEST
 
+/* The scales that ship with the project, given a folder of images. */
+START_TEST(scales_are_valid) {
+  static const char *const scales[] = {"cpu", "t4x2", "h200"};
+  char path[256];
+  snprintf(path, sizeof path, "%s/experiments/scales/%s.ini", SOURCE_DIR, scales[_i]);
+  ck_assert_msg(config_load(&config, path, &e), "%s", e.message);
+  set("data.path", "somewhere");
+  ck_assert_msg(config_validate(&config, &e), "%s", e.message);
+}
+END_TEST
+
 /* Command lines, the exit code and a part of the combined output. */
 static const struct {
   const char *arguments;
@@ -454,6 +465,7 @@ int main(void) {
   tcase_add_loop_test(tc, conflicts_are_named, 0, sizeof conflicts / sizeof *conflicts);
   tcase_add_test(tc, every_option_is_explained);
   tcase_add_test(tc, edit_distances);
+  tcase_add_loop_test(tc, scales_are_valid, 0, 3);
   tcase_add_loop_test(tc, command_lines, 0, sizeof commands / sizeof *commands);
   suite_add_tcase(suite, tc);
   tc = tcase_create("files");
