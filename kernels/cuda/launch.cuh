@@ -1,5 +1,6 @@
 /* launch.cuh - how a kernel is started and how it names its dynamic shared memory: the two places
- * where CUDA's syntax is not C++'s, so that every .cu file also compiles for the CPU (tests/simt). */
+ * where CUDA's syntax is not C++'s, so that every .cu file also compiles for the CPU (tests/simt).
+ */
 #ifndef KERNELS_CUDA_LAUNCH_CUH
 #define KERNELS_CUDA_LAUNCH_CUH
 

@@ -6,3 +6,10 @@
 #include "../simt.h"
 
 typedef struct SimtStream *cudaStream_t;
+
+typedef int cudaError_t;
+enum { cudaSuccess = 0 };
+enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+template <class Kernel> cudaError_t cudaFuncSetAttribute(Kernel *, int, int) {
+  return cudaSuccess;
+}

@@ -1,0 +1,68 @@
+/* numeric.cuh - the element types of the kernels and sums over a warp or a block in a fixed order.
+ */
+#ifndef KERNELS_CUDA_NUMERIC_CUH
+#define KERNELS_CUDA_NUMERIC_CUH
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/backend.h"
+
+enum { WARP_SIZE = 32 };
+#define FULL_WARP 0xffffffffu
+
+typedef __half Half;
+typedef __nv_bfloat16 Bfloat16;
+
+__device__ static inline float to_float(float x) {
+  return x;
+}
+__device__ static inline float to_float(Half x) {
+  return __half2float(x);
+}
+__device__ static inline float to_float(Bfloat16 x) {
+  return __bfloat162float(x);
+}
+
+template <class T> __device__ inline T from_float(float x);
+template <> __device__ inline float from_float<float>(float x) {
+  return x;
+}
+template <> __device__ inline Half from_float<Half>(float x) {
+  return __float2half_rn(x);
+}
+template <> __device__ inline Bfloat16 from_float<Bfloat16>(float x) {
+  return __float2bfloat16_rn(x);
+}
+
+/* N elements moved by one access of N * sizeof(T) bytes, which must be aligned to that. */
+template <class T, int N> struct alignas(sizeof(T) * N) Pack { T element[N]; };
+template <class T, int N> __device__ inline Pack<T, N> load_pack(const T *p) {
+  return *reinterpret_cast<const Pack<T, N> *>(p);
+}
+template <class T, int N> __device__ inline void store_pack(T *p, const Pack<T, N> &pack) {
+  *reinterpret_cast<Pack<T, N> *>(p) = pack;
+}
+
+/* Sum over the 32 lanes; every lane gets it. */
+__device__ static inline float warp_sum(float x) {
+  for (int bits = WARP_SIZE / 2; bits; bits >>= 1) x += __shfl_xor_sync(FULL_WARP, x, bits);
+  return x;
+}
+/* Sum over a block of `warps` full warps; every thread gets it. partial: [warps] floats of shared
+ * memory; a barrier before and after makes it reusable at once. */
+__device__ static inline float block_sum(float x, float *partial, int warps) {
+  int thread = (int)threadIdx.x;
+  x = warp_sum(x);
+  if (thread % WARP_SIZE == 0) partial[thread / WARP_SIZE] = x;
+  __syncthreads();
+  float total = 0;
+  for (int w = 0; w < warps; w++) total += partial[w];
+  __syncthreads();
+  return total;
+}
+
+#endif
