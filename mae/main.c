@@ -12,6 +12,7 @@ typedef struct Command {
 } Command;
 
 static const Command commands[] = {
+    {"bench", cmd_bench, "time training steps and the matrix products that bound them"},
     {"config", cmd_config, "print, hash or explain a configuration"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

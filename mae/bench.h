@@ -1,0 +1,24 @@
+/* bench.h - measuring whole training steps, and the matrix products that bound them. */
+#ifndef MAE_BENCH_H
+#define MAE_BENCH_H
+
+#include "mae/config.h"
+
+typedef struct BenchResult {
+  int steps, warmup;
+  double step_seconds_median, step_seconds_p10, step_seconds_p90;
+  double images_per_second, gflops_per_second; /* at the median step */
+  double gflops_per_image;
+  double loss; /* of the last step: shows that the work was done */
+  size_t memory_peak, memory_planned;
+} BenchResult;
+
+/* Forward, backward and optimiser on noise images, with new masks every step; the first `warmup`
+ * steps are left out. */
+bool bench_steps(BenchResult *, const Config *, Device *, int steps, int warmup, Error *);
+
+/* GFLOP/s of large square matrix products in `type`: the best of several sizes, each the median of
+ * repetitions over about a second. */
+bool bench_peak(double *gflops_per_second, Device *, Dtype type, Error *);
+
+#endif
