@@ -22,6 +22,8 @@
 /* argv[0] is the command's name; each returns the process's exit code. */
 int cmd_config(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 
 typedef enum { CMD_FLAG, CMD_TEXT, CMD_COUNT } CmdType; /* bool, const char *, int64_t >= 0 */
 

@@ -14,6 +14,8 @@ typedef struct Command {
 static const Command commands[] = {
     {"bench", cmd_bench, "time training steps and the matrix products that bound them"},
     {"config", cmd_config, "print, hash or explain a configuration"},
+    {"import", cmd_import, "weights of the public reference into a weights file"},
+    {"export", cmd_export, "weights as timm or Hugging Face load them"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mae/ini.h"
+#include "mae/io.h"
 #include "mae/text.h"
 
 Tensor weights_tensor(const Param *param) {
@@ -45,7 +46,7 @@ bool weights_check(const ParamTable *table, const TensorFile *file, const char *
   return true;
 }
 
-static void add_pair(WeightsMetadata *metadata, const char *key, const char *value) {
+void weights_metadata_add(WeightsMetadata *metadata, const char *key, const char *value) {
   metadata->pairs[2 * metadata->count] = key;
   metadata->pairs[2 * metadata->count++ + 1] = value;
 }
@@ -61,13 +62,13 @@ bool weights_metadata(WeightsMetadata *metadata, const Config *config, int64_t s
     return error_set(e, EXIT_DEVICE, "out of memory for metadata");
   }
   config_hash(config, metadata->config_hash);
-  add_pair(metadata, "format", "pt");
-  add_pair(metadata, "producer", "maebench");
-  add_pair(metadata, "config", metadata->config);
-  add_pair(metadata, "config_hash", metadata->config_hash);
+  weights_metadata_add(metadata, "format", "pt");
+  weights_metadata_add(metadata, "producer", "maebench");
+  weights_metadata_add(metadata, "config", metadata->config);
+  weights_metadata_add(metadata, "config_hash", metadata->config_hash);
   if (step >= 0) {
     snprintf(metadata->step, sizeof metadata->step, "%lld", (long long)step);
-    add_pair(metadata, "step", metadata->step);
+    weights_metadata_add(metadata, "step", metadata->step);
   }
   return true;
 }
@@ -75,6 +76,20 @@ bool weights_metadata(WeightsMetadata *metadata, const Config *config, int64_t s
 void weights_metadata_free(WeightsMetadata *metadata) {
   free(metadata->config);
   *metadata = (WeightsMetadata){0};
+}
+
+bool weights_write(const char *path, const Tensor *tensors, int count,
+                   const WeightsMetadata *metadata, Error *e) {
+  char temporary[CONFIG_PATH_MAX];
+  int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  if (n < 0 || (size_t)n >= sizeof temporary)
+    return error_set(e, EXIT_DATA, "%.64s...: path too long", path);
+  if (safetensors_write(temporary, tensors, count, metadata->pairs, metadata->count, e) &&
+      io_rename(temporary, path, e))
+    return true;
+  Error unused;
+  io_remove(temporary, &unused);
+  return false;
 }
 
 bool weights_config(const TensorFile *file, Config *config, Error *e) {

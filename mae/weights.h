@@ -16,7 +16,7 @@ Tensor weights_tensor(const Param *);
  * file may have `prefix` in front. The message names the first tensors that differ. */
 bool weights_check(const ParamTable *, const TensorFile *, const char *prefix, Error *);
 
-enum { WEIGHTS_METADATA_MAX = 6 };
+enum { WEIGHTS_METADATA_MAX = 8 };
 /* The metadata above as key, value, ... for safetensors_write, with its own memory behind it. */
 typedef struct WeightsMetadata {
   const char *pairs[2 * WEIGHTS_METADATA_MAX];
@@ -26,7 +26,11 @@ typedef struct WeightsMetadata {
 } WeightsMetadata;
 /* step: below 0 leaves it out. */
 bool weights_metadata(WeightsMetadata *, const Config *, int64_t step, Error *);
+void weights_metadata_add(WeightsMetadata *, const char *key, const char *value);
 void weights_metadata_free(WeightsMetadata *);
+
+/* Writes path + ".tmp", then renames it: path is the old file or the complete new one. */
+bool weights_write(const char *path, const Tensor *, int count, const WeightsMetadata *, Error *);
 
 /* The configuration in a file's metadata, over the defaults. */
 bool weights_config(const TensorFile *, Config *, Error *);
