@@ -1,8 +1,9 @@
 /* data.h - images: sources, the packed file, and what one training or evaluation sample is.
  *
- * A source is packed once into one memory-mapped file under the cache folder: header, per-image
- * index, uint8 RGB pixels, checksums. The pack's name carries a fingerprint of the source, so a
- * changed folder packs anew; it is written under a temporary name and renamed when complete. */
+ * A source is packed once into one memory-mapped file under the cache folder: header, uint8 RGB
+ * pixels, per-image index, checksums (pack.h). The pack's name carries a fingerprint of the source,
+ * so a changed folder packs anew; it is written under a temporary name and renamed when complete.
+ * Processes that need the same pack at once wait for the one that makes it. */
 #ifndef MAE_DATA_H
 #define MAE_DATA_H
 
@@ -30,12 +31,17 @@ typedef struct Dataset {
   size_t map_size;
 } Dataset;
 
+/* `done` of `total` images (or bytes); total 0: `what` is a message by itself, such as a file that
+ * was skipped. */
 typedef void (*DataProgress)(void *user, const char *what, size_t done, size_t total);
 
 /* Opens the pack of config->data, packing first when there is none. Checks every length and offset
  * before use; a damaged pack is an error that names the file and says to delete it. */
 bool data_open(Dataset *, const Config *, DataProgress, void *user, Error *);
 void data_close(Dataset *);
+/* The folder of packs: data.cache, else $XDG_CACHE_HOME/maebench, else ~/.cache/maebench. */
+bool data_cache_folder(char *out, size_t size, const Config *, Error *);
+
 /* The fixed evaluation crop and the training crop of a sample; see Crop in backend.h. The training
  * order and every crop are drawn from (seed, epoch, sample). */
 void data_eval_crop(Crop *, const Dataset *, int index);

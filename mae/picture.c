@@ -14,16 +14,15 @@
 
 /* A decompression bomb declares far more pixels than its bytes can hold; a real photograph stays
  * below these. */
-enum { SIDE_MAX = 16384 };
 static const size_t pixels_max = (size_t)1 << 27; /* 128 megapixels */
 static const size_t file_max = (size_t)1 << 30;
 
 static bool size_is_sane(const char *name, size_t width, size_t height, Error *e) {
-  if (width >= 1 && height >= 1 && width <= SIDE_MAX && height <= SIDE_MAX &&
+  if (width >= 1 && height >= 1 && width <= PICTURE_SIDE_MAX && height <= PICTURE_SIDE_MAX &&
       width * height <= pixels_max)
     return true;
   return error_set(e, EXIT_DATA, "%s: %zux%zu pixels; at most %d a side and %zu in all are read",
-                   name, width, height, SIDE_MAX, pixels_max);
+                   name, width, height, PICTURE_SIDE_MAX, pixels_max);
 }
 
 static bool picture_allocate(Picture *p, const char *name, int width, int height, Error *e) {

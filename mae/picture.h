@@ -7,6 +7,8 @@
 
 #include "mae/error.h"
 
+enum { PICTURE_SIDE_MAX = 16384 }; /* longest side that is read */
+
 typedef struct Picture {
   int width, height;
   uint8_t *rgb; /* [height, width, 3]; one-channel files are spread, alpha is dropped */

@@ -3,6 +3,7 @@
 #ifndef MAE_SOURCE_H
 #define MAE_SOURCE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "mae/config.h"
@@ -34,5 +35,10 @@ bool source_cifar10_open(Source *, const Config *, Error *);
 /* Opens the source that data.source names. */
 bool source_open(Source *, const Config *, Error *);
 void source_close(Source *);
+
+/* The image that comes k-th when `wanted` are taken from `total`, evenly spaced. */
+static inline size_t source_pick(size_t k, size_t wanted, size_t total) {
+  return k * total / wanted;
+}
 
 #endif
