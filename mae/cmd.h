@@ -24,6 +24,7 @@ int cmd_config(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_data(int argc, char **argv);
 
 typedef enum { CMD_FLAG, CMD_TEXT, CMD_COUNT } CmdType; /* bool, const char *, int64_t >= 0 */
 

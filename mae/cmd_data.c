@@ -70,8 +70,7 @@ static bool print_json(const Dataset *data, bool verified, Error *e) {
               "\"skipped\": %d, \"file_bytes\": %zu, \"width_min\": %d, \"width_max\": %d, "
               "\"height_min\": %d, \"height_max\": %d}\n",
               data->sha256, verified ? "true" : "false", data->train_count, data->eval_count,
-              data->skipped, data->map_size, s.width_min, s.width_max, s.height_min,
-              s.height_max);
+              data->skipped, data->map_size, s.width_min, s.width_max, s.height_min, s.height_max);
   bool ok = !text.failed || error_set(e, EXIT_DEVICE, "out of memory");
   if (ok) fwrite(text.bytes, 1, text.length, stdout);
   text_free(&text);
@@ -90,8 +89,7 @@ static void print_text(const Dataset *data, bool verified) {
     printf("size          %d-%d x %d-%d pixels\n", s.width_min, s.width_max, s.height_min,
            s.height_max);
   printf("pack          %s (%.1f MB)\n", data->pack_path, (double)data->map_size / 1e6);
-  printf("sha256        %s%s\n", data->sha256,
-         verified ? " (verified)" : "");
+  printf("sha256        %s%s\n", data->sha256, verified ? " (verified)" : "");
 }
 
 int cmd_data(int argc, char **argv) {
