@@ -19,5 +19,8 @@ install: build
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure
 
+bench: build
+	$(BUILD)/bin/mae bench --suite
+
 clean:
 	rm -rf build build-debug build-asan build-tsan

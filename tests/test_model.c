@@ -293,7 +293,8 @@ static void bring(void *user, Model *m) {
             (size_t)half * sizeof(float));
 }
 
-/* The first round of each step only computes: the optimiser's work is undone by a fresh model. */
+/* What the rank brings, computed once before the step proper; its losses are then wiped out, so
+ * that the step must put them in their places itself. */
 static void compute_half(Peer *p) {
   Model *m = &p->tiny->model;
   Batch batch = batch_view(&p->step.input, 0, p->step.images);
@@ -306,6 +307,8 @@ static void compute_half(Peer *p) {
   free(p->losses);
   p->grads = tiny_download(p->tiny, m->grads[p->step.first_shard], m->table.trainable);
   p->losses = tiny_download(p->tiny, m->image_loss + p->step.first_image, (size_t)p->step.images);
+  p->tiny->device->kernels->zero(p->tiny->device, m->image_loss,
+                                 (size_t)p->tiny->config.train.batch * sizeof *p->losses);
 }
 
 START_TEST(two_ranks_are_one_process_bit_for_bit) {
