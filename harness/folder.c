@@ -1,0 +1,261 @@
+#include "harness/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/facts.h"
+#include "harness/strings.h"
+#include "mae/events.h"
+#include "mae/io.h"
+
+static double seconds_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *plan, Error *error) {
+  char *name = string_format("%s%s%s", plan->name, *plan->scale ? "-" : "", plan->scale);
+  bool ok = io_join(path, CONFIG_PATH_MAX, out, name, error);
+  free(name);
+  return ok;
+}
+
+bool folder_of_trial(char path[CONFIG_PATH_MAX], const char *sweep_folder, const PlanTrial *trial,
+                     Error *error) {
+  char name[13];
+  snprintf(name, sizeof name, "%.12s", trial->hash);
+  return io_join(path, CONFIG_PATH_MAX, sweep_folder, name, error);
+}
+
+const char *folder_experiment(const char *sweep_folder) {
+  const char *slash = strrchr(sweep_folder, '/');
+  return slash ? slash + 1 : sweep_folder;
+}
+
+/* Replaces folder/name by bytes, all or nothing. */
+static bool write_file(const char *folder, const char *name, const char *bytes, size_t size,
+                       Error *error) {
+  char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + 8];
+  if (!io_join(path, sizeof path, folder, name, error)) return false;
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  int fd = io_create(temporary, error);
+  if (fd < 0) return false;
+  bool ok = io_write(fd, temporary, bytes, size, error);
+  Error closing = {0};
+  if (!io_finish(fd, temporary, ok ? error : &closing)) ok = false;
+  return ok && io_rename(temporary, path, error);
+}
+
+static bool write_json(const char *folder, const char *name, json_t *object, Error *error) {
+  char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+  json_decref(object);
+  if (!text) return error_set(error, EXIT_DATA, "%s/%s: not UTF-8 text", folder, name);
+  char *line = string_format("%s\n", text);
+  bool ok = write_file(folder, name, line, strlen(line), error);
+  free(line);
+  free(text);
+  return ok;
+}
+
+static json_t *read_json(const char *folder, const char *name) {
+  char path[CONFIG_PATH_MAX];
+  Error ignored;
+  if (!io_join(path, sizeof path, folder, name, &ignored)) return NULL;
+  json_error_t problem;
+  return json_load_file(path, 0, &problem);
+}
+
+/* `created` of an existing file, so that writing it again does not make it younger. */
+static double created_before(const char *folder, const char *name) {
+  json_t *old = read_json(folder, name);
+  const json_t *created = json_object_get(old, "created");
+  double time = json_is_number(created) ? json_number_value(created) : seconds_now();
+  json_decref(old);
+  return time;
+}
+
+bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *error) {
+  if (!io_make_folders(sweep_folder, error)) return false;
+  json_t *trials = json_array();
+  for (int i = 0; i < plan->count; i++)
+    json_array_append_new(trials, json_string(plan->trials[i].hash));
+  json_t *sweep = json_pack(
+      "{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:o}", "format", 1, "experiment",
+      folder_experiment(sweep_folder), "name", plan->name, "scale", plan->scale, "question",
+      plan->question, "expected", plan->expected, "source", plan->source, "x", plan->x, "ini",
+      plan->text, "created", created_before(sweep_folder, "sweep.json"), "trials", trials);
+  return write_json(sweep_folder, "sweep.json", sweep, error);
+}
+
+int64_t folder_trial_id(const char *trial_folder) {
+  json_t *trial = read_json(trial_folder, "trial.json");
+  int64_t id = json_integer_value(json_object_get(trial, "id"));
+  json_decref(trial);
+  return id;
+}
+
+bool folder_write_trial(const char *trial_folder, const char *experiment, const PlanTrial *plan,
+                        int64_t id, Error *error) {
+  if (!io_make_folders(trial_folder, error)) return false;
+  json_t *swept = json_object();
+  for (int i = 0; i < plan->swept_count; i++)
+    json_object_set_new(swept, plan->swept[i].key, json_string(plan->swept[i].value));
+  json_t *trial = json_pack("{s:i, s:I, s:s, s:s, s:I, s:f, s:o}", "format", 1, "id",
+                            (json_int_t)id, "experiment", experiment, "config_hash", plan->hash,
+                            "seed", (json_int_t)plan->config.run.seed, "created",
+                            created_before(trial_folder, "trial.json"), "swept", swept);
+  return write_json(trial_folder, "trial.json", trial, error);
+}
+
+bool folder_write_config(const char *trial_folder, const Config *config, Error *error) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&text, &size));
+  config_dump(config, out, false);
+  fclose(out);
+  bool ok = write_file(trial_folder, "config.ini", need(text), size, error);
+  free(text);
+  return ok;
+}
+
+bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *error) {
+  char path[CONFIG_PATH_MAX];
+  if (!io_join(path, sizeof path, trial_folder, "lock", error)) return false;
+  *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (*fd < 0) return error_set(error, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+  const struct timespec pause = {.tv_nsec = 50000000};
+  double give_up = seconds_now() + seconds;
+  while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK && seconds_now() < give_up) {
+      nanosleep(&pause, NULL);
+      continue;
+    }
+    error_set(error, EXIT_DATA, "%s: a trainer of another run is still working in this folder",
+              trial_folder);
+    close(*fd);
+    *fd = -1;
+    return false;
+  }
+  return true;
+}
+
+/* Calls for folder/pattern; returns how many there are, and moves them when `to` is given. */
+static int match(const char *folder, const char *pattern, const char *to, bool *moved) {
+  char *path = string_format("%s/%s", folder, pattern);
+  glob_t found;
+  int count = 0;
+  if (glob(path, 0, NULL, &found) == 0) {
+    count = (int)found.gl_pathc;
+    for (size_t i = 0; to && i < found.gl_pathc; i++) {
+      char *target = string_format("%s/%s", to, strrchr(found.gl_pathv[i], '/') + 1);
+      if (rename(found.gl_pathv[i], target) != 0) *moved = false;
+      free(target);
+    }
+    globfree(&found);
+  }
+  free(path);
+  return count;
+}
+
+bool folder_has_checkpoint(const char *trial_folder) {
+  return match(trial_folder, "checkpoints/step-*", NULL, NULL) > 0;
+}
+
+bool folder_set_aside(const char *trial_folder, Error *error) {
+  if (match(trial_folder, "checkpoints", NULL, NULL) == 0) return true;
+  int number = match(trial_folder, "superseded-*", NULL, NULL) + 1;
+  char *to = string_format("%s/superseded-%d", trial_folder, number);
+  bool ok = io_make_folders(to, error);
+  if (ok) {
+    match(trial_folder, "checkpoints", to, &ok);
+    match(trial_folder, "*.png", to, &ok);
+    if (!ok)
+      error_set(error, EXIT_DATA, "%s: cannot move the other build's checkpoints to %s: %s",
+                trial_folder, to, strerror(errno));
+  }
+  free(to);
+  return ok;
+}
+
+typedef struct Launches {
+  int count;
+  bool open;
+} Launches;
+
+static void count_launch(void *user, const char *line, size_t length, uint64_t offset) {
+  (void)offset;
+  Launches *launches = user;
+  json_error_t problem;
+  json_t *event = json_loadb(line, length, 0, &problem);
+  const char *name = json_string_value(json_object_get(event, "event"));
+  int launch = (int)json_integer_value(json_object_get(event, "launch"));
+  if (name && !strcmp(name, "launch")) {
+    launches->count = launch;
+    launches->open = true;
+  }
+  if (name && !strcmp(name, "exit") && launch == launches->count) launches->open = false;
+  json_decref(event);
+}
+
+void folder_launches(const char *trial_folder, int *count, bool *is_open) {
+  Launches launches = {0};
+  char *path = string_format("%s/attempts.jsonl", trial_folder);
+  Tail tail;
+  tail_open(&tail, path);
+  tail_read(&tail, count_launch, &launches);
+  tail_close(&tail);
+  free(path);
+  *count = launches.count;
+  *is_open = launches.open;
+}
+
+static bool open_attempts(EventLog *log, const char *trial_folder, Error *error) {
+  char path[CONFIG_PATH_MAX];
+  return io_join(path, sizeof path, trial_folder, "attempts.jsonl", error) &&
+         events_open(log, path, error);
+}
+
+static bool close_attempts(EventLog *log, Error *error) {
+  Error closing = {0};
+  bool ok = event_end(log, error);
+  return events_close(log, ok ? error : &closing) && ok;
+}
+
+bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,
+                          Error *error) {
+  EventLog log;
+  char host[HOST_NAME_MAX + 1] = "";
+  gethostname(host, sizeof host - 1);
+  if (!open_attempts(&log, trial_folder, error)) return false;
+  event_begin(&log, "launch");
+  event_int(&log, "launch", launch);
+  event_int(&log, "pid", pid);
+  event_string(&log, "device", device);
+  event_string(&log, "host", host);
+  return close_attempts(&log, error);
+}
+
+bool folder_append_exit(const char *trial_folder, int launch, const Outcome *outcome,
+                        Error *error) {
+  EventLog log;
+  if (!open_attempts(&log, trial_folder, error)) return false;
+  event_begin(&log, "exit");
+  event_int(&log, "launch", launch);
+  /* Left out rather than made up: a process has an exit code or a signal, and one whose harness
+   * died has neither. */
+  if (outcome->code >= 0) event_int(&log, "code", outcome->code);
+  if (outcome->signal) event_int(&log, "signal", outcome->signal);
+  event_string(&log, "status", trial_status_name(outcome->status));
+  event_string(&log, "error", outcome->error);
+  return close_attempts(&log, error);
+}

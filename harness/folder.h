@@ -1,0 +1,47 @@
+/* folder.h - the sweep and trial folders: the files that store.h lists, written so that a crash
+ * leaves the old content or the new. */
+#ifndef HARNESS_FOLDER_H
+#define HARNESS_FOLDER_H
+
+#include "harness/plan.h"
+#include "harness/store.h"
+
+/* OUT/NAME-SCALE, and a trial's folder in it. */
+bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *, Error *);
+bool folder_of_trial(char path[CONFIG_PATH_MAX], const char *sweep_folder, const PlanTrial *,
+                     Error *);
+/* The last component of a sweep folder: what store_find_trial calls the experiment. */
+const char *folder_experiment(const char *sweep_folder);
+
+/* Makes the folder and writes sweep.json; the creation time of an earlier one is kept. */
+bool folder_write_sweep(const char *sweep_folder, const Plan *, Error *);
+/* The id in trial.json; 0 when there is none. */
+int64_t folder_trial_id(const char *trial_folder);
+/* Makes the folder and writes trial.json. */
+bool folder_write_trial(const char *trial_folder, const char *experiment, const PlanTrial *,
+                        int64_t id, Error *);
+bool folder_write_config(const char *trial_folder, const Config *, Error *);
+
+/* An advisory lock on the folder, inherited by its trainer: held as long as either lives. Waits up
+ * to `seconds` for a trainer that an ended harness left behind. */
+bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *);
+/* True when there is a checkpoint to continue from. */
+bool folder_has_checkpoint(const char *trial_folder);
+/* Moves the checkpoints and pictures of another build's run to superseded-N/, so that the trial
+ * starts anew; what its event file recorded stays. */
+bool folder_set_aside(const char *trial_folder, Error *);
+
+typedef struct Outcome {
+  TrialStatus status; /* done, interrupted or failed */
+  int code;           /* exit code; -1: none, it died of a signal */
+  int signal;         /* 0: none */
+  char error[512];    /* why it is not done */
+} Outcome;
+
+/* What attempts.jsonl says: number of launches, and whether the last one has its exit line. */
+void folder_launches(const char *trial_folder, int *launches, bool *open);
+bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,
+                          Error *);
+bool folder_append_exit(const char *trial_folder, int launch, const Outcome *, Error *);
+
+#endif
