@@ -187,12 +187,19 @@ bool folder_set_aside(const char *trial_folder, Error *error) {
   return ok;
 }
 
-typedef struct Launches {
-  int count;
-  bool open;
-} Launches;
+static void take_exit(Outcome *outcome, const json_t *event) {
+  const char *status = json_string_value(json_object_get(event, "status"));
+  const char *error = json_string_value(json_object_get(event, "error"));
+  const json_t *code = json_object_get(event, "code");
+  outcome->status = TRIAL_FAILED;
+  for (int s = TRIAL_INTERRUPTED; status && s <= TRIAL_DONE; s++)
+    if (!strcmp(status, trial_status_name((TrialStatus)s))) outcome->status = (TrialStatus)s;
+  outcome->code = json_is_integer(code) ? (int)json_integer_value(code) : -1;
+  outcome->signal = (int)json_integer_value(json_object_get(event, "signal"));
+  snprintf(outcome->error, sizeof outcome->error, "%s", error ? error : "");
+}
 
-static void count_launch(void *user, const char *line, size_t length, uint64_t offset) {
+static void take_attempt(void *user, const char *line, size_t length, uint64_t offset) {
   (void)offset;
   Launches *launches = user;
   json_error_t problem;
@@ -203,20 +210,21 @@ static void count_launch(void *user, const char *line, size_t length, uint64_t o
     launches->count = launch;
     launches->open = true;
   }
-  if (name && !strcmp(name, "exit") && launch == launches->count) launches->open = false;
+  if (name && !strcmp(name, "exit") && launch == launches->count) {
+    launches->open = false;
+    take_exit(&launches->last, event);
+  }
   json_decref(event);
 }
 
-void folder_launches(const char *trial_folder, int *count, bool *is_open) {
-  Launches launches = {0};
+void folder_launches(Launches *launches, const char *trial_folder) {
+  *launches = (Launches){0};
   char *path = string_format("%s/attempts.jsonl", trial_folder);
   Tail tail;
   tail_open(&tail, path);
-  tail_read(&tail, count_launch, &launches);
+  tail_read(&tail, take_attempt, launches);
   tail_close(&tail);
   free(path);
-  *count = launches.count;
-  *is_open = launches.open;
 }
 
 static bool open_attempts(EventLog *log, const char *trial_folder, Error *error) {

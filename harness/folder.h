@@ -38,8 +38,13 @@ typedef struct Outcome {
   char error[512];    /* why it is not done */
 } Outcome;
 
-/* What attempts.jsonl says: number of launches, and whether the last one has its exit line. */
-void folder_launches(const char *trial_folder, int *launches, bool *open);
+/* What attempts.jsonl says. */
+typedef struct Launches {
+  int count;
+  bool open;    /* the last one has no exit line: it runs, or its harness was killed */
+  Outcome last; /* of the newest exit line */
+} Launches;
+void folder_launches(Launches *, const char *trial_folder);
 bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,
                           Error *);
 bool folder_append_exit(const char *trial_folder, int launch, const Outcome *, Error *);

@@ -181,7 +181,7 @@ static const char *code_meaning(int code) {
 
 /* Why a trial failed: the trainer's own words when it had any. */
 static void explain(Outcome *outcome, const Trainer *trainer, bool started) {
-  char words[400] = "";
+  char words[sizeof trainer->facts.error] = "";
   if (started) snprintf(words, sizeof words, "%s", trainer->facts.error);
   if (!*words && outcome->code != 0) last_words(words, sizeof words, trainer->folder);
   const char *colon = *words ? ": " : "";

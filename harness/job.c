@@ -1,0 +1,203 @@
+#include "harness/job.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/runner.h"
+#include "harness/strings.h"
+#include "kernels/backend.h"
+#include "mae/io.h"
+#include "mae/model.h"
+#include "mae/params.h"
+#include "mae/train.h"
+
+/* Share of a lone matrix product's speed that whole training steps were seen to reach. */
+static const double step_share = 0.6;
+
+/* "train.mask_ratio" -> "mask_ratio", unless another swept key has the same last part. */
+static char *make_label(const PlanTrial *trial) {
+  char *label = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&label, &size));
+  for (int i = 0; i < trial->swept_count; i++) {
+    const char *key = strchr(trial->swept[i].key, '.') + 1;
+    for (int j = 0; j < trial->swept_count; j++)
+      if (j != i && !strcmp(strchr(trial->swept[j].key, '.') + 1, key)) key = trial->swept[i].key;
+    fprintf(out, "%s%s=%s", i ? " " : "", key, trial->swept[i].value);
+  }
+  if (!trial->swept_count) fprintf(out, "%.12s", trial->hash);
+  fclose(out);
+  return need(label);
+}
+
+/* Training images as far as they are known without reading the data; 0: not. */
+static int train_images(const Config *config) {
+  if (config->data.train_images > 0) return config->data.train_images;
+  switch (config->data.source) {
+  case SOURCE_SHAPES:
+    return 8192;
+  case SOURCE_CIFAR10:
+    return 50000;
+  case SOURCE_TINY_IMAGENET:
+  case SOURCE_IMAGEFOLDER:
+    return 0;
+  }
+  return 0;
+}
+
+static bool measure_config(Job *job, Error *error) {
+  const Config *config = &job->trial->config;
+  ParamTable table;
+  if (!params_build(&table, config, error)) return false;
+  job->params_encoder = params_count_encoder(&table);
+  job->params_decoder = params_count_decoder(&table);
+  params_free(&table);
+  job->memory = model_memory(config, true).total;
+  job->gflops_per_image = model_gflops_per_image(config, true);
+  job->steps = config->train.steps;
+  double per_epoch;
+  Error ignored;
+  int images = train_images(config);
+  if (job->steps == 0 && images > 0 &&
+      !schedule_steps(config, images, &job->steps, &per_epoch, &ignored))
+    job->steps = 0;
+  if (job->facts.steps > 0) job->steps = job->facts.steps;
+  return true;
+}
+
+/* What the newest exit line says; for a launch without one, what the trainer's own last line says.
+ */
+static TrialStatus recorded_status(const Launches *launches, const Facts *facts) {
+  if (launches->count > 0 && !launches->open) return launches->last.status;
+  if (!strcmp(facts->end, "done")) return TRIAL_DONE;
+  if (!strcmp(facts->end, "failed")) return TRIAL_FAILED;
+  return launches->count > 0 || facts->starts > 0 ? TRIAL_INTERRUPTED : TRIAL_PENDING;
+}
+
+static void find_state(Job *job, const char *binary_sha256, bool any_build) {
+  Launches launches;
+  char path[CONFIG_PATH_MAX];
+  Error ignored;
+  facts_init(&job->facts);
+  job->id = folder_trial_id(job->folder);
+  folder_launches(&launches, job->folder);
+  if (io_join(path, sizeof path, job->folder, "events.jsonl", &ignored))
+    facts_read(&job->facts, path);
+  job->status = recorded_status(&launches, &job->facts);
+  snprintf(job->error, sizeof job->error, "%s", launches.last.error);
+  bool same =
+      any_build || job->facts.starts == 0 || !strcmp(job->facts.binary_sha256, binary_sha256);
+  bool checkpoint = folder_has_checkpoint(job->folder);
+  if (!same && (job->status == TRIAL_DONE || checkpoint))
+    job->action = JOB_REPLACE;
+  else if (job->status == TRIAL_DONE)
+    job->action = JOB_SKIP;
+  else if (job->status == TRIAL_FAILED)
+    job->action = JOB_RETRY;
+  else
+    job->action = checkpoint ? JOB_CONTINUE : JOB_START;
+}
+
+bool jobs_create(Job **jobs, const Plan *plan, const char *out, const char *binary_sha256,
+                 bool any_build, Error *error) {
+  char sweep[CONFIG_PATH_MAX];
+  *jobs = need(calloc((size_t)plan->count + 1, sizeof **jobs));
+  bool ok = folder_of_sweep(sweep, out, plan, error);
+  for (int i = 0; ok && i < plan->count; i++) {
+    Job *job = &(*jobs)[i];
+    job->trial = &plan->trials[i];
+    job->label = make_label(job->trial);
+    ok = folder_of_trial(job->folder, sweep, job->trial, error);
+    if (ok) find_state(job, binary_sha256, any_build);
+    ok = ok && measure_config(job, error);
+  }
+  if (!ok) jobs_free(*jobs, plan->count);
+  return ok;
+}
+
+void jobs_free(Job *jobs, int count) {
+  for (int i = 0; i < count; i++) free(jobs[i].label);
+  free(jobs);
+}
+
+const char *job_action_text(JobAction action) {
+  switch (action) {
+  case JOB_SKIP:
+    return "done";
+  case JOB_START:
+    return "to run";
+  case JOB_CONTINUE:
+    return "to continue";
+  case JOB_RETRY:
+    return "failed, to run again";
+  case JOB_REPLACE:
+    return "of another build, to run again";
+  }
+  return "";
+}
+
+double job_work_left(const Job *job) {
+  if (job->action == JOB_SKIP) return 0;
+  bool anew =
+      job->action == JOB_START || job->action == JOB_REPLACE || !folder_has_checkpoint(job->folder);
+  double left = (double)(job->steps - (anew ? 0 : job->facts.step));
+  return fmax(left, 0) * job->trial->config.train.batch * job->gflops_per_image;
+}
+
+/* GFLOP/s of a product of the size that small models have. */
+static double time_product(const Config *config) {
+  enum { ROWS = 4096, WIDTH = 384 };
+  char message[256];
+  const char *name = strncmp(config->run.device, "cuda", 4) ? "cpu" : config->run.device;
+  Device *device = backend_open(name, config->run.threads, true, message, sizeof message);
+  if (!device) return NAN;
+  const Kernels *kernels = device->kernels;
+  float *x = kernels->alloc(device, sizeof(float) * ROWS * WIDTH);
+  float *y = kernels->alloc(device, sizeof(float) * ROWS * WIDTH);
+  float *w = kernels->alloc(device, sizeof(float) * WIDTH * WIDTH);
+  double speed = NAN;
+  if (x && y && w) {
+    int rounds = 0;
+    double start = 0;
+    /* The first product creates the library's kernels and is not counted. */
+    for (rounds = -1; rounds < 1 || runner_clock() - start < 0.1; rounds++) {
+      if (rounds == 0) start = runner_clock();
+      kernels->linear_forward(device, y, DTYPE_F32, x, w, NULL, DTYPE_F32, ROWS, WIDTH, WIDTH);
+      if (!kernels->synchronize(device, message, sizeof message)) break;
+    }
+    if (rounds > 0) speed = rounds * 2e-9 * ROWS * WIDTH * WIDTH / (runner_clock() - start);
+  }
+  if (x) kernels->free(device, x);
+  if (y) kernels->free(device, y);
+  if (w) kernels->free(device, w);
+  kernels->close(device);
+  return speed;
+}
+
+void jobs_estimate(Job *jobs, int count, char *basis, size_t size) {
+  double sum = 0;
+  int recorded = 0;
+  for (int i = 0; i < count; i++) {
+    if (!(jobs[i].facts.gflops_per_second > 0)) continue;
+    sum += jobs[i].facts.gflops_per_second;
+    recorded++;
+  }
+  double speed = recorded ? sum / recorded : step_share * time_product(&jobs[0].trial->config);
+  if (recorded)
+    snprintf(basis, size, "from the %.0f GFLOP/s that %d trials of this sweep reached", speed,
+             recorded);
+  else if (speed > 0)
+    snprintf(basis, size,
+             "assuming %.0f GFLOP/s, %.0f%% of a matrix product timed here in fp32; training steps "
+             "only",
+             speed, 100 * step_share);
+  else
+    snprintf(basis, size, "unknown: the device could not be opened for a measurement");
+  for (int i = 0; i < count; i++) {
+    double own = jobs[i].facts.gflops_per_second;
+    jobs[i].seconds = jobs[i].steps > 0 || jobs[i].action == JOB_SKIP
+                          ? job_work_left(&jobs[i]) / (own > 0 ? own : speed)
+                          : NAN;
+  }
+}

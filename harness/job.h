@@ -1,0 +1,46 @@
+/* job.h - the trials of a plan as work to do: what each costs, and what is already there. */
+#ifndef HARNESS_JOB_H
+#define HARNESS_JOB_H
+
+#include "harness/facts.h"
+#include "harness/folder.h"
+#include "harness/plan.h"
+
+typedef enum JobAction {
+  JOB_SKIP,     /* done by this build */
+  JOB_START,    /* nothing there, or nothing to continue from */
+  JOB_CONTINUE, /* from its checkpoint */
+  JOB_RETRY,    /* failed before; from its checkpoint when there is one */
+  JOB_REPLACE,  /* another build's: anew, from the beginning */
+} JobAction;
+
+typedef struct Job {
+  const PlanTrial *trial;
+  char folder[CONFIG_PATH_MAX];
+  char *label; /* "mask_ratio=0.75 seed=1" */
+  int64_t id;  /* 0: not given yet */
+  JobAction action;
+  TrialStatus status;
+  Facts facts;
+  char error[512]; /* why it failed */
+
+  /* From the configuration alone. */
+  size_t params_encoder, params_decoder, memory;
+  double gflops_per_image;
+  int64_t steps;  /* 0: not known before the data is packed */
+  double seconds; /* estimated for what is left to do; NAN: unknown */
+} Job;
+
+/* One job per trial. binary_sha256: of the trainer; any_build: other builds' results count as its
+ * own. */
+bool jobs_create(Job **, const Plan *, const char *out, const char *binary_sha256, bool any_build,
+                 Error *);
+void jobs_free(Job *, int count);
+const char *job_action_text(JobAction);
+/* Images of an optimiser step times GFLOP of each, times the steps still to do. */
+double job_work_left(const Job *);
+/* Fills `seconds` from recorded throughput, of the same configuration where there is one, else of
+ * its neighbours in the sweep, else from a product timed here; basis says which. */
+void jobs_estimate(Job *, int count, char *basis, size_t size);
+
+#endif

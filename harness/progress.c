@@ -1,0 +1,111 @@
+#include "harness/progress.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "harness/runner.h"
+#include "harness/strings.h"
+
+static const double live_interval = 0.25, plain_interval = 10; /* seconds */
+
+void progress_open(Progress *progress) {
+  const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
+  bool live = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+  *progress = (Progress){.out = stderr,
+                         .live = live,
+                         .colour = live && !(no_color && *no_color),
+                         .next = runner_clock() + (live ? 0 : plain_interval)};
+}
+
+static void erase(Progress *progress) {
+  if (progress->drawn > 0) fprintf(progress->out, "\r\033[%dA\033[J", progress->drawn);
+  progress->drawn = 0;
+}
+
+void progress_say(Progress *progress, const char *format, ...) {
+  va_list args;
+  erase(progress);
+  va_start(args, format);
+  vfprintf(progress->out, format, args);
+  va_end(args);
+  fputc('\n', progress->out);
+  fflush(progress->out);
+  if (progress->live) progress->next = 0;
+}
+
+void progress_say_outcome(Progress *progress, bool good, const char *text) {
+  if (progress->colour)
+    progress_say(progress, "\033[%dm%s\033[0m", good ? 32 : 31, text);
+  else
+    progress_say(progress, "%s", text);
+}
+
+static int terminal_width(void) {
+  struct winsize size;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+/* Seconds to the trial's last step, from the steps of this attempt. */
+static double time_left(const ProgressTrial *trial) {
+  double done = (double)(trial->facts->step - trial->step_was);
+  if (done <= 0) return NAN;
+  double left = (double)(trial->facts->steps - trial->facts->step);
+  return left * (runner_clock() - trial->started) / done;
+}
+
+static char *trial_line(const ProgressTrial *trial) {
+  const Facts *facts = trial->facts;
+  char left[32];
+  if (facts->steps == 0 || isnan(facts->loss)) return string_format("%s  preparing", trial->label);
+  format_duration(left, sizeof left, time_left(trial));
+  return string_format("%s  %3.0f%%  step %lld/%lld  epoch %.1f  loss %.4f  %.0f images/s  %s left",
+                       trial->label, 100.0 * (double)facts->step / (double)facts->steps,
+                       (long long)facts->step, (long long)facts->steps, facts->epoch, facts->loss,
+                       facts->speed, left);
+}
+
+static char *sweep_line(const ProgressSweep *sweep) {
+  char left[32], failed[32] = "";
+  format_duration(left, sizeof left, sweep->seconds_left);
+  if (sweep->failed) snprintf(failed, sizeof failed, ", %d failed", sweep->failed);
+  return string_format("%d of %d trials done%s, %s left", sweep->done, sweep->total, failed, left);
+}
+
+/* At most a screen line of text: a wrapped one could not be erased. */
+static void draw_line(Progress *progress, char *line, int width, const char *colour) {
+  fprintf(progress->out, "%s%.*s%s\n", progress->colour ? colour : "", width - 1, line,
+          progress->colour ? "\033[0m" : "");
+  free(line);
+  progress->drawn++;
+}
+
+void progress_show(Progress *progress, const ProgressTrial *trials, int count,
+                   const ProgressSweep *sweep) {
+  double now = runner_clock();
+  if (now < progress->next) return;
+  progress->next = now + (progress->live ? live_interval : plain_interval);
+  if (progress->live) {
+    int width = terminal_width();
+    erase(progress);
+    for (int i = 0; i < count; i++) draw_line(progress, trial_line(&trials[i]), width, "");
+    draw_line(progress, sweep_line(sweep), width, "\033[1m");
+  } else {
+    char *whole = sweep_line(sweep);
+    for (int i = 0; i < count; i++) {
+      char *line = trial_line(&trials[i]);
+      fprintf(progress->out, "%s  (%s)\n", line, whole);
+      free(line);
+    }
+    free(whole);
+  }
+  fflush(progress->out);
+}
+
+void progress_close(Progress *progress) {
+  erase(progress);
+  fflush(progress->out);
+}

@@ -1,0 +1,386 @@
+#include "harness/supervise.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/runner.h"
+#include "harness/strings.h"
+#include "kernels/backend.h"
+#include "mae/io.h"
+
+enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60, POLL_NANOSECONDS = 50000000 };
+
+/* A place where one trial at a time runs. */
+typedef struct Slot {
+  struct Run *run;
+  Trainer trainer; /* pid 0: free */
+  Job *job;
+  char *cuda_devices; /* NULL: a place on the CPU */
+  int threads;        /* 0: as configured */
+  int lock, launch;
+  int64_t step_was;
+  int garbage; /* lines that are no events */
+  bool last_refused;
+} Slot;
+
+typedef struct Run {
+  Job *jobs;
+  int count, next;
+  Store *store;
+  const SuperviseOptions *options;
+  Progress *progress;
+  SuperviseResult *result;
+  Slot *slots;
+  int slot_count;
+  double started, work_done; /* GFLOP of trials that ended in this run */
+} Run;
+
+void supervise_block_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
+static void note_unrecorded(Run *run, const Error *error) {
+  if (run->result->unrecorded++ > 0) return;
+  snprintf(run->result->problem, sizeof run->result->problem, "%s", error->message);
+  progress_say(run->progress, "warning: %s", error->message);
+}
+
+static void take_event(void *user, const char *line, size_t length, uint64_t offset, bool taken) {
+  Slot *slot = user;
+  Run *run = slot->run;
+  Error error = {0};
+  if (!taken) {
+    if (slot->garbage++ == 0)
+      progress_say(run->progress, "warning: %s/events.jsonl at byte %llu: not an event; ignored",
+                   slot->job->folder, (unsigned long long)offset);
+    return;
+  }
+  if (!store_ingest(run->store, slot->job->id, "events.jsonl", offset, line, length, &error))
+    note_unrecorded(run, &error);
+}
+
+typedef struct Recording {
+  Store *store;
+  int64_t trial;
+  const char *file;
+  bool ok;
+  Error *error;
+} Recording;
+
+static void record_line(void *user, const char *line, size_t length, uint64_t offset) {
+  Recording *recording = user;
+  Error error = {0};
+  bool ok = store_ingest(recording->store, recording->trial, recording->file, offset, line, length,
+                         &error);
+  if (ok || !recording->ok) return;
+  recording->ok = false;
+  *recording->error = error;
+}
+
+/* All lines of a file that the database does not have. */
+static bool record_file(Store *store, int64_t trial, const char *folder, const char *file,
+                        Error *error) {
+  char path[CONFIG_PATH_MAX];
+  if (!io_join(path, sizeof path, folder, file, error)) return false;
+  Recording recording = {store, trial, file, true, error};
+  Tail tail;
+  tail_open(&tail, path);
+  tail_read(&tail, record_line, &recording);
+  tail_close(&tail);
+  return recording.ok;
+}
+
+bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *error) {
+  int64_t trial;
+  if (!store_begin(store, error)) return false;
+  bool ok = store_add_trial(store, sweep, job->folder, &trial, error) &&
+            record_file(store, trial, job->folder, "attempts.jsonl", error) &&
+            record_file(store, trial, job->folder, "events.jsonl", error);
+  Error commit = {0};
+  return store_commit(store, ok ? error : &commit) && ok;
+}
+
+static void record_attempts(Run *run, const Job *job) {
+  Error error = {0};
+  if (!record_file(run->store, job->id, job->folder, "attempts.jsonl", &error))
+    note_unrecorded(run, &error);
+}
+
+/* The harness of an earlier run was killed before it could write how this launch ended. */
+static bool close_lost_launch(Job *job, int *launch, Error *error) {
+  Launches launches;
+  folder_launches(&launches, job->folder);
+  *launch = launches.count + 1;
+  if (!launches.open) return true;
+  Outcome lost = {.status = TRIAL_INTERRUPTED, .code = -1};
+  snprintf(lost.error, sizeof lost.error, "the harness was killed while it ran");
+  if (job->status == TRIAL_DONE) lost = (Outcome){.status = TRIAL_DONE, .code = 0};
+  return folder_append_exit(job->folder, launches.count, &lost, error);
+}
+
+static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
+  slot->job = job;
+  slot->garbage = 0;
+  if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, error)) return false;
+  TrainerStart start = {.program = run->options->trainer,
+                        .folder = job->folder,
+                        .resume = true,
+                        .threads = slot->threads,
+                        .cuda_devices = slot->cuda_devices,
+                        .lock = slot->lock,
+                        .timeout = run->options->timeout};
+  bool ok = close_lost_launch(job, &slot->launch, error) &&
+            (job->action != JOB_REPLACE || folder_set_aside(job->folder, error)) &&
+            folder_write_config(job->folder, &job->trial->config, error) &&
+            trainer_start(&slot->trainer, &start, take_event, slot, error);
+  if (!ok) {
+    close(slot->lock);
+    return false;
+  }
+  slot->step_was = folder_has_checkpoint(job->folder) ? job->facts.step : 0;
+  const char *device = slot->cuda_devices ? slot->cuda_devices : "cpu";
+  Error writing = {0};
+  if (!folder_append_launch(job->folder, slot->launch, (int)slot->trainer.pid, device, &writing))
+    note_unrecorded(run, &writing);
+  job->status = TRIAL_RUNNING;
+  record_attempts(run, job);
+  char place[64] = "";
+  if (slot->cuda_devices) snprintf(place, sizeof place, " on GPU %s", slot->cuda_devices);
+  progress_say(run->progress, "trial %lld  %s  %s%s", (long long)job->id, job->label,
+               job->action == JOB_CONTINUE ? "continues" : "starts", place);
+  return true;
+}
+
+/* Outcome to the folder first, then to the database. */
+static void record_outcome(Run *run, Slot *slot, const Outcome *outcome) {
+  Error error = {0};
+  if (!folder_append_exit(slot->job->folder, slot->launch, outcome, &error))
+    note_unrecorded(run, &error);
+  record_attempts(run, slot->job);
+}
+
+static void say_outcome(Run *run, const Job *job) {
+  char *line;
+  if (job->status == TRIAL_DONE) {
+    bool leaky = isnan(job->facts.psnr_masked);
+    line = string_format("trial %lld  %s  done: %s %.2f dB, %.0f images/s", (long long)job->id,
+                         job->label, leaky ? "psnr_leaky" : "psnr_masked",
+                         leaky ? job->facts.psnr_leaky : job->facts.psnr_masked,
+                         job->facts.images_per_second);
+  } else {
+    line = string_format("trial %lld  %s  %s: %s", (long long)job->id, job->label,
+                         trial_status_name(job->status), job->error);
+  }
+  progress_say_outcome(run->progress, job->status != TRIAL_FAILED, line);
+  free(line);
+}
+
+static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
+  Job *job = slot->job;
+  job->status = outcome->status;
+  job->facts = slot->trainer.facts;
+  snprintf(job->error, sizeof job->error, "%s", outcome->error);
+  record_outcome(run, slot, outcome);
+  close(slot->lock);
+  trainer_close(&slot->trainer);
+  run->work_done += (double)(job->facts.step - slot->step_was) * job->trial->config.train.batch *
+                    job->gflops_per_image;
+  if (slot->garbage > 1)
+    progress_say(run->progress, "warning: %s/events.jsonl: %d lines were no events", job->folder,
+                 slot->garbage);
+  say_outcome(run, job);
+}
+
+/* A trial that could not even be started. */
+static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *error) {
+  Outcome outcome = {.status = TRIAL_FAILED, .code = -1};
+  Error ignored = {0};
+  Launches launches;
+  snprintf(outcome.error, sizeof outcome.error, "%.500s", error->message);
+  folder_launches(&launches, job->folder);
+  slot->job = job;
+  slot->launch = launches.count + 1;
+  if (folder_append_launch(job->folder, slot->launch, 0, "", &ignored))
+    record_outcome(run, slot, &outcome);
+  job->status = TRIAL_FAILED;
+  snprintf(job->error, sizeof job->error, "%s", outcome.error);
+  say_outcome(run, job);
+}
+
+static void fill_slots(Run *run) {
+  for (int s = 0; s < run->slot_count; s++) {
+    Slot *slot = &run->slots[s];
+    while (slot->trainer.pid == 0 && run->next < run->count) {
+      Job *job = &run->jobs[run->next++];
+      Error error = {0};
+      if (job->action != JOB_SKIP && !start_job(run, slot, job, &error))
+        fail_to_start(run, slot, job, &error);
+    }
+  }
+}
+
+/* Reads what the trainers wrote; returns how many run. */
+static int poll_slots(Run *run) {
+  int running = 0;
+  for (int s = 0; s < run->slot_count; s++) {
+    Slot *slot = &run->slots[s];
+    if (slot->trainer.pid == 0) continue;
+    Outcome outcome;
+    Error error = {0};
+    bool begun = store_begin(run->store, &error);
+    bool alive = trainer_poll(&slot->trainer, &outcome);
+    if (!begun || !store_commit(run->store, &error)) note_unrecorded(run, &error);
+    if (alive)
+      running++;
+    else
+      end_job(run, slot, &outcome);
+  }
+  return running;
+}
+
+static void show(Run *run) {
+  ProgressTrial *trials = need(calloc((size_t)run->slot_count, sizeof *trials));
+  ProgressSweep sweep = {.total = run->count};
+  double left = 0, done = run->work_done;
+  int count = 0;
+  for (int i = 0; i < run->count; i++) {
+    sweep.done += run->jobs[i].status == TRIAL_DONE && run->jobs[i].action != JOB_REPLACE;
+    sweep.done +=
+        run->jobs[i].status == TRIAL_DONE && run->jobs[i].action == JOB_REPLACE && i < run->next;
+    sweep.failed += run->jobs[i].status == TRIAL_FAILED && i < run->next;
+    if (i >= run->next) left += job_work_left(&run->jobs[i]);
+  }
+  for (int s = 0; s < run->slot_count; s++) {
+    const Slot *slot = &run->slots[s];
+    if (slot->trainer.pid == 0) continue;
+    const Facts *facts = &slot->trainer.facts;
+    double each = slot->job->trial->config.train.batch * slot->job->gflops_per_image;
+    trials[count++] =
+        (ProgressTrial){slot->job->label, facts, slot->trainer.started, slot->step_was};
+    done += fmax((double)(facts->step - slot->step_was), 0) * each;
+    left += fmax((double)(facts->steps - facts->step), 0) * each;
+  }
+  sweep.seconds_left = done > 0 ? left * (runner_clock() - run->started) / done : NAN;
+  progress_show(run->progress, trials, count, &sweep);
+  free(trials);
+}
+
+static void stop_all(Run *run, int signal, double grace) {
+  for (int s = 0; s < run->slot_count; s++) trainer_stop(&run->slots[s].trainer, signal, grace);
+}
+
+/* Waits for a signal or the next look at the files. */
+static void wait_and_obey(Run *run) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGCHLD);
+  const struct timespec pause = {.tv_nsec = POLL_NANOSECONDS};
+  int signal = sigtimedwait(&set, NULL, &pause);
+  if (signal <= 0 || signal == SIGCHLD) return;
+  bool again = run->result->signal != 0;
+  run->next = run->count;
+  if (!again) {
+    run->result->signal = signal;
+    progress_say(run->progress,
+                 "stopping: the trials that run write a checkpoint (once more to kill them)");
+    stop_all(run, SIGINT, STOP_GRACE_SECONDS);
+  } else {
+    stop_all(run, SIGKILL, 0);
+  }
+}
+
+static int cpu_threads(void) {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+static void make_cpu_slots(Run *run, const Config *config) {
+  int threads = config->run.threads > 0 ? config->run.threads : cpu_threads();
+  run->slot_count = run->options->jobs > 0 ? run->options->jobs : 1;
+  run->slots = need(calloc((size_t)run->slot_count, sizeof *run->slots));
+  for (int s = 0; run->slot_count > 1 && s < run->slot_count; s++)
+    run->slots[s].threads = threads / run->slot_count > 1 ? threads / run->slot_count : 1;
+}
+
+/* gpus_per_trial devices for each place, or jobs_per_gpu places on each device. A
+ * CUDA_VISIBLE_DEVICES that is set already names the devices to share out. */
+static bool make_gpu_slots(Run *run, const Config *config, int devices, Error *error) {
+  int each = config->resources.gpus_per_trial, shared = config->resources.jobs_per_gpu;
+  if (each > devices)
+    return error_set(error, EXIT_DATA, "resources.gpus_per_trial = %d, but this machine has %d",
+                     each, devices);
+  StringList names = {0};
+  const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+  if (visible) strings_split(&names, visible, ",");
+  while (names.count < devices) strings_add(&names, string_format("%d", names.count));
+  int places = each > 1 ? devices / each : devices * shared;
+  run->slot_count =
+      run->options->jobs > 0 && run->options->jobs < places ? run->options->jobs : places;
+  run->slots = need(calloc((size_t)run->slot_count, sizeof *run->slots));
+  for (int s = 0; s < run->slot_count; s++) {
+    char *list = string_copy("");
+    for (int g = 0; g < each; g++) {
+      const char *name = names.items[each > 1 ? s * each + g : s % devices];
+      char *longer = string_format("%s%s%s", list, g ? "," : "", name);
+      free(list);
+      list = longer;
+    }
+    run->slots[s].cuda_devices = list;
+  }
+  strings_free(&names);
+  return true;
+}
+
+static bool make_slots(Run *run, Error *error) {
+  const Config *config = &run->jobs[0].trial->config;
+  int devices = backend_cuda_count();
+  bool gpu =
+      !strcmp(config->run.device, "cuda") || (!strcmp(config->run.device, "auto") && devices > 0);
+  if (gpu && devices > 0) {
+    if (!make_gpu_slots(run, config, devices, error)) return false;
+  } else {
+    make_cpu_slots(run, config);
+  }
+  for (int s = 0; s < run->slot_count; s++) run->slots[s].run = run;
+  return true;
+}
+
+bool supervise(Job *jobs, int count, Store *store, const SuperviseOptions *options,
+               Progress *progress, SuperviseResult *result, Error *error) {
+  *result = (SuperviseResult){0};
+  Run run = {.jobs = jobs,
+             .count = count,
+             .store = store,
+             .options = options,
+             .progress = progress,
+             .result = result,
+             .started = runner_clock()};
+  if (!make_slots(&run, error)) return false;
+  for (;;) {
+    fill_slots(&run);
+    if (poll_slots(&run) == 0 && run.next >= run.count) break;
+    show(&run);
+    wait_and_obey(&run);
+  }
+  progress_close(progress);
+  result->wall_seconds = runner_clock() - run.started;
+  for (int s = 0; s < run.slot_count; s++) free(run.slots[s].cuda_devices);
+  free(run.slots);
+  return true;
+}

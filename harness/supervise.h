@@ -1,0 +1,34 @@
+/* supervise.h - runs the trials of a sweep: side by side in slots, each in its own process, every
+ * event and outcome recorded as it happens. */
+#ifndef HARNESS_SUPERVISE_H
+#define HARNESS_SUPERVISE_H
+
+#include "harness/job.h"
+#include "harness/progress.h"
+#include "harness/store.h"
+
+typedef struct SuperviseOptions {
+  const char *trainer;
+  int jobs; /* at most so many at once; 0: one on a CPU, as many as there are places on GPUs */
+  double timeout; /* TrainerStart.timeout */
+} SuperviseOptions;
+
+typedef struct SuperviseResult {
+  int signal;          /* that ended the run early; 0: none */
+  int unrecorded;      /* lines that the database could not take */
+  char problem[1024];  /* the first reason */
+  double wall_seconds; /* of the run */
+} SuperviseResult;
+
+/* Works through the jobs that are not JOB_SKIP; their status, facts and error are updated. False
+ * only when the run cannot go on at all; a failed trial is not that. SIGINT, SIGTERM and SIGHUP
+ * stop it: trainers checkpoint and are recorded as interrupted; a second signal kills them. The
+ * caller has blocked these signals and SIGCHLD (supervise_block_signals). */
+bool supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, SuperviseResult *,
+               Error *);
+void supervise_block_signals(void);
+
+/* Brings the database up to date with the files of a trial that has an id. */
+bool supervise_record(Store *, int64_t sweep, const Job *, Error *);
+
+#endif
