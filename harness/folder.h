@@ -35,7 +35,7 @@ typedef struct Outcome {
   TrialStatus status; /* done, interrupted or failed */
   int code;           /* exit code; -1: none, it died of a signal */
   int signal;         /* 0: none */
-  char error[512];    /* why it is not done */
+  char error[1024];   /* why it is not done */
 } Outcome;
 
 /* What attempts.jsonl says. */

@@ -22,7 +22,7 @@ typedef struct Job {
   JobAction action;
   TrialStatus status;
   Facts facts;
-  char error[512]; /* why it failed */
+  char error[1024]; /* why it failed */
 
   /* From the configuration alone. */
   size_t params_encoder, params_decoder, memory;

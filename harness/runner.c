@@ -254,3 +254,26 @@ void trainer_stop(Trainer *trainer, int signal, double grace) {
 void trainer_close(Trainer *trainer) {
   tail_close(&trainer->events);
 }
+
+static void stop_signals(sigset_t *set) {
+  sigemptyset(set);
+  sigaddset(set, SIGINT);
+  sigaddset(set, SIGTERM);
+  sigaddset(set, SIGHUP);
+  sigaddset(set, SIGCHLD);
+}
+
+void runner_block_signals(void) {
+  sigset_t set;
+  stop_signals(&set);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+int runner_wait_signal(double seconds) {
+  sigset_t set;
+  stop_signals(&set);
+  const struct timespec pause = {.tv_sec = (time_t)seconds,
+                                 .tv_nsec = (long)(1e9 * (seconds - floor(seconds)))};
+  int signal = sigtimedwait(&set, NULL, &pause);
+  return signal > 0 && signal != SIGCHLD ? signal : 0;
+}

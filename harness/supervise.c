@@ -1,12 +1,10 @@
 #include "harness/supervise.h"
 
-#include <errno.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "harness/runner.h"
@@ -14,7 +12,8 @@
 #include "kernels/backend.h"
 #include "mae/io.h"
 
-enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60, POLL_NANOSECONDS = 50000000 };
+enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60 };
+static const double poll_seconds = 0.05;
 
 /* A place where one trial at a time runs. */
 typedef struct Slot {
@@ -40,16 +39,6 @@ typedef struct Run {
   int slot_count;
   double started, work_done; /* GFLOP of trials that ended in this run */
 } Run;
-
-void supervise_block_signals(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
-  sigaddset(&set, SIGCHLD);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-}
 
 /* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
 static void note_unrecorded(Run *run, const Error *error) {
@@ -209,7 +198,7 @@ static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *error) {
   Outcome outcome = {.status = TRIAL_FAILED, .code = -1};
   Error ignored = {0};
   Launches launches;
-  snprintf(outcome.error, sizeof outcome.error, "%.500s", error->message);
+  snprintf(outcome.error, sizeof outcome.error, "%.1000s", error->message);
   folder_launches(&launches, job->folder);
   slot->job = job;
   slot->launch = launches.count + 1;
@@ -257,10 +246,9 @@ static void show(Run *run) {
   double left = 0, done = run->work_done;
   int count = 0;
   for (int i = 0; i < run->count; i++) {
-    sweep.done += run->jobs[i].status == TRIAL_DONE && run->jobs[i].action != JOB_REPLACE;
-    sweep.done +=
-        run->jobs[i].status == TRIAL_DONE && run->jobs[i].action == JOB_REPLACE && i < run->next;
-    sweep.failed += run->jobs[i].status == TRIAL_FAILED && i < run->next;
+    bool settled = run->jobs[i].action == JOB_SKIP || i < run->next;
+    sweep.done += settled && run->jobs[i].status == TRIAL_DONE;
+    sweep.failed += settled && run->jobs[i].status == TRIAL_FAILED;
     if (i >= run->next) left += job_work_left(&run->jobs[i]);
   }
   for (int s = 0; s < run->slot_count; s++) {
@@ -284,15 +272,8 @@ static void stop_all(Run *run, int signal, double grace) {
 
 /* Waits for a signal or the next look at the files. */
 static void wait_and_obey(Run *run) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGHUP);
-  sigaddset(&set, SIGCHLD);
-  const struct timespec pause = {.tv_nsec = POLL_NANOSECONDS};
-  int signal = sigtimedwait(&set, NULL, &pause);
-  if (signal <= 0 || signal == SIGCHLD) return;
+  int signal = runner_wait_signal(poll_seconds);
+  if (signal == 0) return;
   bool again = run->result->signal != 0;
   run->next = run->count;
   if (!again) {

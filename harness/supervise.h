@@ -23,10 +23,9 @@ typedef struct SuperviseResult {
 /* Works through the jobs that are not JOB_SKIP; their status, facts and error are updated. False
  * only when the run cannot go on at all; a failed trial is not that. SIGINT, SIGTERM and SIGHUP
  * stop it: trainers checkpoint and are recorded as interrupted; a second signal kills them. The
- * caller has blocked these signals and SIGCHLD (supervise_block_signals). */
+ * caller has blocked these signals and SIGCHLD (runner_block_signals). */
 bool supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, SuperviseResult *,
                Error *);
-void supervise_block_signals(void);
 
 /* Brings the database up to date with the files of a trial that has an id. */
 bool supervise_record(Store *, int64_t sweep, const Job *, Error *);

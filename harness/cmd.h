@@ -1,0 +1,19 @@
+/* cmd.h - the commands of the `harness` program; argv[0] is the command's name, each returns the
+ * process's exit code: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification
+ * that does not match, 4 something is missing, 128+N stopped by signal N. */
+#ifndef HARNESS_CMD_H
+#define HARNESS_CMD_H
+
+enum { EXIT_SOME_FAILED = 1, EXIT_MISMATCH = 3 };
+
+#define DEFAULT_DB "results/results.db"
+#define DEFAULT_OUT "results"
+
+int cmd_run(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+int cmd_compare(int argc, char **argv);
+
+#endif

@@ -1,0 +1,40 @@
+/* harness compare: the difference between two points of a sweep. */
+#include "harness/cmd.h"
+#include "harness/options.h"
+#include "harness/store.h"
+
+static const char about[] =
+    "A and B are each a trial's number or the settings of a point, within an experiment or not:\n"
+    "  harness compare train.mask_ratio=0.5 train.mask_ratio=0.75\n"
+    "  harness compare 'decoder_size-cpu:model.decoder=96x2x3' "
+    "'decoder_size-cpu:model.decoder=48x1x3'\n"
+    "Prints A - B with a 95% interval, paired by seed, and says when the seeds cannot support it.";
+
+int cmd_compare(int argc, char **argv) {
+  const char *db = DEFAULT_DB, *metric = NULL;
+  bool json = false;
+  const Option options[] = {
+      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--metric", OPTION_TEXT, &metric, "NAME", "column of `trials` (psnr_masked)"},
+      {"--json", OPTION_FLAG, &json, NULL, "print JSON"},
+  };
+  Arguments arguments = {.command = "compare",
+                         .usage = "A B",
+                         .about = about,
+                         .options = options,
+                         .option_count = 3,
+                         .words_min = 2,
+                         .words_max = 2};
+  int code;
+  Error error = {0};
+  Store *store = NULL;
+  if (arguments_read(&arguments, argc, argv, &code)) {
+    bool ok = store_open_readonly(&store, db, &error) &&
+              store_compare(store, stdout, arguments.words.items[0], arguments.words.items[1],
+                            metric, json, &error);
+    store_close(store);
+    code = ok ? EXIT_OK : command_fail("compare", &error);
+  }
+  arguments_free(&arguments);
+  return code;
+}

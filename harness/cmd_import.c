@@ -1,0 +1,40 @@
+/* harness import: rebuilds the database from the trial folders. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "harness/cmd.h"
+#include "harness/options.h"
+#include "harness/store.h"
+#include "mae/io.h"
+
+static const char about[] =
+    "Takes in every sweep found in the trials' folder, from this machine or copied from others.\n"
+    "The event files are the source of truth; importing twice changes nothing.";
+
+int cmd_import(int argc, char **argv) {
+  const char *db = DEFAULT_DB, *out = DEFAULT_OUT;
+  const Option options[] = {
+      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--out", OPTION_TEXT, &out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+  };
+  Arguments arguments = {
+      .command = "import", .usage = "", .about = about, .options = options, .option_count = 2};
+  int code, trials = 0;
+  Error error = {0};
+  struct stat info;
+  Store *store = NULL;
+  if (arguments_read(&arguments, argc, argv, &code)) {
+    const char *slash = strrchr(db, '/');
+    char folder[CONFIG_PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - db) : 0, db);
+    bool ok = stat(out, &info) == 0 && S_ISDIR(info.st_mode);
+    if (!ok) error_set(&error, EXIT_DATA, "%s: there is no such folder; --out names another", out);
+    ok = ok && (!*folder || io_make_folders(folder, &error)) && store_open(&store, db, &error) &&
+         store_import(store, out, &trials, &error);
+    store_close(store);
+    if (ok) printf("%d trials of %s are in %s\n", trials, out, db);
+    code = ok ? EXIT_OK : command_fail("import", &error);
+  }
+  arguments_free(&arguments);
+  return code;
+}

@@ -1,0 +1,268 @@
+/* harness run: FILE... -> trials -> trainer processes -> database. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "harness/cmd.h"
+#include "harness/locate.h"
+#include "harness/options.h"
+#include "harness/report.h"
+#include "harness/runner.h"
+#include "mae/io.h"
+#include "mae/provenance.h"
+
+typedef struct RunCommand {
+  Arguments arguments;
+  const char *scale, *db, *out, *trainer_given;
+  double jobs, jobs_per_gpu, timeout;
+  bool dry_run, json, any_build;
+  char trainer[CONFIG_PATH_MAX], binary_sha256[65];
+  Plan *plans;
+  int plan_count;
+  int failed, signal;
+} RunCommand;
+
+static const char about[] =
+    "Runs every trial of the experiments, each in a `mae train` process, and records it. Trials\n"
+    "that this build of mae has done already are skipped, failed ones run again, interrupted ones\n"
+    "continue from their checkpoint. FILE is looked for as given and under experiments/.\n"
+    "Later wins: defaults, the scale, FILE, --set. Ctrl-C stops cleanly; the same command goes on.";
+
+/* The trainer may be started from another folder one day (harness verify): paths become absolute.
+ * They take no part in the config hash. */
+static void make_absolute(char path[CONFIG_PATH_MAX]) {
+  char *real = *path ? realpath(path, NULL) : NULL;
+  if (real && strlen(real) < CONFIG_PATH_MAX) strcpy(path, real);
+  free(real);
+}
+
+static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool *found,
+                         Error *error) {
+  *found = true;
+  if (run->scale && !strcmp(run->scale, "none")) {
+    *found = false;
+    return true;
+  }
+  if (run->scale) return locate_scale(path, run->scale, error);
+  char reason[192];
+  const char *scale = locate_default_scale(reason, sizeof reason);
+  if (!locate_scale(path, scale, error))
+    return error_suffix(error, "--scale none runs FILE without one");
+  fprintf(stderr, "scale %s (%s); --scale cpu, t4x2, h200 or none chooses another\n", scale,
+          reason);
+  return true;
+}
+
+static bool load_plans(RunCommand *run, Error *error) {
+  char scale[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX], text[32];
+  bool scaled;
+  Arguments *arguments = &run->arguments;
+  if (!choose_scale(run, scale, &scaled, error)) return false;
+  int sets = arguments->setting_count;
+  PlanOverride *overrides = need(calloc((size_t)sets + 1, sizeof *overrides));
+  for (int i = 0; i < sets; i++) overrides[i] = arguments->settings[i];
+  if (run->jobs_per_gpu > 0) {
+    snprintf(text, sizeof text, "%.0f", run->jobs_per_gpu);
+    overrides[sets++] = (PlanOverride){"resources.jobs_per_gpu", text};
+  }
+  run->plans = need(calloc((size_t)arguments->words.count, sizeof *run->plans));
+  bool ok = true;
+  for (int i = 0; ok && i < arguments->words.count; i++) {
+    Plan *plan = &run->plans[run->plan_count];
+    ok = locate_experiment(file, arguments->words.items[i], error) &&
+         plan_load(plan, file, scaled ? scale : NULL, overrides, sets, error);
+    if (ok) run->plan_count++;
+    for (int t = 0; ok && t < plan->count; t++) {
+      make_absolute(plan->trials[t].config.data.path);
+      make_absolute(plan->trials[t].config.data.cache);
+    }
+  }
+  free(overrides);
+  return ok;
+}
+
+static void introduce(const Plan *plan) {
+  fprintf(stderr, "%s%s%s: %d trials", plan->name, *plan->scale ? "-" : "", plan->scale,
+          plan->count);
+  if (plan->excluded) fprintf(stderr, ", %d left out by exclude", plan->excluded);
+  if (plan->duplicates)
+    fprintf(stderr, ", %d dropped because another has the same config hash", plan->duplicates);
+  fprintf(stderr, "%s%s\n", *plan->question ? ". " : "", plan->question);
+}
+
+static bool dry_run(RunCommand *run, const Plan *plan, Error *error) {
+  Job *jobs;
+  char basis[256];
+  if (!jobs_create(&jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
+  jobs_estimate(jobs, plan->count, basis, sizeof basis);
+  report_plan(stdout, plan, jobs, run->json);
+  if (!run->json) printf(" (%s)\n", basis);
+  jobs_free(jobs, plan->count);
+  return true;
+}
+
+/* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
+ */
+static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out, Error *error) {
+  char folder[CONFIG_PATH_MAX];
+  int64_t sweep;
+  if (!folder_of_sweep(folder, out, plan, error) || !folder_write_sweep(folder, plan, error) ||
+      !store_add_sweep(store, folder, &sweep, error))
+    return false;
+  for (int i = 0; i < plan->count; i++) {
+    Job *job = &jobs[i];
+    if (job->id == 0 && !store_next_trial_id(store, &job->id, error)) return false;
+    if (!folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, error))
+      return false;
+    if (supervise_record(store, sweep, job, error)) continue;
+    if (error->code != EXIT_DATA) return false;
+    fprintf(stderr, "warning: %s\n", error->message);
+  }
+  return store_recover(store, error);
+}
+
+static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) {
+  int done = 0, other = 0, go_on = 0;
+  for (int i = 0; i < plan->count; i++) {
+    done += jobs[i].action == JOB_SKIP;
+    other += jobs[i].action == JOB_REPLACE;
+    go_on += jobs[i].action == JOB_CONTINUE;
+  }
+  if (done) fprintf(stderr, "%d of %d trials are done already\n", done, plan->count);
+  if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
+  if (other)
+    fprintf(stderr,
+            "%d are of another build than %s and run again from the start; --any-build accepts "
+            "them\n",
+            other, trainer);
+}
+
+static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *error) {
+  Job *jobs;
+  if (!jobs_create(&jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
+  Progress progress;
+  SuperviseResult result = {0};
+  SuperviseOptions options = {run->trainer, (int)run->jobs, run->timeout};
+  introduce(plan);
+  say_skipped(plan, jobs, run->trainer);
+  bool ok = enter_trials(store, plan, jobs, run->out, error);
+  if (ok) {
+    progress_open(&progress);
+    ok = supervise(jobs, plan->count, store, &options, &progress, &result, error);
+  }
+  if (ok) report_results(stdout, plan, jobs, run->json);
+  run->signal = result.signal;
+  for (int i = 0; i < plan->count; i++) run->failed += jobs[i].status == TRIAL_FAILED;
+  if (ok && result.unrecorded)
+    ok = error_set(error, EXIT_DATA,
+                   "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
+                   "them in once that is put right",
+                   result.unrecorded, run->db, result.problem);
+  jobs_free(jobs, plan->count);
+  return ok;
+}
+
+static bool make_parent(const char *path, Error *error) {
+  char folder[CONFIG_PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  if (!slash || slash == path) return true;
+  snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+  return io_make_folders(folder, error);
+}
+
+static bool open_store(const RunCommand *run, Store **store, Error *error) {
+  struct stat info;
+  bool fresh = stat(run->db, &info) != 0, trials = stat(run->out, &info) == 0;
+  if (!make_parent(run->db, error) || !store_open(store, run->db, error)) return false;
+  int count = 0;
+  if (!fresh || !trials) return true;
+  bool ok = store_import(*store, run->out, &count, error);
+  if (count)
+    fprintf(stderr, "%s is new: took in %d trials found in %s\n", run->db, count, run->out);
+  if (!ok) store_close(*store);
+  return ok;
+}
+
+static bool run_all(RunCommand *run, Error *error) {
+  Store *store;
+  if (!open_store(run, &store, error)) return false;
+  bool ok = true;
+  for (int i = 0; ok && i < run->plan_count && !run->signal; i++)
+    ok = run_plan(run, store, &run->plans[i], error);
+  store_close(store);
+  return ok;
+}
+
+static void say_next(const RunCommand *run) {
+  if (run->signal)
+    fputs("\nstopped; the same command continues\n", stderr);
+  else if (run->failed)
+    fprintf(stderr, "\n%d trials failed; the same command runs them again\n", run->failed);
+  else
+    fprintf(stderr, "\nnext: sqlite3 %s 'select * from trials'; make plots; harness status\n",
+            run->db);
+}
+
+static bool prepare(RunCommand *run, Error *error) {
+  Error missing = {0};
+  if (!load_plans(run, error)) return false;
+  bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
+               sha256_file(run->binary_sha256, run->trainer, &missing);
+  if (!found && run->dry_run) {
+    fprintf(stderr, "note: %s\n", missing.message);
+    run->any_build = true;
+  } else if (!found) {
+    *error = missing;
+    return false;
+  }
+  return true;
+}
+
+int cmd_run(int argc, char **argv) {
+  RunCommand run = {.db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = 600};
+  const Option options[] = {
+      {"--scale", OPTION_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
+      {"--db", OPTION_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--out", OPTION_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+      {"--jobs", OPTION_NUMBER, &run.jobs, "N", "trials side by side; on a CPU they share it"},
+      {"--jobs-per-gpu", OPTION_NUMBER, &run.jobs_per_gpu, "N", "trials that share one GPU"},
+      {"--timeout", OPTION_NUMBER, &run.timeout, "SECONDS",
+       "silence that counts as a hang (600; longer for slow steps)"},
+      {"--dry-run", OPTION_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
+      {"--json", OPTION_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
+      {"--any-build", OPTION_FLAG, &run.any_build, NULL,
+       "accept results and checkpoints of other builds of mae"},
+      {"--mae", OPTION_TEXT, &run.trainer_given, "PATH", "the trainer program"},
+  };
+  run.arguments = (Arguments){.command = "run",
+                              .usage = "FILE...",
+                              .about = about,
+                              .options = options,
+                              .option_count = sizeof options / sizeof *options,
+                              .words_min = 1,
+                              .words_max = 1000,
+                              .takes_settings = true};
+  int code;
+  Error error = {0};
+  if (arguments_read(&run.arguments, argc, argv, &code)) {
+    bool ok = prepare(&run, &error);
+    if (ok && run.dry_run) {
+      for (int i = 0; ok && i < run.plan_count; i++) {
+        introduce(&run.plans[i]);
+        ok = dry_run(&run, &run.plans[i], &error);
+      }
+    } else if (ok) {
+      runner_block_signals();
+      ok = run_all(&run, &error);
+      if (ok && !run.json) say_next(&run);
+    }
+    code = !ok          ? command_fail("run", &error)
+           : run.signal ? 128 + run.signal
+           : run.failed ? EXIT_SOME_FAILED
+                        : EXIT_OK;
+  }
+  for (int i = 0; i < run.plan_count; i++) plan_free(&run.plans[i]);
+  free(run.plans);
+  arguments_free(&run.arguments);
+  return code;
+}

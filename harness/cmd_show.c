@@ -1,0 +1,103 @@
+/* harness show: everything about one trial. */
+#include <stdlib.h>
+
+#include "harness/cmd.h"
+#include "harness/options.h"
+#include "harness/store.h"
+
+static const char about[] =
+    "TRIAL is the number in the first columns of `harness status EXPERIMENT`. Prints its results,\n"
+    "the trivial fills on the same masks, its attempts and what they ran on, its verifications,\n"
+    "and its configuration (swept keys first).";
+
+/* The trial's number stands between `sql` and `rest`. */
+static const struct Part {
+  const char *title, *sql, *rest;
+} parts[] = {
+    {"trial",
+     "SELECT trial, experiment, status, swept, seed, params, round(gflops_per_image, 4) "
+     "AS gflops_per_image, dataset, processor, folder FROM trials WHERE trial = ",
+     ""},
+    {"result",
+     "SELECT loss, psnr_masked, psnr_composite, psnr_full, ssim_composite, ssim_full, "
+     "psnr_leaky, ssim_leaky, images_per_second, round(peak_memory_mb) AS "
+     "peak_memory_mb, round(wall_seconds, 1) AS wall_seconds, nonfinite, error FROM "
+     "trials WHERE trial = ",
+     ""},
+    {"fills",
+     "SELECT fill, psnr_masked, psnr_composite, ssim_composite, images FROM baselines "
+     "WHERE trial = ",
+     ""},
+    {"attempts",
+     "SELECT launch, status, datetime(started, 'unixepoch') AS started, "
+     "round(ended - started, 1) AS seconds, resumed_from, last_step, code, signal, "
+     "device, substr(binary_sha256, 1, 12) AS binary, substr(state_sha256, 1, 12) AS "
+     "state, error FROM attempts WHERE trial = ",
+     " ORDER BY started"},
+    {"provenance",
+     "SELECT DISTINCT git_commit, cpu, gpu, hostname, libraries FROM attempts "
+     "WHERE trial = ",
+     " AND git_commit IS NOT NULL"},
+    {"verifications",
+     "SELECT datetime(time, 'unixepoch') AS time, asked, class AS proved, "
+     "outcome, steps, first_step, first_tensor, detail FROM verification "
+     "WHERE trial = ",
+     " ORDER BY time"},
+    {"configuration",
+     "SELECT key, value, iif(swept, 'swept', '') AS swept FROM param "
+     "WHERE trial = ",
+     " ORDER BY swept = '', key"},
+};
+
+static bool show(Store *store, int64_t trial, bool json, Error *error) {
+  int count = sizeof parts / sizeof *parts;
+  bool ok = true;
+  if (json) puts("{");
+  for (int i = 0; ok && i < count; i++) {
+    char *sql = string_format("%s%lld%s", parts[i].sql, (long long)trial, parts[i].rest);
+    if (json)
+      printf("\"%s\":\n", parts[i].title);
+    else
+      printf("%s%s\n", i ? "\n" : "", parts[i].title);
+    ok = store_print(store, stdout, sql, json, error);
+    if (json && i + 1 < count) puts(",");
+    free(sql);
+  }
+  if (json) puts("}");
+  return ok;
+}
+
+int cmd_show(int argc, char **argv) {
+  const char *db = DEFAULT_DB;
+  bool json = false;
+  const Option options[] = {
+      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--json", OPTION_FLAG, &json, NULL, "print JSON"},
+  };
+  Arguments arguments = {.command = "show",
+                         .usage = "TRIAL",
+                         .about = about,
+                         .options = options,
+                         .option_count = 2,
+                         .words_min = 1,
+                         .words_max = 1};
+  int code;
+  Error error = {0};
+  Store *store = NULL;
+  if (arguments_read(&arguments, argc, argv, &code)) {
+    TrialInfo info;
+    int64_t trial;
+    bool found = false;
+    bool ok = parse_trial(arguments.words.items[0], &trial, &error) &&
+              store_open_readonly(&store, db, &error) &&
+              store_get_trial(store, trial, &info, &found, &error);
+    if (ok && !found)
+      ok = error_set(&error, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments",
+                     db, (long long)trial);
+    ok = ok && show(store, trial, json, &error);
+    store_close(store);
+    code = ok ? EXIT_OK : command_fail("show", &error);
+  }
+  arguments_free(&arguments);
+  return code;
+}

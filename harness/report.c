@@ -1,0 +1,166 @@
+#include "harness/report.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/strings.h"
+
+/* NULL where there is no number: JSON has no NaN. */
+static json_t *real(double value) {
+  return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *swept_object(const PlanTrial *trial) {
+  json_t *swept = json_object();
+  for (int i = 0; i < trial->swept_count; i++)
+    json_object_set_new(swept, trial->swept[i].key, json_string(trial->swept[i].value));
+  return swept;
+}
+
+static json_t *plan_object(const Plan *plan) {
+  return json_pack("{s:s, s:s, s:s}", "experiment", plan->name, "scale", plan->scale, "question",
+                   plan->question);
+}
+
+static void print_json(FILE *out, json_t *object, json_t *trials) {
+  json_object_set_new(object, "trials", trials);
+  json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+  fputc('\n', out);
+  json_decref(object);
+}
+
+static void plan_json(FILE *out, const Plan *plan, const Job *jobs) {
+  json_t *trials = json_array(), *object = plan_object(plan);
+  for (int i = 0; i < plan->count; i++) {
+    const Job *job = &jobs[i];
+    json_t *trial = json_pack(
+        "{s:s, s:o, s:s, s:I, s:I, s:I, s:o, s:I, s:o}", "config_hash", job->trial->hash, "swept",
+        swept_object(job->trial), "state", job_action_text(job->action), "params_encoder",
+        (json_int_t)job->params_encoder, "params_decoder", (json_int_t)job->params_decoder,
+        "memory_bytes", (json_int_t)job->memory, "gflops_per_image", real(job->gflops_per_image),
+        "steps", (json_int_t)job->steps, "seconds", real(job->seconds));
+    json_array_append_new(trials, trial);
+  }
+  print_json(out, object, trials);
+}
+
+/* Headings of the swept columns, without the section where that is enough. */
+static void swept_headings(Table *table, const PlanTrial *trial) {
+  for (int i = 0; i < trial->swept_count; i++) {
+    const char *key = strchr(trial->swept[i].key, '.') + 1;
+    for (int j = 0; j < trial->swept_count; j++)
+      if (j != i && !strcmp(strchr(trial->swept[j].key, '.') + 1, key)) key = trial->swept[i].key;
+    table_cell(table, "%s", key);
+  }
+}
+
+static void swept_cells(Table *table, const PlanTrial *trial) {
+  for (int i = 0; i < trial->swept_count; i++) table_cell(table, "%s", trial->swept[i].value);
+}
+
+static void plan_table(FILE *out, const Plan *plan, const Job *jobs) {
+  Table table = {.columns = 8 + jobs[0].trial->swept_count};
+  char text[64];
+  double total = 0;
+  table_cell(&table, "trial");
+  swept_headings(&table, jobs[0].trial);
+  for (int i = 0; i < 7; i++)
+    table_cell(&table, "%s",
+               (const char *[]){"encoder", "decoder", "GFLOP/image", "memory", "steps", "time",
+                                "state"}[i]);
+  for (int i = 0; i < plan->count; i++) {
+    const Job *job = &jobs[i];
+    if (job->id)
+      table_cell(&table, "%lld", (long long)job->id);
+    else
+      table_cell(&table, "%s", "-");
+    swept_cells(&table, job->trial);
+    table_cell(&table, "%.2f M", 1e-6 * (double)job->params_encoder);
+    table_cell(&table, "%.2f M", 1e-6 * (double)job->params_decoder);
+    table_cell(&table, "%.3g", job->gflops_per_image);
+    format_bytes(text, sizeof text, (double)job->memory);
+    table_cell(&table, "%s", text);
+    if (job->steps)
+      table_cell(&table, "%lld", (long long)job->steps);
+    else
+      table_cell(&table, "%s", "?");
+    format_duration(text, sizeof text, job->seconds);
+    table_cell(&table, "%s", job->action == JOB_SKIP ? "-" : text);
+    table_cell(&table, "%s", job_action_text(job->action));
+    total += job->seconds;
+  }
+  table_print(&table, out);
+  table_free(&table);
+  format_duration(text, sizeof text, total);
+  fprintf(out, "\n%d trials, %s in all", plan->count, text);
+}
+
+void report_plan(FILE *out, const Plan *plan, const Job *jobs, bool json) {
+  if (json)
+    plan_json(out, plan, jobs);
+  else
+    plan_table(out, plan, jobs);
+}
+
+static void results_json(FILE *out, const Plan *plan, const Job *jobs) {
+  json_t *trials = json_array();
+  for (int i = 0; i < plan->count; i++) {
+    const Facts *facts = &jobs[i].facts;
+    json_t *trial =
+        json_pack("{s:I, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "trial",
+                  (json_int_t)jobs[i].id, "config_hash", jobs[i].trial->hash, "swept",
+                  swept_object(jobs[i].trial), "status", trial_status_name(jobs[i].status), "error",
+                  jobs[i].error, "folder", jobs[i].folder, "psnr_masked", real(facts->psnr_masked),
+                  "psnr_leaky", real(facts->psnr_leaky), "ssim_composite",
+                  real(facts->ssim_composite), "images_per_second", real(facts->images_per_second),
+                  "fill_mean", real(facts->fill_mean), "fill_harmonic", real(facts->fill_harmonic));
+    json_array_append_new(trials, trial);
+  }
+  print_json(out, plan_object(plan), trials);
+}
+
+static void number_cell(Table *table, int digits, double value) {
+  if (isnan(value))
+    table_cell(table, "%s", "-");
+  else
+    table_cell(table, "%.*f", digits, value);
+}
+
+void report_results(FILE *out, const Plan *plan, const Job *jobs, bool json) {
+  if (json) {
+    results_json(out, plan, jobs);
+    return;
+  }
+  bool leaky = false;
+  for (int i = 0; i < plan->count; i++) leaky |= !isnan(jobs[i].facts.psnr_leaky);
+  Table table = {.columns = 7 + leaky + jobs[0].trial->swept_count};
+  table_cell(&table, "trial");
+  swept_headings(&table, jobs[0].trial);
+  table_cell(&table, "status");
+  table_cell(&table, "psnr_masked");
+  if (leaky) table_cell(&table, "psnr_leaky");
+  table_cell(&table, "fill_mean");
+  table_cell(&table, "fill_harmonic");
+  table_cell(&table, "ssim_composite");
+  table_cell(&table, "images/s");
+  for (int i = 0; i < plan->count; i++) {
+    const Facts *facts = &jobs[i].facts;
+    table_cell(&table, "%lld", (long long)jobs[i].id);
+    swept_cells(&table, jobs[i].trial);
+    table_cell(&table, "%s", trial_status_name(jobs[i].status));
+    number_cell(&table, 2, facts->psnr_masked);
+    if (leaky) number_cell(&table, 2, facts->psnr_leaky);
+    number_cell(&table, 2, facts->fill_mean);
+    number_cell(&table, 2, facts->fill_harmonic);
+    number_cell(&table, 4, facts->ssim_composite);
+    number_cell(&table, 0, facts->images_per_second);
+  }
+  table_print(&table, out);
+  table_free(&table);
+  for (int i = 0; i < plan->count; i++)
+    if (jobs[i].status == TRIAL_FAILED)
+      fprintf(out, "\ntrial %lld (%s) failed: %s\n  %s/stderr.log\n", (long long)jobs[i].id,
+              jobs[i].label, jobs[i].error, jobs[i].folder);
+}
