@@ -114,6 +114,8 @@ static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *
     if (job->id == 0 && !store_next_trial_id(store, &job->id, error)) return false;
     if (!folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, error))
       return false;
+    if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, error))
+      return false;
     if (supervise_record(store, sweep, job, error)) continue;
     if (error->code != EXIT_DATA) return false;
     fprintf(stderr, "warning: %s\n", error->message);

@@ -45,7 +45,9 @@ static bool unknown_option(const Arguments *arguments, const char *word, Error *
 static bool take_setting(Arguments *arguments, const char *text, Error *error) {
   const char *equals = strchr(text, '=');
   if (!equals || equals == text || !memchr(text, '.', (size_t)(equals - text)))
-    return error_set(error, EXIT_CONFIG, "--set %.100s: expected section.key=value", text);
+    return error_set(error, EXIT_CONFIG, "--set %.100s: expected section.key=value%s", text,
+                     strncmp(text, "seeds=", 6) ? ""
+                                                : "; seeds are in [sweep]: --set sweep.seeds=");
   char *copy = string_copy(text);
   char *value = copy + (equals - text);
   *value++ = 0;

@@ -14,6 +14,8 @@ typedef struct Reading {
   Sweep sweep;
   const IniEntry *zip, *exclude;
   IniEntry set_zip, set_exclude; /* the same from --set */
+  const PlanOverride *sets;
+  int set_count;
   Plan *plan;
 } Reading;
 
@@ -152,9 +154,9 @@ static bool apply_override(Reading *reading, const PlanOverride *set, Error *err
   return false;
 }
 
-static bool apply_overrides(Reading *reading, const PlanOverride *sets, int count, Error *error) {
-  for (int i = 0; i < count; i++)
-    if (!apply_override(reading, &sets[i], error)) return false;
+static bool apply_overrides(Reading *reading, Error *error) {
+  for (int i = 0; i < reading->set_count; i++)
+    if (!apply_override(reading, &reading->sets[i], error)) return false;
   return true;
 }
 
@@ -171,6 +173,10 @@ static char *blame(const Reading *reading, const char *message, const char *file
       if (strstr(message, key)) found = entry;
       free(key);
     }
+  }
+  for (int i = 0; i < reading->set_count; i++) {
+    const char *key = reading->sets[i].key;
+    if (strstr(message, strncmp(key, "sweep.", 6) ? key : key + 6)) return string_copy("--set");
   }
   return found ? origin_text(found) : string_copy(file);
 }
@@ -281,8 +287,7 @@ static char *stem(const char *path) {
   return need(strndup(name, length));
 }
 
-static bool read_all(Reading *reading, const char *file, const char *scale_file,
-                     const PlanOverride *sets, int count, Error *error) {
+static bool read_all(Reading *reading, const char *file, const char *scale_file, Error *error) {
   Plan *plan = reading->plan;
   if (scale_file && !ini_read(&reading->files[0], scale_file, error)) return false;
   if (!ini_read(&reading->files[1], file, error)) return false;
@@ -293,7 +298,7 @@ static bool read_all(Reading *reading, const char *file, const char *scale_file,
   for (int sweeps = 0; sweeps <= 1; sweeps++)
     for (int f = 0; f < 2; f++)
       if (!read_entries(reading, &reading->files[f], sweeps, error)) return false;
-  if (!apply_overrides(reading, sets, count, error)) return false;
+  if (!apply_overrides(reading, error)) return false;
   if (reading->zip) {
     ConfigOrigin at = {reading->zip->file, reading->zip->line, reading->zip->column};
     if (!sweep_zip(&reading->sweep, reading->zip->value, &at, error)) return false;
@@ -316,8 +321,10 @@ bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanO
                  .scale = scale_file ? stem(scale_file) : string_copy("")};
   Reading *reading = need(calloc(1, sizeof *reading));
   reading->plan = plan;
+  reading->sets = sets;
+  reading->set_count = count;
   config_init(&reading->base);
-  bool ok = read_all(reading, file, scale_file, sets, count, error);
+  bool ok = read_all(reading, file, scale_file, error);
   if (ok) write_text(plan, reading);
   sweep_free(&reading->sweep);
   ini_free(&reading->files[0]);

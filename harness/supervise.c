@@ -133,7 +133,6 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
                         .timeout = run->options->timeout};
   bool ok = close_lost_launch(job, &slot->launch, error) &&
             (job->action != JOB_REPLACE || folder_set_aside(job->folder, error)) &&
-            folder_write_config(job->folder, &job->trial->config, error) &&
             trainer_start(&slot->trainer, &start, take_event, slot, error);
   if (!ok) {
     close(slot->lock);
