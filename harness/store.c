@@ -236,7 +236,7 @@ static bool find_folder(Store *store, Error *e) {
             : strdup(".");
   store->folder = parent ? realpath(parent, NULL) : NULL;
   bool ok = store->folder != NULL;
-  if (!ok) error_set(e, EXIT_DATA, "%s: no such folder", parent ? parent : store->path);
+  if (!ok) error_set(e, EXIT_DATA, "%s: no such folder", store->path);
   free(parent);
   return ok;
 }
@@ -301,8 +301,10 @@ static bool open_reader(Store *store, Error *e) {
     return store_fail(store, e);
   sqlite3_busy_timeout(store->db, 5000);
   int objects = 0;
-  if (!pragma_int(store->db, store->path, "SELECT count(*) FROM sqlite_master", &objects, e) &&
-      sqlite3_errcode(store->db) == SQLITE_CANTOPEN) {
+  bool readable =
+      pragma_int(store->db, store->path, "SELECT count(*) FROM sqlite_master", &objects, e);
+  int code = sqlite3_errcode(store->db);
+  if (!readable && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) {
     /* A WAL database in a folder that cannot be written to: nobody else writes there either. */
     char uri[PATH_MAX + 32];
     snprintf(uri, sizeof uri, "file:%s?immutable=1", store->path);
