@@ -2,7 +2,7 @@
 BUILD ?= build
 JOBS ?= $(shell nproc)
 
-.PHONY: all deps build install demo test bench plots clean
+.PHONY: all deps build install demo test bench plots fuzz clean
 
 all: build
 
@@ -22,5 +22,10 @@ test: build
 bench: build
 	$(BUILD)/bin/mae bench --suite
 
+# libFuzzer on every reader, FUZZ_SECONDS each, two at a time; needs clang.
+FUZZ_SECONDS ?= 600
+fuzz:
+	tests/fuzz/run.sh $(FUZZ_SECONDS)
+
 clean:
-	rm -rf build build-debug build-asan build-tsan
+	rm -rf build build-debug build-asan build-tsan build-fuzz
