@@ -122,14 +122,23 @@ static double stack_work(Tower t, double n) {
   return t.depth * (12 * n * w * w + 2 * n * n * w);
 }
 
-double model_gflops_per_image(const Config *c, bool training) {
+/* Multiply-adds of the decoder's forward pass: its embedding, blocks and prediction. */
+static double decoder_work(const Config *c) {
   double pixels = 3.0 * c->model.patch_size * c->model.patch_size;
   double seen = encoder_tokens(c), all = decoder_tokens(c);
   double d = c->model.encoder.width, w = c->model.decoder.width;
-  double embed = config_kept(c) * pixels * d;
-  double rest = stack_work(c->model.encoder, seen) + seen * d * w +
-                stack_work(c->model.decoder, all) + all * w * pixels;
+  return seen * d * w + stack_work(c->model.decoder, all) + all * w * pixels;
+}
+
+double model_gflops_per_image(const Config *c, bool training) {
+  double pixels = 3.0 * c->model.patch_size * c->model.patch_size;
+  double embed = config_kept(c) * pixels * c->model.encoder.width;
+  double rest = stack_work(c->model.encoder, encoder_tokens(c)) + decoder_work(c);
   /* The backward pass costs twice the forward pass, but images need no gradient. */
   double work = training ? 2 * embed + 3 * rest : embed + rest;
   return 2e-9 * work;
+}
+
+double model_gflops_decoder_per_image(const Config *c) {
+  return 2e-9 * 3 * decoder_work(c);
 }

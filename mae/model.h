@@ -65,5 +65,7 @@ void model_backward(Model *, const Batch *, int shard, bool accumulate);
 /* Multiply-add counts follow NUMERICS: 12 n w^2 + 2 n^2 w per block and the projections. GFLOP of
  * one image in a training step (forward and backward) or a forward pass. */
 double model_gflops_per_image(const Config *, bool training);
+/* The decoder's part of a training step's. */
+double model_gflops_decoder_per_image(const Config *);
 
 #endif

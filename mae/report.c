@@ -96,6 +96,7 @@ bool report_start(Report *report, const ReportStart *start, int64_t steps, doubl
   event_int(log, "params_encoder", (int64_t)params_count_encoder(&model->table));
   event_int(log, "params_decoder", (int64_t)params_count_decoder(&model->table));
   event_double(log, "gflops_per_image", model_gflops_per_image(config, true));
+  event_double(log, "gflops_decoder_per_image", model_gflops_decoder_per_image(config));
   event_object(log, "dataset");
   event_string(log, "source", dataset->source);
   event_string(log, "sha256", dataset->sha256);
