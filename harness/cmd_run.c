@@ -116,9 +116,7 @@ static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *
       return false;
     if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, error))
       return false;
-    if (supervise_record(store, sweep, job, error)) continue;
-    if (error->code != EXIT_DATA) return false;
-    fprintf(stderr, "warning: %s\n", error->message);
+    if (!supervise_record(store, sweep, job, error)) return false;
   }
   return store_recover(store, error);
 }
@@ -199,7 +197,7 @@ static void say_next(const RunCommand *run) {
   if (run->signal)
     fputs("\nstopped; the same command continues\n", stderr);
   else if (run->failed)
-    fprintf(stderr, "\n%d trials failed; the same command runs them again\n", run->failed);
+    fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
   else
     fprintf(stderr, "\nnext: sqlite3 %s 'select * from trials'; make plots; harness status\n",
             run->db);

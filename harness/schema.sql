@@ -312,9 +312,9 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
   tries.params_encoder + tries.params_decoder AS params, tries.gflops_per_image,
   walls.seconds AS wall_seconds, tries.gflops_decoder_per_image, config.decoder_pos_embed,
   config.mask, config.norm_pix, tries.steps, scores.eval_images, scores.nonfinite,
-  coalesce(nullif(launches.error, ''),
+  CASE WHEN state.status <> 'done' THEN coalesce(nullif(launches.error, ''),
     (SELECT text FROM message WHERE message.trial = trial.trial AND level = 'error'
-     ORDER BY offset DESC LIMIT 1)) AS error,
+     ORDER BY offset DESC LIMIT 1)) END AS error,
   coalesce(walls.attempts, 0) AS attempts, dataset.source AS data_source, tries.dataset,
   coalesce(nullif(environment.gpu, ''), environment.cpu) AS processor, trial.config_hash,
   trial.point, tries.state_sha256, trial.folder,

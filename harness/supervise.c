@@ -24,8 +24,7 @@ typedef struct Slot {
   int threads;        /* 0: as configured */
   int lock, launch;
   int64_t step_was;
-  int garbage; /* lines that are no events */
-  bool last_refused;
+  int refused; /* lines that are no events */
 } Slot;
 
 typedef struct Run {
@@ -47,64 +46,67 @@ static void note_unrecorded(Run *run, const Error *error) {
   progress_say(run->progress, "warning: %s", error->message);
 }
 
+/* A line of the event file that is no event, or not a complete one: reported once for a trial. */
 static void take_event(void *user, const char *line, size_t length, uint64_t offset, bool taken) {
   Slot *slot = user;
   Run *run = slot->run;
   Error error = {0};
-  if (!taken) {
-    if (slot->garbage++ == 0)
-      progress_say(run->progress, "warning: %s/events.jsonl at byte %llu: not an event; ignored",
-                   slot->job->folder, (unsigned long long)offset);
-    return;
-  }
-  if (!store_ingest(run->store, slot->job->id, "events.jsonl", offset, line, length, &error))
-    note_unrecorded(run, &error);
+  if (!taken)
+    error_set(&error, EXIT_DATA, "events.jsonl at byte %llu: not an event",
+              (unsigned long long)offset);
+  else
+    store_ingest(run->store, slot->job->id, "events.jsonl", offset, line, length, &error);
+  if (error.code && slot->refused++ == 0)
+    progress_say(run->progress, "warning: %s: %s; left out", slot->job->folder, error.message);
 }
 
 typedef struct Recording {
   Store *store;
   int64_t trial;
   const char *file;
-  bool ok;
-  Error *error;
+  int refused;
+  Error first;
 } Recording;
 
 static void record_line(void *user, const char *line, size_t length, uint64_t offset) {
-  Recording *recording = user;
+  Recording *to = user;
   Error error = {0};
-  bool ok = store_ingest(recording->store, recording->trial, recording->file, offset, line, length,
-                         &error);
-  if (ok || !recording->ok) return;
-  recording->ok = false;
-  *recording->error = error;
+  if (!store_ingest(to->store, to->trial, to->file, offset, line, length, &error) &&
+      to->refused++ == 0)
+    to->first = error;
 }
 
-/* All lines of a file that the database does not have. */
-static bool record_file(Store *store, int64_t trial, const char *folder, const char *file,
-                        Error *error) {
+/* Offers all lines of a file to the database; returns how many it refused, and why the first. */
+static int record_file(Store *store, int64_t trial, const char *folder, const char *file,
+                       Error *first) {
   char path[CONFIG_PATH_MAX];
-  if (!io_join(path, sizeof path, folder, file, error)) return false;
-  Recording recording = {store, trial, file, true, error};
+  Recording recording = {.store = store, .trial = trial, .file = file};
+  if (!io_join(path, sizeof path, folder, file, first)) return 1;
   Tail tail;
   tail_open(&tail, path);
   tail_read(&tail, record_line, &recording);
   tail_close(&tail);
-  return recording.ok;
+  if (recording.refused) *first = recording.first;
+  return recording.refused;
 }
 
 bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *error) {
   int64_t trial;
+  Error refused, commit = {0};
   if (!store_begin(store, error)) return false;
-  bool ok = store_add_trial(store, sweep, job->folder, &trial, error) &&
-            record_file(store, trial, job->folder, "attempts.jsonl", error) &&
-            record_file(store, trial, job->folder, "events.jsonl", error);
-  Error commit = {0};
+  bool ok = store_add_trial(store, sweep, job->folder, &trial, error);
+  for (int f = 0; ok && f < 2; f++) {
+    const char *file = f ? "events.jsonl" : "attempts.jsonl";
+    int lines = record_file(store, trial, job->folder, file, &refused);
+    if (lines)
+      fprintf(stderr, "warning: %s: %d lines left out: %s\n", job->folder, lines, refused.message);
+  }
   return store_commit(store, ok ? error : &commit) && ok;
 }
 
 static void record_attempts(Run *run, const Job *job) {
   Error error = {0};
-  if (!record_file(run->store, job->id, job->folder, "attempts.jsonl", &error))
+  if (record_file(run->store, job->id, job->folder, "attempts.jsonl", &error))
     note_unrecorded(run, &error);
 }
 
@@ -122,7 +124,7 @@ static bool close_lost_launch(Job *job, int *launch, Error *error) {
 
 static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
   slot->job = job;
-  slot->garbage = 0;
+  slot->refused = 0;
   if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, error)) return false;
   TrainerStart start = {.program = run->options->trainer,
                         .folder = job->folder,
@@ -186,9 +188,9 @@ static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
   trainer_close(&slot->trainer);
   run->work_done += (double)(job->facts.step - slot->step_was) * job->trial->config.train.batch *
                     job->gflops_per_image;
-  if (slot->garbage > 1)
-    progress_say(run->progress, "warning: %s/events.jsonl: %d lines were no events", job->folder,
-                 slot->garbage);
+  if (slot->refused > 1)
+    progress_say(run->progress, "warning: %s/events.jsonl: %d lines were left out", job->folder,
+                 slot->refused);
   say_outcome(run, job);
 }
 

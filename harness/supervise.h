@@ -27,7 +27,8 @@ typedef struct SuperviseResult {
 bool supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, SuperviseResult *,
                Error *);
 
-/* Brings the database up to date with the files of a trial that has an id. */
+/* Brings the database up to date with the files of a trial that has an id. Lines that are no events
+ * are counted in a warning. */
 bool supervise_record(Store *, int64_t sweep, const Job *, Error *);
 
 #endif
