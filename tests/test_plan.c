@@ -1,0 +1,296 @@
+/* Sweep expansion: by table what must come out, and by table what must be refused and how. */
+#include <check.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/plan.h"
+
+static char folder[] = "/tmp/test_plan_XXXXXX";
+static char path[256], scale_path[256];
+
+static int remove_entry(const char *name, const struct stat *info, int type, struct FTW *ftw) {
+  (void)info, (void)type, (void)ftw;
+  return remove(name);
+}
+
+static void setup(void) {
+  strcpy(folder + strlen(folder) - 6, "XXXXXX");
+  ck_assert_ptr_nonnull(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/exp.ini", folder);
+  snprintf(scale_path, sizeof scale_path, "%s/tiny.ini", folder);
+}
+
+static void teardown(void) {
+  nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void write_text(const char *name, const char *text) {
+  FILE *file = fopen(name, "w");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_ge(fputs(text, file), 0);
+  ck_assert_int_eq(fclose(file), 0);
+}
+
+/* All trials, one per line, as plan_describe says them. */
+static char *describe_all(const Plan *plan) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  for (int i = 0; i < plan->count; i++) {
+    char *line = plan_describe(&plan->trials[i]);
+    fprintf(out, "%s%s", i ? "\n" : "", line);
+    free(line);
+  }
+  fclose(out);
+  return text;
+}
+
+#define RATIO "train.mask_ratio"
+#define BATCH "train.batch"
+
+static const struct {
+  const char *text, *trials;
+  int excluded, duplicates;
+} expansions[] = {
+    {"[train]\nbatch = 8\n", "(no sweep)", 0, 0},
+    {"[sweep]\ntrain.mask_ratio = .5, 0.75\n", RATIO "=0.5\n" RATIO "=0.75", 0, 0},
+    /* The last key varies fastest, seeds slowest wherever they stand. */
+    {"[sweep]\ntrain.mask_ratio = .5, .75\ntrain.batch = 8, 16\n",
+     RATIO "=0.5 " BATCH "=8\n" RATIO "=0.5 " BATCH "=16\n" RATIO "=0.75 " BATCH "=8\n" RATIO
+           "=0.75 " BATCH "=16",
+     0, 0},
+    {"[sweep]\ntrain.mask_ratio = .5, .75\nseeds = 1..2\n",
+     "run.seed=1 " RATIO "=0.5\nrun.seed=1 " RATIO "=0.75\nrun.seed=2 " RATIO
+     "=0.5\nrun.seed=2 " RATIO "=0.75",
+     0, 0},
+    {"[sweep]\nseeds = 7, 1..2\n", "run.seed=7\nrun.seed=1\nrun.seed=2", 0, 0},
+    /* Keys that vary together, in the place of the first. */
+    {"[sweep]\nmodel.pos_embed = learned, none\ntrain.batch = 8, 16\n"
+     "model.decoder_pos_embed = none, learned\nzip = model.pos_embed model.decoder_pos_embed\n",
+     "model.pos_embed=learned " BATCH "=8 model.decoder_pos_embed=none\n"
+     "model.pos_embed=learned " BATCH "=16 model.decoder_pos_embed=none\n"
+     "model.pos_embed=none " BATCH "=8 model.decoder_pos_embed=learned\n"
+     "model.pos_embed=none " BATCH "=16 model.decoder_pos_embed=learned",
+     0, 0},
+    {"[sweep]\ntrain.mask_ratio = .5, .75\ntrain.batch = 8, 16\n"
+     "exclude = train.mask_ratio=0.50 train.batch=8, train.batch=16 train.mask_ratio=.75\n",
+     RATIO "=0.5 " BATCH "=16\n" RATIO "=0.75 " BATCH "=8", 2, 0},
+    /* Equal configurations run once, however they are written; threads change no result. */
+    {"[sweep]\ntrain.mask_ratio = .5, 0.50, .75\n", RATIO "=0.5\n" RATIO "=0.75", 0, 1},
+    {"[sweep]\nrun.threads = 1, 2\n", "run.threads=1", 0, 1},
+    {"[sweep]\nmodel.encoder = vit_tiny, 192x12x3\n", "model.encoder=192x12x3", 0, 1},
+    /* A section of one scale counts with that scale only. */
+    {"[sweep]\ntrain.batch = 8\n[sweep.tiny]\ntrain.batch = 4\n[sweep.huge]\ntrain.batch = 64\n",
+     BATCH "=8", 0, 0},
+};
+
+START_TEST(expands) {
+  Plan plan;
+  Error error = {0};
+  write_text(path, expansions[_i].text);
+  ck_assert_msg(plan_load(&plan, path, NULL, NULL, 0, &error), "%s", error.message);
+  char *trials = describe_all(&plan);
+  ck_assert_str_eq(trials, expansions[_i].trials);
+  ck_assert_int_eq(plan.excluded, expansions[_i].excluded);
+  ck_assert_int_eq(plan.duplicates, expansions[_i].duplicates);
+  ck_assert_str_eq(plan.name, "exp");
+  /* What the plan says it was gives the same plan again. */
+  Plan again;
+  write_text(path, plan.text);
+  ck_assert_msg(plan_load(&again, path, NULL, NULL, 0, &error), "%s", error.message);
+  ck_assert_int_eq(again.count, plan.count);
+  for (int i = 0; i < plan.count; i++) ck_assert_str_eq(again.trials[i].hash, plan.trials[i].hash);
+  free(trials);
+  plan_free(&again);
+  plan_free(&plan);
+}
+END_TEST
+
+/* What is refused: the message begins with where and holds why. */
+static const struct {
+  const char *text, *where, *why;
+} refusals[] = {
+    {"[train]\nmask_ration = 1\n", ":2:", "did you mean train.mask_ratio"},
+    {"[sweep]\ntrain.mask_ration = 1\n", ":2:", "did you mean train.mask_ratio"},
+    {"[sweep]\ntrain.mask_ratio = .5, x\n", ":2:20", "train.mask_ratio"},
+    {"[sweep]\ntrain.mask_ratio = .5, 1.5\n", ":2:20", "train.mask_ratio"},
+    {"[sweep]\ntrain.mask_ratio =\n", ":2:", "empty"},
+    {"[sweep]\ntrain.mask_ratio = .5,,.6\n", ":2:20", "empty value"},
+    {"[sweep]\nseeds = 3..1\n", ":2:9", "end is before"},
+    {"[sweep]\nseeds = 1..\n", ":2:9", "FIRST..LAST"},
+    {"[sweep]\nseeds = 1..99999999\n", ":2:9", "too many"},
+    {"[sweep]\nseeds = 1..1000\ntrain.batch = 2, 4\ntrain.mask_ratio = .1, .2, .3, .4, .5, .6\n"
+     "train.blr = 1, 2, 3, 4, 5, 6, 7, 8, 9\n",
+     "exp.ini", "more than 100000"},
+    {"[sweep]\ntrain.batch = 8, 16\nrun.seed = 1, 2\nzip = train.batch run.sed\n",
+     ":4:", "run.sed has no list"},
+    {"[sweep]\ntrain.batch = 8, 16\nrun.seed = 1, 2, 3\nzip = train.batch run.seed\n",
+     ":4:", "train.batch has 2 values and run.seed has 3"},
+    {"[sweep]\ntrain.batch = 8, 16\nzip = train.batch\n", ":3:", "two keys"},
+    {"[sweep]\ntrain.batch = 8\nexclude = train.batch=8\n", "exp.ini", "[sweep] is empty"},
+    {"[sweep]\ntrain.batch = 8\nexclude = train.batch=9\n", ":3:", "9 is not in the list"},
+    {"[sweep]\ntrain.batch = 8\nexclude = train.mask_ratio=.5\n", ":3:", "has no list"},
+    {"[sweep]\ntrain.batch = 8\nexclude = train.batch\n", ":3:", "key=value"},
+    {"[experiment]\nnam = x\n", ":2:", "unknown key"},
+    {"[experiment]\nname = a/b\n", ":2:", "names a folder"},
+    {"[experiment]\nx = train.mask_ration\n", ":2:", "did you mean train.mask_ratio"},
+    /* Between options: the line of the value that is wrong, and the trial. */
+    {"[model]\nencoder = 64x2x2\n[sweep]\nmodel.decoder = 32x1x1, 34x1x1\n", ":4:17",
+     "trial model.decoder=34x1x1"},
+    {"[sweep]\ntrain.mask_ratio = .5, .999\n", ":2:20", "trial train.mask_ratio=0.999"},
+    {"[model]\nimage_size = 65\n", ":2:", "patch"},
+};
+
+START_TEST(refuses) {
+  Plan plan;
+  Error error = {0};
+  write_text(path, refusals[_i].text);
+  ck_assert(!plan_load(&plan, path, NULL, NULL, 0, &error));
+  ck_assert_int_eq(error.code, EXIT_CONFIG);
+  ck_assert_msg(!strncmp(error.message, path, strlen(path)) &&
+                    strstr(error.message, refusals[_i].where),
+                "where: %s", error.message);
+  ck_assert_msg(strstr(error.message, refusals[_i].why) != NULL, "why: %s", error.message);
+}
+END_TEST
+
+static void load_with(Plan *plan, const char *key, const char *value) {
+  Error error = {0};
+  PlanOverride set = {key, value};
+  ck_assert_msg(plan_load(plan, path, scale_path, &set, 1, &error), "%s", error.message);
+}
+
+START_TEST(later_wins) {
+  Plan plan;
+  write_text(scale_path, "[train]\nbatch = 8\nblr = 0.5\nsteps = 3\n");
+  write_text(path, "[train]\nblr = 0.25\nsteps = 4\n[sweep]\nrun.seed = 1, 2\n"
+                   "[sweep.tiny]\nrun.seed = 5, 6\n");
+  load_with(&plan, "train.steps", "9");
+  const Config *config = &plan.trials[0].config;
+  ck_assert_int_eq(config->train.batch, 8);
+  ck_assert_double_eq(config->train.blr, 0.25);
+  ck_assert_int_eq(config->train.steps, 9);
+  ck_assert_str_eq(plan.scale, "tiny");
+  char *trials = describe_all(&plan);
+  ck_assert_str_eq(trials, "run.seed=5\nrun.seed=6");
+  free(trials);
+  plan_free(&plan);
+}
+END_TEST
+
+static const struct {
+  const char *key, *value, *trials;
+} overrides[] = {
+    {"run.seed", "7", "run.seed=7 " BATCH "=4\nrun.seed=7 " BATCH "=8"},
+    {"sweep.seeds", "3..4",
+     "run.seed=3 " BATCH "=4\nrun.seed=3 " BATCH "=8\nrun.seed=4 " BATCH "=4\nrun.seed=4 " BATCH
+     "=8"},
+    {"sweep.train.mask_ratio", ".5", /* not swept before */
+     "run.seed=1 " BATCH "=4 " RATIO "=0.5\nrun.seed=1 " BATCH "=8 " RATIO "=0.5"},
+    {"sweep.exclude", "train.batch=4", "run.seed=1 " BATCH "=8"},
+    {"train.batch", "2,6", "run.seed=1 " BATCH "=2\nrun.seed=1 " BATCH "=6"},
+};
+
+START_TEST(set_replaces_lists) {
+  Plan plan;
+  write_text(scale_path, "");
+  write_text(path, "[sweep]\nseeds = 1\ntrain.batch = 4, 8\n");
+  load_with(&plan, overrides[_i].key, overrides[_i].value);
+  char *trials = describe_all(&plan);
+  ck_assert_str_eq(trials, overrides[_i].trials);
+  free(trials);
+  plan_free(&plan);
+}
+END_TEST
+
+START_TEST(set_of_one_value_leaves_its_zip) {
+  Plan plan;
+  write_text(scale_path, "");
+  write_text(path, "[sweep]\nmodel.pos_embed = learned, none\nmodel.decoder_pos_embed = none, "
+                   "learned\nzip = model.pos_embed model.decoder_pos_embed\n");
+  load_with(&plan, "model.pos_embed", "sincos2d");
+  char *trials = describe_all(&plan);
+  ck_assert_str_eq(trials, "model.pos_embed=sincos2d model.decoder_pos_embed=none\n"
+                           "model.pos_embed=sincos2d model.decoder_pos_embed=learned");
+  free(trials);
+  plan_free(&plan);
+}
+END_TEST
+
+START_TEST(set_errors_name_the_option) {
+  static const struct {
+    const char *key, *value, *why;
+  } cases[] = {{"train.batch", "8,16", "--set sweep.train.batch=8,16"},
+               {"train.bach", "8", "did you mean train.batch"},
+               {"train.mask_ratio", "0.999", "--set: trial"},
+               {"experiment.name", "a b", "names a folder"},
+               {"sweep.zip", "a b", "a has no list"}};
+  write_text(path, "[train]\nepochs = 1\n");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Plan plan;
+    Error error = {0};
+    PlanOverride set = {cases[i].key, cases[i].value};
+    ck_assert(!plan_load(&plan, path, NULL, &set, 1, &error));
+    ck_assert_int_eq(error.code, EXIT_CONFIG);
+    ck_assert_msg(strstr(error.message, "--set") && strstr(error.message, cases[i].why), "%s",
+                  error.message);
+  }
+}
+END_TEST
+
+START_TEST(missing_files) {
+  Plan plan;
+  Error error = {0};
+  ck_assert(!plan_load(&plan, "/nowhere/exp.ini", NULL, NULL, 0, &error));
+  ck_assert_ptr_nonnull(strstr(error.message, "/nowhere/exp.ini"));
+  write_text(path, "include = exp.ini\n");
+  ck_assert(!plan_load(&plan, path, NULL, NULL, 0, &error));
+  ck_assert_int_eq(error.code, EXIT_CONFIG);
+  ck_assert_ptr_nonnull(strstr(error.message, "circular"));
+}
+END_TEST
+
+/* The experiments that come with the program, at every scale: valid, and what they say they are. */
+START_TEST(shipped_experiments) {
+  static const char *const files[] = {"mask_ratio", "decoder_size", "pos_embed"};
+  static const char *const scales[] = {"cpu", "t4x2", "h200"};
+  PlanOverride data[] = {{"data.source", "tiny-imagenet"}, {"data.path", "/tmp"}};
+  for (int f = 0; f < 3; f++) {
+    for (int s = 0; s < 3; s++) {
+      char experiment[512], scale[512];
+      Plan plan;
+      Error error = {0};
+      snprintf(experiment, sizeof experiment, SOURCE_DIR "/experiments/ablations/%s.ini", files[f]);
+      snprintf(scale, sizeof scale, SOURCE_DIR "/experiments/scales/%s.ini", scales[s]);
+      ck_assert_msg(plan_load(&plan, experiment, scale, data, s ? 2 : 0, &error), "%s",
+                    error.message);
+      ck_assert_int_ge(plan.count, 4);
+      ck_assert(*plan.question && *plan.expected && *plan.source);
+      plan_free(&plan);
+    }
+  }
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("plan");
+  TCase *cases = tcase_create("plan");
+  tcase_add_checked_fixture(cases, setup, teardown);
+  tcase_add_loop_test(cases, expands, 0, sizeof expansions / sizeof *expansions);
+  tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
+  tcase_add_loop_test(cases, set_replaces_lists, 0, sizeof overrides / sizeof *overrides);
+  tcase_add_test(cases, later_wins);
+  tcase_add_test(cases, set_of_one_value_leaves_its_zip);
+  tcase_add_test(cases, set_errors_name_the_option);
+  tcase_add_test(cases, missing_files);
+  tcase_add_test(cases, shipped_experiments);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
