@@ -21,6 +21,9 @@
 
 /* argv[0] is the command's name; each returns the process's exit code. */
 int cmd_config(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_reconstruct(int argc, char **argv);
+int cmd_train(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_export(int argc, char **argv);
@@ -36,7 +39,7 @@ typedef struct CmdOption {
   const char *help;
 } CmdOption;
 
-enum { CMD_WORDS_MAX = 8 };
+enum { CMD_WORDS_MAX = 64 };
 
 typedef struct CommandLine {
   /* Filled in by the command. */
@@ -46,6 +49,9 @@ typedef struct CommandLine {
   bool no_data;             /* the command reads no images: data.path may be missing */
   const CmdOption *options; /* beside --config, --set, --help and --version */
   int option_count;
+  /* Puts a configuration other than the defaults into line->config, over which files and settings
+   * are then read: a checkpoint's. Called when options and words are known. NULL: the defaults. */
+  bool (*base)(struct CommandLine *, Error *);
   /* Filled in by cmd_parse. */
   Config config;
   const char *words[CMD_WORDS_MAX];

@@ -154,6 +154,7 @@ static bool build_config(CommandLine *line, const Reading *reading, Error *e) {
     return error_set(e, EXIT_CONFIG, "missing argument; usage: mae %s %s", line->name,
                      line->words_help);
   config_init(&line->config);
+  if (line->base && !line->base(line, e)) return false;
   for (int i = 0; i < reading->file_count; i++)
     if (!config_load(&line->config, reading->files[i], e)) return false;
   for (int i = 0; i < reading->setting_count; i++)

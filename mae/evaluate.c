@@ -12,6 +12,14 @@ int evaluate_count(const Config *config, const Dataset *dataset) {
   return config->eval.images < dataset->eval_count ? config->eval.images : dataset->eval_count;
 }
 
+/* Images scored at once: a number that does not depend on whether the model also trains, so that
+ * scores of a run and of its checkpoint are the same to the last bit. */
+static int evaluation_batch(const Config *config, int total) {
+  int micro = model_micro_batch(config), batch = config->eval.batch;
+  if (batch > micro) batch = micro;
+  return batch < total ? batch : total;
+}
+
 static size_t picture_values(const Config *config) {
   return (size_t)config->model.image_size * config->model.image_size * 3;
 }
@@ -112,7 +120,8 @@ bool evaluate(Metrics *metrics, Model *model, const Dataset *dataset, Error *e) 
   int total = evaluate_count(config, dataset), patches = config_patches(config);
   int counted = config->train.loss == LOSS_ALL ? patches : patches - config_kept(config);
   Evaluator ev;
-  if (!evaluator_create(&ev, config, model->device, model, model->batch, e)) return false;
+  int capacity = evaluation_batch(config, total);
+  if (!evaluator_create(&ev, config, model->device, model, capacity, e)) return false;
   MetricSums sums;
   metrics_reset(&sums);
   bool ok = true;

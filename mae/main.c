@@ -12,6 +12,9 @@ typedef struct Command {
 } Command;
 
 static const Command commands[] = {
+    {"train", cmd_train, "train a model into a run folder"},
+    {"eval", cmd_eval, "score a checkpoint on the held-out images"},
+    {"reconstruct", cmd_reconstruct, "draw what a checkpoint makes of images"},
     {"bench", cmd_bench, "time training steps and the matrix products that bound them"},
     {"config", cmd_config, "print, hash or explain a configuration"},
     {"import", cmd_import, "weights of the public reference into a weights file"},

@@ -1,0 +1,34 @@
+/* mae train: one training run. */
+#include "mae/cmd.h"
+#include "mae/train.h"
+
+static const char about[] =
+    "Trains one model. The run folder receives events.jsonl (every step, score and\n"
+    "fact of the run), checkpoints/step-N/ and sheet.png. Ctrl-C and SIGTERM write a\n"
+    "checkpoint and stop; a second one stops at once. --resume continues to the same\n"
+    "bits as a run that was never stopped.";
+
+int cmd_train(int argc, char **argv) {
+  TrainOptions train = {0};
+  const CmdOption options[] = {
+      {"--out", CMD_TEXT, &train.out, "DIR", "run folder, created when missing (required)"},
+      {"--resume", CMD_FLAG, &train.resume, NULL, "continue from the newest checkpoint, if any"},
+      {"--stop-after", CMD_COUNT, &train.stop_after, "N",
+       "stop after N steps in total as Ctrl-C would (exit code 130)"},
+      {"--quiet", CMD_FLAG, &train.quiet, NULL, "no progress on standard error"},
+  };
+  CommandLine line = {.name = "train",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options};
+  int code;
+  Error e = {0};
+  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!train.out) {
+    error_set(&e, EXIT_CONFIG, "--out DIR is missing: the folder for checkpoints and events");
+    return cmd_fail(line.name, &e);
+  }
+  code = train_run(&line.config, &train, &e);
+  if (e.code) cmd_fail(line.name, &e);
+  return code;
+}
