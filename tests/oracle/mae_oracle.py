@@ -143,7 +143,7 @@ class MaskedAutoencoder(nn.Module):
         x = self.decoder_embed(self.norm(x))
 
         if not self.encoder_mask_tokens:
-            full = self.mask_token.expand(b, patches, -1)
+            full = self.mask_token.expand(b, patches, -1).to(x.dtype)
             full = full.scatter(1, visible[..., None].expand(-1, -1, x.shape[-1]), x[:, extra:])
             x = torch.cat([x[:, :extra], full], 1)
         if self.decoder_pos_embed is not None:
