@@ -1,26 +1,47 @@
-# A thin front over CMake: each target is a command someone types.
+# A thin front over CMake and the two programs: each target is a command someone types.
 BUILD ?= build
 JOBS ?= $(shell nproc)
+DB ?= results/results.db
+# The one that sees Debian's python3-torch.
+PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps build install demo test bench plots fuzz clean
+.PHONY: all deps build install demo test bench plots parity fuzz clean
 
 all: build
 
+# Debian packages that are missing; `sh tests/deps.sh oracle` adds those of `make parity`.
 deps:
-	sh tests/deps.sh
+	@sh tests/deps.sh
 
 build:
-	@cmake --preset release -B $(BUILD) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@mkdir -p $(BUILD)
+	@cmake --preset release -B $(BUILD) > $(BUILD)/configure.log 2>&1 || \
+	  { cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS)
 
 install: build
 	cmake --install $(BUILD)
 
+# The whole way on this machine: sweep the mask ratio, draw the figures.
+demo: deps
+	@$(MAKE) --no-print-directory build
+	$(BUILD)/bin/harness run ablations/mask_ratio.ini --db $(DB)
+	@$(MAKE) --no-print-directory plots
+
+# Every figure and table, from the database alone.
+plots:
+	@sh plots/draw.sh $(DB)
+
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure
 
+# Whole training steps of the small model and ViT-Base beside the matrix library's ceiling.
 bench: build
 	$(BUILD)/bin/mae bench --suite
+
+# Losses, gradients and optimiser steps against PyTorch.
+parity: build
+	$(PYTHON) tests/oracle/parity.py --tool $(BUILD)/tests/parity_tool
 
 # libFuzzer on every reader, FUZZ_SECONDS each, two at a time; needs clang.
 FUZZ_SECONDS ?= 600

@@ -10,10 +10,14 @@ set -eu
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
   sqlite3 libjpeg-dev libpng-dev libssl-dev gnuplot-nox"
 groups=""
+recommends="--no-install-recommends"
 for group in "$@"; do
   case $group in
   oracle) packages="$packages python3-torch python3-skimage python3-pil python3-numpy" ;;
-  fuzz) packages="$packages clang" ;;
+  fuzz) # clang's sanitizer runtimes are only recommended by it
+    packages="$packages clang"
+    recommends=""
+    ;;
   *)
     echo "deps.sh: no group '$group'; there are oracle and fuzz" >&2
     exit 2
@@ -63,5 +67,5 @@ fi
 $as_root apt-get update -q
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
-# shellcheck disable=SC2086 # both are lists of words
-$as_root apt-get install -q -y --no-install-recommends $missing
+# shellcheck disable=SC2086 # lists of words
+$as_root apt-get install -q -y $recommends $missing
