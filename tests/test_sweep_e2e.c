@@ -1,0 +1,329 @@
+/* Whole sweeps through the `harness` program: with the fake trainer for trouble of every kind, with
+ * the real one for what it is all for. */
+#include <signal.h>
+#include <sqlite3.h>
+#include <time.h>
+
+#include "tests/scratch.h"
+
+#define HARNESS PROGRAM_DIR "/harness"
+#define REAL PROGRAM_DIR "/mae"
+#define FAKE PROGRAM_DIR "/../tests/fake_trainer"
+
+static const char experiment[] = "[experiment]\n"
+                                 "question = Does the harness work?\n"
+                                 "[train]\n"
+                                 "batch = 8\n"
+                                 "[sweep]\n"
+                                 "train.mask_ratio = 0.5, 0.75\n"
+                                 "seeds = 1, 2\n";
+
+static void setup(void) {
+  scratch_setup();
+  scratch_write("exp.ini", experiment);
+  unsetenv("FAKE_TRAINER");
+  unsetenv("FAKE_ONLY");
+  unsetenv("MAE");
+}
+
+/* Starts `harness` with words separated by spaces; output goes to the file `log`. */
+static pid_t start_harness(const char *words) {
+  const char *argv[32] = {HARNESS};
+  char *text = strdup(words);
+  int count = 1;
+  for (char *word = strtok(text, " "); word && count < 31; word = strtok(NULL, " "))
+    argv[count++] = word;
+  pid_t child = scratch_start(argv, "log");
+  free(text);
+  return child;
+}
+
+static int harness(const char *words) {
+  return scratch_wait(start_harness(words));
+}
+
+#define RUN_FAKE "run exp.ini --scale none --db r.db --out out --mae " FAKE
+
+static void expect_code(const char *words, int code, const char *said) {
+  int got = harness(words);
+  char *log = scratch_read("log");
+  ck_assert_msg(got == code, "exit code %d, expected %d:\n%s", got, code, log);
+  ck_assert_msg(strstr(log, said) != NULL, "expected to read '%s' in:\n%s", said, log);
+  free(log);
+}
+
+/* All rows of a query, columns by | and rows by newline; the caller frees. */
+static char *query_db(const char *path, const char *sql) {
+  sqlite3 *db;
+  sqlite3_stmt *statement;
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+  sqlite3_busy_timeout(db, 5000);
+  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s",
+                sqlite3_errmsg(db));
+  while (sqlite3_step(statement) == SQLITE_ROW) {
+    for (int c = 0; c < sqlite3_column_count(statement); c++) {
+      const unsigned char *value = sqlite3_column_text(statement, c);
+      fprintf(out, "%s%s", c ? "|" : "", value ? (const char *)value : "");
+    }
+    fputc('\n', out);
+  }
+  sqlite3_finalize(statement);
+  sqlite3_close(db);
+  fclose(out);
+  return text;
+}
+
+static void expect_rows(const char *sql, const char *rows) {
+  char *got = query_db("r.db", sql);
+  ck_assert_str_eq(got, rows);
+  free(got);
+}
+
+static void expect_all_done(void) {
+  expect_rows("SELECT trial, status FROM trials ORDER BY trial",
+              "1|done\n2|done\n3|done\n4|done\n");
+}
+
+/* Waits until some trial has reached a step. */
+static void wait_for_step(int step) {
+  char pattern[64];
+  snprintf(pattern, sizeof pattern, "grep -qs '\"step\":%d,' out/exp/*/events.jsonl", step);
+  for (int i = 0; i < 3000; i++) {
+    if (system(pattern) == 0) return;
+    usleep(10000);
+  }
+  ck_abort_msg("no trial reached step %d", step);
+}
+
+START_TEST(sweep_is_recorded_and_skipped) {
+  expect_code(RUN_FAKE, 0, "done: psnr_masked 18.01 dB");
+  expect_rows("SELECT trial, status, seed, mask_ratio, psnr_masked, images_per_second, attempts "
+              "FROM trials ORDER BY trial",
+              "1|done|1|0.5|18.01|1600.0|1\n2|done|1|0.75|17.01|1600.0|1\n"
+              "3|done|2|0.5|18.02|1600.0|1\n4|done|2|0.75|17.02|1600.0|1\n");
+  expect_rows("SELECT count(*), min(psnr_masked) FROM baselines", "4|14.5\n");
+  expect_code(RUN_FAKE, 0, "4 of 4 trials are done already");
+  expect_rows("SELECT sum(attempts) FROM trials", "4\n");
+  /* A longer list runs only what is new, and keeps the ids. */
+  expect_code(RUN_FAKE " --set sweep.seeds=1..3", 0, "4 of 6 trials are done already");
+  expect_rows("SELECT trial, seed FROM trials ORDER BY trial", "1|1\n2|1\n3|2\n4|2\n5|3\n6|3\n");
+}
+END_TEST
+
+START_TEST(side_by_side_gives_the_same) {
+  const char *sql = "SELECT trial, swept, psnr_masked, steps, state_sha256 FROM trials ORDER BY 1";
+  expect_code(RUN_FAKE, 0, "done");
+  char *one = query_db("r.db", sql);
+  expect_code("run exp.ini --scale none --db r4.db --out out4 --jobs 4 --mae " FAKE, 0, "done");
+  char *four = query_db("r4.db", sql);
+  ck_assert_str_eq(one, four);
+  free(one);
+  free(four);
+}
+END_TEST
+
+START_TEST(failed_trials_run_again) {
+  setenv("FAKE_TRAINER", "exit:3", 1);
+  setenv("FAKE_ONLY", "mask_ratio = 0.75", 1);
+  expect_code(RUN_FAKE, 1, "failed: exit code 3 (device or memory): the fake trainer was told");
+  expect_rows("SELECT status FROM trials ORDER BY trial", "done\nfailed\ndone\nfailed\n");
+  setenv("FAKE_TRAINER", "half", 1);
+  expect_code(RUN_FAKE, 1, "2 of 4 trials are done already");
+  unsetenv("FAKE_TRAINER");
+  expect_code(RUN_FAKE, 0, "2 of 4 trials are done already");
+  expect_all_done();
+  expect_rows("SELECT attempts FROM trials ORDER BY trial", "1\n3\n1\n3\n");
+}
+END_TEST
+
+START_TEST(garbage_does_not_stop_a_sweep) {
+  setenv("FAKE_TRAINER", "garbage", 1);
+  expect_code(RUN_FAKE, 0, "not an event");
+  expect_all_done();
+  expect_rows("SELECT count(*) FROM curves WHERE quantity = 'train_loss'", "80\n");
+}
+END_TEST
+
+START_TEST(hang_fails_one_trial) {
+  setenv("FAKE_TRAINER", "stubborn", 1);
+  setenv("FAKE_ONLY", "mask_ratio = 0.75", 1);
+  expect_code(RUN_FAKE " --timeout 0.5 --set sweep.seeds=1", 1, "failed: hang: no event for");
+  expect_rows("SELECT status FROM trials ORDER BY trial", "done\nfailed\n");
+}
+END_TEST
+
+START_TEST(ctrl_c_then_continue) {
+  setenv("FAKE_TRAINER", "slow", 1);
+  pid_t child = start_harness(RUN_FAKE " --jobs 2");
+  wait_for_step(3);
+  kill(child, SIGINT);
+  ck_assert_int_eq(scratch_wait(child), 128 + SIGINT);
+  expect_rows("SELECT trial, status FROM trials ORDER BY trial",
+              "1|interrupted\n2|interrupted\n3|pending\n4|pending\n");
+  expect_code(RUN_FAKE " --jobs 4", 0, "2 continue from their checkpoint");
+  expect_all_done();
+  expect_rows("SELECT count(*) FROM attempts WHERE resumed_from >= 3", "2\n");
+  expect_rows("SELECT count(*) FROM curves WHERE quantity = 'train_loss'", "400\n");
+}
+END_TEST
+
+/* SIGKILL gives the harness no chance; the trainers it leaves write their checkpoints. */
+START_TEST(kill_9_then_rerun_loses_nothing) {
+  setenv("FAKE_TRAINER", "slow", 1);
+  pid_t child = start_harness(RUN_FAKE " --jobs 2");
+  wait_for_step(12);
+  kill(child, SIGKILL);
+  ck_assert_int_eq(scratch_wait(child), 128 + SIGKILL);
+  expect_code(RUN_FAKE " --jobs 4", 0, "continue from their checkpoint");
+  expect_all_done();
+  expect_rows("SELECT attempts FROM trials ORDER BY trial", "2\n2\n1\n1\n");
+  expect_rows("SELECT count(*) FROM attempts WHERE resumed_from >= 10", "2\n");
+  expect_rows("SELECT count(*) FROM curves WHERE quantity = 'train_loss'", "400\n");
+  expect_rows("SELECT launch, status, error FROM attempts WHERE trial = 1 AND launch = 1",
+              "1|interrupted|the harness was killed while it ran\n");
+}
+END_TEST
+
+START_TEST(second_harness_on_a_database) {
+  setenv("FAKE_TRAINER", "slow", 1);
+  pid_t child = start_harness(RUN_FAKE);
+  wait_for_step(3);
+  ck_assert_int_eq(rename("log", "first"), 0);
+  expect_code(RUN_FAKE, 4, "r.db");
+  kill(child, SIGINT);
+  ck_assert_int_eq(scratch_wait(child), 128 + SIGINT);
+}
+END_TEST
+
+START_TEST(another_build_runs_again) {
+  expect_code(RUN_FAKE, 0, "done");
+  ck_assert_int_eq(system("cp " FAKE " other && echo >> other"), 0);
+  expect_code("run exp.ini --scale none --db r.db --out out --mae ./other --any-build", 0,
+              "4 of 4 trials are done already");
+  expect_code("run exp.ini --scale none --db r.db --out out --mae ./other", 0,
+              "4 are of another build");
+  expect_all_done();
+  expect_rows("SELECT attempts FROM trials", "2\n2\n2\n2\n");
+  expect_rows("SELECT DISTINCT resumed_from FROM attempts", "0\n");
+  ck_assert_int_eq(system("ls -d out/exp/*/superseded-1/checkpoints > names"), 0);
+}
+END_TEST
+
+/* The event files are the source of truth. */
+START_TEST(import_rebuilds_the_same) {
+  const char *sql = "SELECT * FROM trials ORDER BY trial";
+  setenv("FAKE_TRAINER", "exit:5", 1);
+  setenv("FAKE_ONLY", "mask_ratio = 0.75", 1);
+  expect_code(RUN_FAKE, 1, "failed");
+  char *before = query_db("r.db", sql);
+  ck_assert_int_eq(system("rm r.db*"), 0);
+  expect_code("import --db r.db --out out", 0, "4 trials");
+  char *after = query_db("r.db", sql);
+  ck_assert_str_eq(before, after);
+  /* So does a run that finds its database gone. */
+  ck_assert_int_eq(system("rm r.db*"), 0);
+  unsetenv("FAKE_TRAINER");
+  expect_code(RUN_FAKE, 0, "took in 4 trials");
+  expect_all_done();
+  free(before);
+  free(after);
+}
+END_TEST
+
+START_TEST(verify_proves_or_names_the_step) {
+  expect_code(RUN_FAKE, 0, "done");
+  expect_code("verify 2 --db r.db --mae " FAKE, 0, "trial 2: bitwise. The losses of 20 steps and");
+  expect_code("verify 2 --db r.db --steps 7 --mae " FAKE, 0, "losses of 7 steps");
+  /* One bit of one loss in the record. */
+  ck_assert_int_eq(system("sed -i '/\"step\":7,/s/\"loss\":0.12600[0-9]*/\"loss\":0.126000017/' "
+                          "out/exp/*/events.jsonl; grep -q 0.126000017 out/exp/*/events.jsonl"),
+                   0);
+  expect_code("verify 2 --db r.db --mae " FAKE, 3, "step 7 is the first that differs");
+  expect_code("verify 2 --db r.db --class numerical --mae " FAKE, 0, "numerical");
+  expect_rows("SELECT asked, class, outcome, steps, first_step FROM verification ORDER BY time",
+              "bitwise|bitwise|match|20|\nbitwise|bitwise|match|7|\n"
+              "bitwise|numerical|mismatch|20|7\nnumerical|numerical|match|20|7\n");
+}
+END_TEST
+
+START_TEST(dry_run_changes_nothing) {
+  expect_code(RUN_FAKE " --dry-run", 0, "4 trials,");
+  ck_assert_int_ne(access("r.db", F_OK), 0);
+  ck_assert_int_ne(access("out", F_OK), 0);
+  expect_code(RUN_FAKE, 0, "done");
+  expect_code(RUN_FAKE " --dry-run", 0, "done");
+  expect_code(RUN_FAKE " --dry-run --json", 0, "\"state\": \"done\"");
+}
+END_TEST
+
+static const struct {
+  const char *words, *said;
+  int code;
+} refusals[] = {
+    {"", "usage: harness", 2},
+    {"rn exp.ini", "did you mean run?", 2},
+    {"run", "missing argument", 2},
+    {"run exp.ini --scal none", "did you mean --scale?", 2},
+    {"run exp.ini --scale", "needs a value", 2},
+    {"run exp.ini --json=yes", "takes no value", 2},
+    {"run nothing.ini --scale none", "looked for nothing.ini, experiments/nothing.ini", 2},
+    {"run exp.ini --scale cpux", "there is no scale cpux", 2},
+    {"run exp.ini --scale none --jobs few", "expected a number", 2},
+    {"run exp.ini --scale none --set batch=3", "expected section.key=value", 2},
+    {"run exp.ini --scale none --set train.bach=3", "did you mean train.batch?", 2},
+    {"run exp.ini --scale none --mae /nowhere/mae", "/nowhere/mae", 4},
+    {"run exp.ini --scale none --db exp.ini --mae " FAKE, "exp.ini", 4},
+    {"run exp.ini --scale none --db out/r.db --out exp.ini --mae " FAKE, "exp.ini", 4},
+    {"status --db nothing.db", "nothing.db", 4},
+    {"show 1 --db nothing.db", "nothing.db", 4},
+    {"show one --db nothing.db", "no trial's number", 2},
+    {"verify 1 --class exact", "expected bitwise, numerical or statistical", 2},
+    {"import --out nothing", "no such folder", 4},
+};
+
+START_TEST(refuses) {
+  expect_code(refusals[_i].words, refusals[_i].code, refusals[_i].said);
+  ck_assert_int_ne(access("r.db", F_OK), 0);
+  char *kept = scratch_read("exp.ini");
+  ck_assert_str_eq(kept, experiment);
+  free(kept);
+}
+END_TEST
+
+/* A bad trial stops the sweep before its first trial starts. */
+START_TEST(validated_before_the_first_starts) {
+  scratch_write("exp.ini", "[sweep]\ntrain.mask_ratio = 0.5, 0.999\n");
+  expect_code(RUN_FAKE, 2, "exp.ini:2:20: trial train.mask_ratio=0.999");
+  ck_assert_int_ne(access("out", F_OK), 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("sweep_e2e");
+  TCase *cases = tcase_create("fake trainer");
+  tcase_set_timeout(cases, 120);
+  tcase_add_checked_fixture(cases, setup, scratch_teardown);
+  tcase_add_test(cases, sweep_is_recorded_and_skipped);
+  tcase_add_test(cases, side_by_side_gives_the_same);
+  tcase_add_test(cases, failed_trials_run_again);
+  tcase_add_test(cases, garbage_does_not_stop_a_sweep);
+  tcase_add_test(cases, hang_fails_one_trial);
+  tcase_add_test(cases, ctrl_c_then_continue);
+  tcase_add_test(cases, kill_9_then_rerun_loses_nothing);
+  tcase_add_test(cases, second_harness_on_a_database);
+  tcase_add_test(cases, another_build_runs_again);
+  tcase_add_test(cases, import_rebuilds_the_same);
+  tcase_add_test(cases, verify_proves_or_names_the_step);
+  tcase_add_test(cases, dry_run_changes_nothing);
+  tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
+  tcase_add_test(cases, validated_before_the_first_starts);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
