@@ -83,15 +83,38 @@ static bool open_data(Run *run, Error *e) {
   return first || data_open(&run->dataset, run->config, NULL, NULL, e);
 }
 
-static bool check_memory(Run *run, size_t planned, Error *e) {
+/* What to change so that the run fits: more micro-batches, which change no image of a step, or else
+ * a smaller batch. */
+static void advise_memory(char *advice, size_t size, const Config *config, size_t available) {
+  Config smaller = *config;
+  int per_shard = config->train.batch / config->train.shards;
+  for (int parts = config->train.accumulate + 1; parts <= per_shard; parts++) {
+    if (per_shard % parts) continue;
+    smaller.train.accumulate = parts;
+    if (model_memory(&smaller, true).total > available) continue;
+    snprintf(advice, size, "train.accumulate = %d would fit", parts);
+    return;
+  }
+  smaller.train.accumulate = 1;
+  for (int batch = config->train.batch / 2; batch >= config->train.shards; batch /= 2) {
+    smaller.train.batch = batch - batch % config->train.shards;
+    if (model_memory(&smaller, true).total > available) continue;
+    snprintf(advice, size, "train.batch = %d would fit", smaller.train.batch);
+    return;
+  }
+  snprintf(advice, size, "the model itself is too large for this device");
+}
+
+static bool check_memory(Run *run, Error *e) {
   DeviceInfo info;
+  char advice[128];
+  size_t planned = model_memory(run->config, true).total;
   run->device->kernels->info(run->device, &info);
   if (info.memory_free == 0 || planned <= info.memory_free) return true;
-  return error_set(
-      e, EXIT_DEVICE,
-      "this run needs %.0f MiB and %.0f MiB are free (%s); raise train.accumulate, set "
-      "train.recompute = true, or lower train.batch",
-      (double)planned / 1048576.0, (double)info.memory_free / 1048576.0, info.name);
+  advise_memory(advice, sizeof advice, run->config, info.memory_free);
+  return error_set(e, EXIT_DEVICE, "this run needs %.0f MiB and %.0f MiB are free (%s); %s",
+                   (double)planned / 1048576.0, (double)info.memory_free / 1048576.0, info.name,
+                   advice);
 }
 
 static bool create_step(Run *run, Error *e) {
@@ -159,9 +182,8 @@ static bool prepare(Run *run, Error *e) {
   return open_folder(run, e) && ranks_start(&run->ranks, config, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
          (run->device = device_open(config, run->ranks.rank, run->ranks.count, e)) &&
-         open_data(run, e) &&
+         check_memory(run, e) && open_data(run, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
-         check_memory(run, model_memory(config, true).total, e) &&
          model_create(&run->model, config, run->device, true, e) && create_step(run, e) &&
          load_state(run, e) && start(run, e);
 }

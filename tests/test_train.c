@@ -160,6 +160,10 @@ START_TEST(test_refusals) {
                            "data.source=imagefolder data.path=@/nowhere --out @/bad"),
                    EXIT_DATA);
   assert_output_names("nowhere");
+  ck_assert_int_eq(run_mae("train model.image_size=224 model.patch_size=16 model.encoder=vit_base "
+                           "train.batch=65536 run.device=cpu --out @/large"),
+                   EXIT_DEVICE);
+  assert_output_names("train.accumulate = ");
   ck_assert_int_eq(run_mae("eval --checkpoint @/missing"), EXIT_DATA);
   ck_assert_int_eq(run_mae("eval"), EXIT_CONFIG);
   assert_output_names("--checkpoint");
