@@ -13,11 +13,14 @@ typedef struct ProductEngine {
 
 enum { A, B, BIAS, C, OPERANDS };
 
+/* A primitive that computes a tile of m x n results of a product. */
 typedef struct Product {
   struct Product *next;
-  ProductShape shape;
+  ProductShape shape; /* of the whole product: its rows lie apart by these sizes */
+  size_t m, n;
   dnnl_primitive_t primitive;
-  dnnl_memory_t memory[OPERANDS]; /* their data pointers are set before each run */
+  /* [threads][OPERANDS]; their data pointers are set before each run. */
+  dnnl_memory_t *memory;
 } Product;
 
 /* The two generations of the library differ in what a memory description is and in how an operation
@@ -93,35 +96,42 @@ bool product_open(CpuDevice *cpu, char *message, size_t size) {
   return false;
 }
 
-static void product_free(Product *p) {
+static void product_free(CpuDevice *cpu, Product *p) {
   if (p->primitive) dnnl_primitive_destroy(p->primitive);
-  for (int i = 0; i < OPERANDS; i++)
+  for (int i = 0; p->memory && i < OPERANDS * cpu->threads; i++)
     if (p->memory[i]) dnnl_memory_destroy(p->memory[i]);
+  free(p->memory);
   free(p);
 }
 
 void product_close(CpuDevice *cpu) {
   for (Product *p = cpu->products, *next; p; p = next) {
     next = p->next;
-    product_free(p);
+    product_free(cpu, p);
   }
   dnnl_stream_destroy(cpu->dnn->stream);
   dnnl_engine_destroy(cpu->dnn->engine);
   free(cpu->dnn);
 }
 
-static Product *product_make(CpuDevice *cpu, const ProductShape *s) {
-  dnnl_dim_t m = (dnnl_dim_t)s->m, n = (dnnl_dim_t)s->n, k = (dnnl_dim_t)s->k;
+static Product *product_make(CpuDevice *cpu, const ProductShape *s, size_t tile_m, size_t tile_n) {
+  dnnl_dim_t m = (dnnl_dim_t)tile_m, n = (dnnl_dim_t)tile_n, k = (dnnl_dim_t)s->k;
   Layout layout[OPERANDS];
   memset(layout, 0, sizeof layout);
   dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_attr_t attr = NULL;
   dnnl_post_ops_t ops = NULL;
   Product *p = calloc(1, sizeof *p);
-  if (!p) return NULL;
+  if (!p || !(p->memory = calloc((size_t)cpu->threads * OPERANDS, sizeof(dnnl_memory_t)))) {
+    cpu_fail(cpu, "out of memory for a matrix product");
+    free(p);
+    return NULL;
+  }
   p->shape = *s;
-  dnnl_dim_t a_row = s->a_transposed ? 1 : k, a_column = s->a_transposed ? m : 1;
-  dnnl_dim_t b_row = s->b_transposed ? 1 : n, b_column = s->b_transposed ? k : 1;
+  p->m = tile_m;
+  p->n = tile_n;
+  dnnl_dim_t a_row = s->a_transposed ? 1 : k, a_column = s->a_transposed ? (dnnl_dim_t)s->m : 1;
+  dnnl_dim_t b_row = s->b_transposed ? 1 : (dnnl_dim_t)s->n, b_column = s->b_transposed ? k : 1;
   dnnl_data_type_t type = library_type(s->type);
   dnnl_status_t status =
       layout_make(&layout[A], (dnnl_dims_t){m, k}, type, (dnnl_dims_t){a_row, a_column});
@@ -130,8 +140,8 @@ static Product *product_make(CpuDevice *cpu, const ProductShape *s) {
   if (!status)
     status = layout_make(&layout[BIAS], (dnnl_dims_t){1, n}, dnnl_f32, (dnnl_dims_t){n, 1});
   if (!status)
-    status =
-        layout_make(&layout[C], (dnnl_dims_t){m, n}, library_type(s->c_type), (dnnl_dims_t){n, 1});
+    status = layout_make(&layout[C], (dnnl_dims_t){m, n}, library_type(s->c_type),
+                         (dnnl_dims_t){(dnnl_dim_t)s->n, 1});
   if (!status) status = dnnl_primitive_attr_create(&attr);
   if (!status && s->accumulate) {
     status = dnnl_post_ops_create(&ops);
@@ -140,16 +150,16 @@ static Product *product_make(CpuDevice *cpu, const ProductShape *s) {
   }
   if (!status) status = matmul_describe(&pd, layout, s->has_bias, attr, cpu->dnn->engine);
   if (!status) status = dnnl_primitive_create(&p->primitive, pd);
-  for (int i = 0; i < OPERANDS && !status; i++)
-    status = layout_memory(&p->memory[i], &layout[i], cpu->dnn->engine);
+  for (int i = 0; i < OPERANDS * cpu->threads && !status; i++)
+    status = layout_memory(&p->memory[i], &layout[i % OPERANDS], cpu->dnn->engine);
   if (ops) dnnl_post_ops_destroy(ops);
   if (attr) dnnl_primitive_attr_destroy(attr);
   if (pd) dnnl_primitive_desc_destroy(pd);
   for (int i = 0; i < OPERANDS; i++) layout_free(&layout[i]);
   if (status) {
     cpu_fail(cpu, "oneDNN has no %s product of %zu x %zu x %zu (status %d)", dtype_name(s->type),
-             s->m, s->n, s->k, (int)status);
-    product_free(p);
+             tile_m, tile_n, s->k, (int)status);
+    product_free(cpu, p);
     return NULL;
   }
   p->next = cpu->products;
@@ -164,26 +174,75 @@ static bool same_shape(const ProductShape *x, const ProductShape *y) {
          x->accumulate == y->accumulate;
 }
 
-void product_run(CpuDevice *cpu, const ProductShape *shape, void *c, const void *a, const void *b,
+static const Product *product_find(CpuDevice *cpu, const ProductShape *shape, size_t m, size_t n) {
+  for (const Product *p = cpu->products; p; p = p->next)
+    if (p->m == m && p->n == n && same_shape(&p->shape, shape)) return p;
+  return product_make(cpu, shape, m, n);
+}
+
+/* The tiles of a product: sizes that depend on its shape alone. Each is computed by one thread, so
+ * the library, which orders its sums by the number of threads it is given, is always given one. */
+typedef struct Tiling {
+  size_t m, n;             /* of a tile that is not at the edge */
+  size_t m_count, n_count; /* tiles */
+} Tiling;
+
+/* Two tiles keep two threads busy; more are cut while each keeps enough work to be worth packing
+ * its operands for. A transposed operand costs more to pack (measured on Zen 3: 78 instead of 155
+ * GFLOP/s for 3072 x 768 x 400 in tiles of 40 million multiply-adds). */
+enum { TILE_UNIT = 16, TILE_EDGE = 128, TILES_MAX = 256 };
+static const size_t tile_work = 16 << 20, tile_work_transposed = 256 << 20;
+
+static Tiling product_tiles(const ProductShape *s) {
+  Tiling t = {s->m, s->n, 1, 1};
+  size_t work = s->a_transposed ? tile_work_transposed : tile_work;
+  for (int tiles = 1; tiles < TILES_MAX; tiles *= 2) {
+    size_t *length = t.m >= t.n ? &t.m : &t.n;
+    bool worth = *length >= 2 * TILE_EDGE && t.m * t.n * s->k >= 2 * work;
+    if (*length < 2 * TILE_UNIT || (tiles > 1 && !worth)) break;
+    *length = cpu_round_up((*length + 1) / 2, TILE_UNIT);
+  }
+  t.m_count = (s->m + t.m - 1) / t.m;
+  t.n_count = (s->n + t.n - 1) / t.n;
+  return t;
+}
+
+static dnnl_status_t tile_run(CpuDevice *cpu, const Product *p, void *c, const void *a,
+                              const void *b, const float *bias) {
+  const dnnl_memory_t *memory = p->memory + (size_t)omp_get_thread_num() * OPERANDS;
+  dnnl_memory_set_data_handle(memory[A], (void *)a);
+  dnnl_memory_set_data_handle(memory[B], (void *)b);
+  dnnl_memory_set_data_handle(memory[BIAS], (void *)bias);
+  dnnl_memory_set_data_handle(memory[C], c);
+  dnnl_exec_arg_t args[OPERANDS] = {{DNNL_ARG_SRC, memory[A]},
+                                    {DNNL_ARG_WEIGHTS, memory[B]},
+                                    {DNNL_ARG_DST, memory[C]},
+                                    {DNNL_ARG_BIAS, memory[BIAS]}};
+  return dnnl_primitive_execute(p->primitive, cpu->dnn->stream, p->shape.has_bias ? 4 : 3, args);
+}
+
+void product_run(CpuDevice *cpu, const ProductShape *s, void *c, const void *a, const void *b,
                  const float *bias) {
+  Tiling t = product_tiles(s);
+  size_t m_last = s->m - (t.m_count - 1) * t.m, n_last = s->n - (t.n_count - 1) * t.n;
+  size_t size = dtype_size(s->type), c_size = dtype_size(s->c_type);
+  int failed = 0, before = omp_get_max_threads();
   /* The library reads the calling thread's setting, both when it makes and when it runs. */
-  omp_set_num_threads(cpu->threads);
-  Product *p = cpu->products;
-  while (p && !same_shape(&p->shape, shape)) p = p->next;
-  if (!p) p = product_make(cpu, shape);
-  if (!p) return;
-  dnnl_memory_set_data_handle(p->memory[A], (void *)a);
-  dnnl_memory_set_data_handle(p->memory[B], (void *)b);
-  dnnl_memory_set_data_handle(p->memory[BIAS], (void *)bias);
-  dnnl_memory_set_data_handle(p->memory[C], c);
-  dnnl_exec_arg_t args[OPERANDS] = {{DNNL_ARG_SRC, p->memory[A]},
-                                    {DNNL_ARG_WEIGHTS, p->memory[B]},
-                                    {DNNL_ARG_DST, p->memory[C]},
-                                    {DNNL_ARG_BIAS, p->memory[BIAS]}};
-  int count = shape->has_bias ? 4 : 3;
-  dnnl_status_t status = dnnl_primitive_execute(p->primitive, cpu->dnn->stream, count, args);
-  if (!status) status = dnnl_stream_wait(cpu->dnn->stream);
-  if (status) cpu_fail(cpu, "oneDNN: a matrix product failed (status %d)", (int)status);
+  omp_set_num_threads(1);
+  const Product *products[2][2] = {
+      {product_find(cpu, s, t.m, t.n), product_find(cpu, s, t.m, n_last)},
+      {product_find(cpu, s, m_last, t.n), product_find(cpu, s, m_last, n_last)}};
+#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic) reduction(+ : failed)
+  for (size_t i = 0; i < (cpu->failed ? 0 : t.m_count * t.n_count); i++) {
+    size_t row = i / t.n_count, column = i % t.n_count, m0 = row * t.m, n0 = column * t.n;
+    const Product *p = products[row + 1 == t.m_count][column + 1 == t.n_count];
+    failed += tile_run(cpu, p, (char *)c + (m0 * s->n + n0) * c_size,
+                       (const char *)a + (s->a_transposed ? m0 : m0 * s->k) * size,
+                       (const char *)b + (s->b_transposed ? n0 * s->k : n0) * size,
+                       bias ? bias + n0 : NULL) != dnnl_success;
+  }
+  omp_set_num_threads(before);
+  if (failed) cpu_fail(cpu, "oneDNN: a matrix product failed");
 }
 
 void product_library(char *text, size_t size) {
