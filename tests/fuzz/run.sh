@@ -12,16 +12,17 @@ seconds=${1:-600}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
 build=build-fuzz
+mkdir -p $build/findings $build/logs
+log=$build/logs/build
 
 cmake -B $build -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_C_FLAGS_RELEASE="-O1 -g" -DMAEBENCH_FUZZ=ON \
-  -DMAEBENCH_SANITIZE=fuzzer-no-link,address,undefined > $build.log 2>&1 &&
-  cmake --build $build --target fuzz_targets -j "$(nproc)" >> $build.log 2>&1 || {
-  tail -20 $build.log
+  -DMAEBENCH_SANITIZE=fuzzer-no-link,address,undefined > $log 2>&1 &&
+  cmake --build $build --target fuzz_targets -j "$(nproc)" >> $log 2>&1 || {
+  tail -20 $log
   exit 2
 }
 
-mkdir -p $build/findings $build/logs
 fuzz_one() {
   mkdir -p "$build/corpus/$1"
   # -detect_leaks: the first inputs' leak check is enough to see one; -timeout: an input that takes
