@@ -85,7 +85,7 @@ START_TEST(values_survive) {
   open_log(&log);
   event_begin(&log, "test");
   for (int i = 0; i < COUNT; i++) {
-    char key[8];
+    char key[16];
     snprintf(key, sizeof key, "f%d", i);
     event_float(&log, key, floats[i]);
     key[0] = 'd';
@@ -106,7 +106,7 @@ START_TEST(values_survive) {
   ck_assert_str_eq(json_string_value(json_object_get(event, "event")), "test");
   ck_assert(json_real_value(json_object_get(event, "time")) > 1.6e9);
   for (int i = 0; i < COUNT; i++) {
-    char key[8];
+    char key[16];
     snprintf(key, sizeof key, "f%d", i);
     float f = (float)json_number_value(json_object_get(event, key));
     ck_assert(!memcmp(&f, &floats[i], sizeof f));

@@ -9,9 +9,14 @@
 typedef struct ProductEngine {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
+  /* Work space of the thread t: scratch_each bytes from t * scratch_each on. The library's own
+   * would be shared by all threads that run a primitive. */
+  CpuBuffer scratch;
+  size_t scratch_each;
 } ProductEngine;
 
-enum { A, B, BIAS, C, OPERANDS };
+enum { A, B, BIAS, C, SCRATCH, OPERANDS };
+enum { SCRATCH_UNIT = 4096 }; /* the library aligns its work space to pages at most */
 
 /* A primitive that computes a tile of m x n results of a product. */
 typedef struct Product {
@@ -19,7 +24,8 @@ typedef struct Product {
   ProductShape shape; /* of the whole product: its rows lie apart by these sizes */
   size_t m, n;
   dnnl_primitive_t primitive;
-  /* [threads][OPERANDS]; their data pointers are set before each run. */
+  /* [threads][OPERANDS]; their data pointers are set before each run. SCRATCH is NULL where the
+   * primitive needs no work space. */
   dnnl_memory_t *memory;
 } Product;
 
@@ -111,7 +117,18 @@ void product_close(CpuDevice *cpu) {
   }
   dnnl_stream_destroy(cpu->dnn->stream);
   dnnl_engine_destroy(cpu->dnn->engine);
+  free(cpu->dnn->scratch.data);
   free(cpu->dnn);
+}
+
+/* Makes the work space of each thread at least `bytes`. */
+static dnnl_status_t reserve_scratch(CpuDevice *cpu, size_t bytes) {
+  ProductEngine *e = cpu->dnn;
+  size_t each = cpu_round_up(bytes, SCRATCH_UNIT);
+  if (each <= e->scratch_each) return dnnl_success;
+  if (!cpu_grow(cpu, &e->scratch, each * (size_t)cpu->threads)) return dnnl_out_of_memory;
+  e->scratch_each = each;
+  return dnnl_success;
 }
 
 static Product *product_make(CpuDevice *cpu, const ProductShape *s, size_t tile_m, size_t tile_n) {
@@ -121,6 +138,7 @@ static Product *product_make(CpuDevice *cpu, const ProductShape *s, size_t tile_
   dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_attr_t attr = NULL;
   dnnl_post_ops_t ops = NULL;
+  size_t scratch;
   Product *p = calloc(1, sizeof *p);
   if (!p || !(p->memory = calloc((size_t)cpu->threads * OPERANDS, sizeof(dnnl_memory_t)))) {
     cpu_fail(cpu, "out of memory for a matrix product");
@@ -148,10 +166,21 @@ static Product *product_make(CpuDevice *cpu, const ProductShape *s, size_t tile_
     if (!status) status = append_sum(ops);
     if (!status) status = dnnl_primitive_attr_set_post_ops(attr, ops);
   }
+  if (!status) status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
   if (!status) status = matmul_describe(&pd, layout, s->has_bias, attr, cpu->dnn->engine);
   if (!status) status = dnnl_primitive_create(&p->primitive, pd);
+  /* The same call in both generations: what one returns the other takes. */
+  scratch = status ? 0
+                   : dnnl_memory_desc_get_size(
+                         dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+  if (!status) status = reserve_scratch(cpu, scratch);
   for (int i = 0; i < OPERANDS * cpu->threads && !status; i++)
-    status = layout_memory(&p->memory[i], &layout[i % OPERANDS], cpu->dnn->engine);
+    if (i % OPERANDS != SCRATCH)
+      status = layout_memory(&p->memory[i], &layout[i % OPERANDS], cpu->dnn->engine);
+    else if (scratch)
+      status = dnnl_memory_create(&p->memory[i],
+                                  dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0),
+                                  cpu->dnn->engine, DNNL_MEMORY_NONE);
   if (ops) dnnl_post_ops_destroy(ops);
   if (attr) dnnl_primitive_attr_destroy(attr);
   if (pd) dnnl_primitive_desc_destroy(pd);
@@ -209,16 +238,22 @@ static Tiling product_tiles(const ProductShape *s) {
 
 static dnnl_status_t tile_run(CpuDevice *cpu, const Product *p, void *c, const void *a,
                               const void *b, const float *bias) {
-  const dnnl_memory_t *memory = p->memory + (size_t)omp_get_thread_num() * OPERANDS;
+  size_t thread = (size_t)omp_get_thread_num();
+  const dnnl_memory_t *memory = p->memory + thread * OPERANDS;
   dnnl_memory_set_data_handle(memory[A], (void *)a);
   dnnl_memory_set_data_handle(memory[B], (void *)b);
   dnnl_memory_set_data_handle(memory[BIAS], (void *)bias);
   dnnl_memory_set_data_handle(memory[C], c);
-  dnnl_exec_arg_t args[OPERANDS] = {{DNNL_ARG_SRC, memory[A]},
-                                    {DNNL_ARG_WEIGHTS, memory[B]},
-                                    {DNNL_ARG_DST, memory[C]},
-                                    {DNNL_ARG_BIAS, memory[BIAS]}};
-  return dnnl_primitive_execute(p->primitive, cpu->dnn->stream, p->shape.has_bias ? 4 : 3, args);
+  dnnl_exec_arg_t args[OPERANDS] = {
+      {DNNL_ARG_SRC, memory[A]}, {DNNL_ARG_WEIGHTS, memory[B]}, {DNNL_ARG_DST, memory[C]}};
+  int count = 3;
+  if (p->shape.has_bias) args[count++] = (dnnl_exec_arg_t){DNNL_ARG_BIAS, memory[BIAS]};
+  if (memory[SCRATCH]) {
+    dnnl_memory_set_data_handle(memory[SCRATCH],
+                                (char *)cpu->dnn->scratch.data + thread * cpu->dnn->scratch_each);
+    args[count++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, memory[SCRATCH]};
+  }
+  return dnnl_primitive_execute(p->primitive, cpu->dnn->stream, count, args);
 }
 
 void product_run(CpuDevice *cpu, const ProductShape *s, void *c, const void *a, const void *b,
