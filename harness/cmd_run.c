@@ -82,8 +82,8 @@ static bool load_plans(RunCommand *run, Error *error) {
 }
 
 static void introduce(const Plan *plan) {
-  fprintf(stderr, "%s%s%s: %d trials", plan->name, *plan->scale ? "-" : "", plan->scale,
-          plan->count);
+  fprintf(stderr, "%s%s%s: %d trial%s", plan->name, *plan->scale ? "-" : "", plan->scale,
+          plan->count, plan->count == 1 ? "" : "s");
   if (plan->excluded) fprintf(stderr, ", %d left out by exclude", plan->excluded);
   if (plan->duplicates)
     fprintf(stderr, ", %d dropped because another has the same config hash", plan->duplicates);

@@ -161,7 +161,7 @@ static bool apply_overrides(Reading *reading, Error *error) {
 }
 
 /* The place of the value that a validation message is most likely about: the last one read whose
- * key the message names. config_validate knows values, not where they were written. */
+ * key the message names. */
 static char *blame(const Reading *reading, const char *message, const char *file) {
   const IniEntry *found = NULL;
   for (int f = 0; f < 2; f++) {
@@ -170,13 +170,14 @@ static char *blame(const Reading *reading, const char *message, const char *file
       bool sweeps = is_sweep_section(entry->section, reading->plan->scale);
       char *key =
           sweeps ? string_copy(entry->key) : string_format("%s.%s", entry->section, entry->key);
-      if (strstr(message, key)) found = entry;
+      if (config_mentions(message, key)) found = entry;
       free(key);
     }
   }
   for (int i = 0; i < reading->set_count; i++) {
     const char *key = reading->sets[i].key;
-    if (strstr(message, strncmp(key, "sweep.", 6) ? key : key + 6)) return string_copy("--set");
+    if (config_mentions(message, strncmp(key, "sweep.", 6) ? key : key + 6))
+      return string_copy("--set");
   }
   return found ? origin_text(found) : string_copy(file);
 }

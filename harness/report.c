@@ -94,7 +94,7 @@ static void plan_table(FILE *out, const Plan *plan, const Job *jobs) {
   table_print(&table, out);
   table_free(&table);
   format_duration(text, sizeof text, total);
-  fprintf(out, "\n%d trials, %s in all", plan->count, text);
+  fprintf(out, "\n%d trial%s, %s in all", plan->count, plan->count == 1 ? "" : "s", text);
 }
 
 void report_plan(FILE *out, const Plan *plan, const Job *jobs, bool json) {

@@ -37,6 +37,7 @@ typedef struct Run {
   Slot *slots;
   int slot_count;
   double started, work_done; /* GFLOP of trials that ended in this run */
+  double stop_asked;         /* when the first stop signal came */
 } Run;
 
 /* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
@@ -275,10 +276,13 @@ static void stop_all(Run *run, int signal, double grace) {
 static void wait_and_obey(Run *run) {
   int signal = runner_wait_signal(poll_seconds);
   if (signal == 0) return;
+  /* `timeout` and batch systems send a signal to the process and to its group: that is one. */
   bool again = run->result->signal != 0;
+  if (again && runner_clock() < run->stop_asked + 1) return;
   run->next = run->count;
   if (!again) {
     run->result->signal = signal;
+    run->stop_asked = runner_clock();
     progress_say(run->progress,
                  "stopping: the trials that run write a checkpoint (once more to kill them)");
     stop_all(run, SIGINT, STOP_GRACE_SECONDS);

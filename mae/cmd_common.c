@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mae/cmd.h"
+#include "mae/ini.h"
 #include "mae/suggest.h"
 
 enum { COMMON_COUNT = 4, OPTIONS_MAX = 32 };
@@ -149,6 +150,33 @@ static bool read_arguments(CommandLine *line, Reading *reading, int argc, char *
   return true;
 }
 
+/* Puts the place of the value that a message of config_validate is most likely about in front of
+ * it: the last one given whose key the message names. */
+static bool blame(const Reading *reading, Error *e) {
+  for (int i = reading->setting_count - 1; i >= 0; i--) {
+    char key[128];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(reading->settings[i], "="),
+             reading->settings[i]);
+    if (config_mentions(e->message, key)) return error_prefix(e, "--set");
+  }
+  for (int f = reading->file_count - 1; f >= 0; f--) {
+    IniFile ini;
+    Error ignored;
+    bool found = false;
+    if (!ini_read(&ini, reading->files[f], &ignored)) continue;
+    for (int i = ini.count - 1; i >= 0 && !found; i--) {
+      const IniEntry *entry = &ini.entries[i];
+      char key[256];
+      snprintf(key, sizeof key, "%.100s.%.100s", entry->section, entry->key);
+      if ((found = config_mentions(e->message, key)))
+        error_prefix(e, "%s:%d:%d", entry->file, entry->line, entry->column);
+    }
+    ini_free(&ini);
+    if (found) break;
+  }
+  return false;
+}
+
 static bool build_config(CommandLine *line, const Reading *reading, Error *e) {
   if (line->word_count < line->words_min)
     return error_set(e, EXIT_CONFIG, "missing argument; usage: mae %s %s", line->name,
@@ -161,7 +189,7 @@ static bool build_config(CommandLine *line, const Reading *reading, Error *e) {
     if (!apply_setting(&line->config, reading->settings[i], e)) return false;
   Config checked = line->config;
   if (line->no_data) checked.data.source = SOURCE_SHAPES;
-  return config_validate(&checked, e);
+  return config_validate(&checked, e) || blame(reading, e);
 }
 
 bool cmd_parse(CommandLine *line, int argc, char **argv, int *code) {

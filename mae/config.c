@@ -1,5 +1,6 @@
 #include "mae/config.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -267,6 +268,14 @@ bool config_load(Config *config, const char *path, Error *e) {
   }
   ini_free(&ini);
   return ok;
+}
+
+bool config_mentions(const char *message, const char *key) {
+  for (const char *at = strstr(message, key); at; at = strstr(at + 1, key)) {
+    char after = at[strlen(key)];
+    if (!isalnum((unsigned char)after) && after != '_') return true;
+  }
+  return false;
 }
 
 static void format_value(const Option *option, const Config *config, char *buffer, size_t size) {

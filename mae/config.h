@@ -103,6 +103,10 @@ bool config_load(Config *, const char *path, Error *);
  * at least one patch, shards divide the batch, ranks, 16-bit widths, data path present... */
 bool config_validate(const Config *, Error *);
 
+/* Whether a message of config_validate names the key: it knows values, not where they were written,
+ * and callers who do put the place in front. */
+bool config_mentions(const char *message, const char *key);
+
 /* Writes "key = value" lines of every option, grouped in [section]s, canonical number formats; what
  * config_load reads back to the same struct. hashed_only leaves out what cannot change a result
  * (paths, devices, threads, resources). */

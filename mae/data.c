@@ -24,7 +24,17 @@ bool source_open(Source *source, const Config *config, Error *e) {
       [SOURCE_IMAGEFOLDER] = source_imagefolder_open,
       [SOURCE_CIFAR10] = source_cifar10_open,
   };
-  return open_source[config->data.source](source, config, e);
+  static const char *const layout[] = {
+      [SOURCE_TINY_IMAGENET] = "wnids.txt, train/WNID/images/ and val/val_annotations.txt",
+      [SOURCE_IMAGEFOLDER] = "train/ and val/, in each a folder per class",
+      [SOURCE_CIFAR10] = "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+  };
+  const char *path = config->data.path, *expected = layout[config->data.source];
+  struct stat about;
+  if (expected && (stat(path, &about) || !S_ISDIR(about.st_mode)))
+    return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder", path);
+  if (open_source[config->data.source](source, config, e)) return true;
+  return expected ? error_suffix(e, "data.path should hold %s", expected) : false;
 }
 
 void source_close(Source *source) {

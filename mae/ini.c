@@ -22,8 +22,9 @@ typedef struct Parser {
   int *files;         /* read so far */
   Error *error;
   int line;
-  int first;     /* this file's first entry */
-  char *section; /* NULL before the first one */
+  int first;                       /* this file's first entry */
+  char *section;                   /* NULL before the first one */
+  int section_line, section_first; /* its header; the entry that would be its first */
   /* The key whose value is being collected; NULL: none. */
   char *key;
   int key_line, value_line, value_column;
@@ -148,8 +149,16 @@ static bool add_piece(Parser *p, const char *text, size_t at, size_t end) {
   return true;
 }
 
-static bool parse_section(Parser *p, const char *text, size_t end) {
+/* Ends the present section. One without keys is a list somebody forgot to write, not a wish. */
+static bool finish_section(Parser *p) {
   if (!finish_value(p)) return false;
+  if (!p->section || p->ini->count > p->section_first) return true;
+  return error_set(p->error, EXIT_CONFIG, "%s:%d:1: [%.100s] has no keys", p->name, p->section_line,
+                   p->section);
+}
+
+static bool parse_section(Parser *p, const char *text, size_t end) {
+  if (!finish_section(p)) return false;
   size_t stop = 1;
   while (stop < end && is_name(text[stop])) stop++;
   if (stop == 1 || stop == end || text[stop] != ']')
@@ -161,6 +170,8 @@ static bool parse_section(Parser *p, const char *text, size_t end) {
     return fail(p, p->line, (int)after + 1, "text after the section's closing bracket");
   free(p->section);
   p->section = strndup(text + 1, stop - 1);
+  p->section_line = p->line;
+  p->section_first = p->ini->count;
   return p->section || out_of_memory(p->error);
 }
 
@@ -224,7 +235,7 @@ static bool parse_text(Parser *p, const char *text, size_t size) {
     ok = parse_line(p, text + at, end - at);
     at = next + 1;
   }
-  ok = ok && finish_value(p);
+  ok = ok && finish_section(p);
   free(p->section);
   free(p->key);
   text_free(&p->value);

@@ -9,8 +9,8 @@
  *
  * Lines have no length limit; a blank line ends a value. A key is given once per file; a file that
  * includes another overrides it by coming later. Text outside a key, an unterminated quote, a
- * control character, an include that is circular or not at the top, and sizes beyond the limits
- * below are errors with file:line:column (columns count bytes from 1). */
+ * control character, an include that is circular or not at the top, a section without keys, and
+ * sizes beyond the limits below are errors with file:line:column (columns count bytes from 1). */
 #ifndef MAE_INI_H
 #define MAE_INI_H
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mae/checkpoint.h"
@@ -37,13 +38,20 @@ typedef struct Run {
   int64_t stop;        /* 0, or the signal the run stops as if received */
 } Run;
 
-/* Signals. The first asks the run to stop after the present step, the second ends it at once. */
+/* Signals. The first asks the run to stop after the present step, the second ends it at once: one
+ * that comes later than the same signal sent to the process and to its group, as `timeout` and
+ * batch systems do. */
 static volatile sig_atomic_t stop_signal;
+static double stop_time;
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 enum { STOP_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
 
 static void on_signal(int signal_number) {
-  if (stop_signal) _exit(128 + signal_number);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  double seconds = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+  if (stop_signal && seconds > stop_time + 1) _exit(128 + signal_number);
+  if (!stop_signal) stop_time = seconds;
   stop_signal = signal_number;
 }
 

@@ -431,6 +431,8 @@ static const struct {
     {"config --help train.mask_ratio", 0, "train.mask_ratio = 0.75\n"},
     {"config --help mask_ratio", 2, "did you mean train.mask_ratio?"},
     {"config --set train.mask_ratio=1", 2, "keeps none of the 64 patches"},
+    {"config --set train.mask=grid --set train.mask_ratio=1", 2,
+     "config: --set: train.mask_ratio = 1 keeps none"},
     {"config gone.ini", 2, "cannot open gone.ini"},
     {"config --set data.source=cifar10", 0, "source = cifar10\n"},
 };
@@ -450,6 +452,25 @@ START_TEST(command_lines) {
 }
 END_TEST
 
+/* What only the whole configuration shows is reported at the value that was given last. */
+START_TEST(conflicts_are_placed) {
+  char path[] = "/tmp/maebench-config-XXXXXX.ini", command[512], expected[128], output[1024];
+  int fd = mkstemps(path, 4);
+  ck_assert_int_ge(fd, 0);
+  static const char text[] = "[model]\nimage_size = 64\npatch_size = 7\n";
+  ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+  close(fd);
+  snprintf(command, sizeof command, "%s/mae config %s 2>&1", PROGRAM_DIR, path);
+  snprintf(expected, sizeof expected, "mae config: %s:3:14: model.image_size = 64 is not", path);
+  FILE *pipe = popen(command, "r");
+  ck_assert_ptr_nonnull(pipe);
+  output[fread(output, 1, sizeof output - 1, pipe)] = 0;
+  ck_assert_int_eq(WEXITSTATUS(pclose(pipe)), 2);
+  unlink(path);
+  ck_assert_msg(strstr(output, expected), "%s", output);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("config");
   TCase *tc = tcase_create("options");
@@ -462,6 +483,7 @@ int main(void) {
   tcase_add_test(tc, presets_are_the_published_sizes);
   tcase_add_loop_test(tc, bad_values_are_refused, 0, sizeof refused / sizeof *refused);
   tcase_add_test(tc, long_values_are_refused_with_a_short_message);
+  tcase_add_test(tc, conflicts_are_placed);
   tcase_add_loop_test(tc, conflicts_are_named, 0, sizeof conflicts / sizeof *conflicts);
   tcase_add_test(tc, every_option_is_explained);
   tcase_add_test(tc, edit_distances);

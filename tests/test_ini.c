@@ -79,6 +79,8 @@ static const struct {
     {"[a]\nb = 1\rc = 2\n", "t:2:6: a control character"},
     {"include = b.ini\n", "t:1:1: include is not possible here"},
     {"[a]\ninclude = b.ini\n", "t:2:1: include stands before"},
+    {"[a]\n; b = 1\n\n[c]\nd = 1\n", "t:1:1: [a] has no keys"},
+    {"[a]\nb = 1\n[sweep]\n", "t:3:1: [sweep] has no keys"},
 };
 
 START_TEST(refuses) {

@@ -159,7 +159,9 @@ START_TEST(ctrl_c_then_continue) {
   setenv("FAKE_TRAINER", "slow", 1);
   pid_t child = start_harness(RUN_FAKE " --jobs 2");
   wait_for_step(3);
+  /* Twice at once, as `timeout` and batch systems send it, is still a request to stop cleanly. */
   kill(child, SIGINT);
+  kill(child, SIGTERM);
   ck_assert_int_eq(scratch_wait(child), 128 + SIGINT);
   expect_rows("SELECT trial, status FROM trials ORDER BY trial",
               "1|interrupted\n2|interrupted\n3|pending\n4|pending\n");

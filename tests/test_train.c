@@ -159,7 +159,12 @@ START_TEST(test_refusals) {
   ck_assert_int_eq(run_mae("train " TINY "train.batch=80 data.train_images=0 "
                            "data.source=imagefolder data.path=@/nowhere --out @/bad"),
                    EXIT_DATA);
-  assert_output_names("nowhere");
+  assert_output_names("data.path = ");
+  assert_output_names("nowhere: no such folder");
+  ck_assert_int_eq(run_mae("train " TINY "train.batch=80 data.train_images=0 "
+                           "data.source=tiny-imagenet data.path=@ --out @/bad"),
+                   EXIT_DATA);
+  assert_output_names("data.path should hold wnids.txt");
   ck_assert_int_eq(run_mae("train model.image_size=224 model.patch_size=16 model.encoder=vit_base "
                            "train.batch=65536 run.device=cpu --out @/large"),
                    EXIT_DEVICE);
