@@ -4,13 +4,22 @@
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/launchers.h"
 
 Device *backend_open(const char *device, int threads, bool emulate, char *message, size_t size) {
+  int ordinal = 0, end = 0;
   if (!strcmp(device, "cpu")) return cpu_open(threads, emulate, message, size);
-  snprintf(message, size, "device %s: this build has no CUDA", device);
+  bool cuda = !strcmp(device, "cuda") ||
+              (sscanf(device, "cuda:%d%n", &ordinal, &end) == 1 && !device[end] && ordinal >= 0);
+  if (cuda) return cuda_open(ordinal, message, size);
+  snprintf(message, size, "there is no device %s: cpu, cuda or cuda:N", device);
   return NULL;
 }
 
 int backend_cuda_count(void) {
-  return 0;
+  return cuda_count();
+}
+
+size_t backend_own_memory(const char *device) {
+  return strncmp(device, "cuda", 4) ? 0 : cuda_own_memory();
 }

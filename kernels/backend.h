@@ -8,7 +8,8 @@
  *  - Buffers are row-major and dense, on the device, at least 16-byte aligned at the start of each
  *    arena. `type` is the compute type of the 16-bit capable operands (void *); float * operands
  *    are always fp32. A d_ prefix marks a gradient.
- *  - Operations run in call order and may be asynchronous; download() and synchronize() wait.
+ *  - Operations run in call order and may be asynchronous; download() and synchronize() wait. A
+ *    second queue runs beside the first, ordered against it by marks alone.
  *  - The first failure is kept in the Device and reported by synchronize(); later calls do nothing.
  *  - Results do not depend on the number of threads, nor on timing: every sum has a fixed order.
  */
@@ -43,7 +44,7 @@ typedef struct Device {
 typedef struct DeviceInfo {
   char name[128];      /* "AMD EPYC ..." or "NVIDIA H200" */
   char libraries[256]; /* "oneDNN 2.6.3, OpenMP 4.5" */
-  char features[256];  /* instruction set or compute capability, driver, pinned algorithms */
+  char features[4096]; /* instruction set or compute capability, driver, pinned algorithms */
   size_t memory_total; /* bytes; 0 when unknown */
   size_t memory_free;
   size_t
@@ -52,6 +53,15 @@ typedef struct DeviceInfo {
   bool has_bf16;   /* the type runs at full speed here */
   bool has_f16;
 } DeviceInfo;
+
+/* A device has two queues of operations: one computes while the other brings the next input. A mark
+ * is a place in a queue, to be waited for by the other queue or by the host. A CPU has done every
+ * operation when its call returns, so there queues, marks and recordings mean nothing. */
+typedef enum Queue { QUEUE_COMPUTE, QUEUE_INPUT, QUEUES } Queue;
+enum { DEVICE_MARKS = 8 };
+
+/* Operations that a device has learned to repeat by themselves: see repeat(). */
+typedef struct Recording Recording;
 
 /* How tokens of one sequence are put together from source rows, and where each came from.
  * All index arrays are int32 on the device. */
@@ -110,6 +120,8 @@ typedef struct AdamW {
 
 struct Kernels {
   const char *name; /* "cpu" or "cuda" */
+  bool
+      host_memory; /* device memory is ordinary memory, and the host's pointers serve as device's */
 
   void (*close)(Device *);
   void (*info)(Device *, DeviceInfo *);
@@ -120,13 +132,42 @@ struct Kernels {
   void (*upload)(Device *, void *dst, const void *host_src,
                  size_t bytes); /* src reusable at once */
   void (*download)(Device *, void *host_dst, const void *src, size_t bytes);
+  /* Page-locked host memory: bytes copied without the host waiting. NULL when there is none. */
+  void *(*host_alloc)(Device *, size_t bytes);
+  void (*host_free)(Device *, void *);
+  /* As download, but host_dst (from host_alloc) holds the bytes only when a later mark of the
+   * current queue is reached. */
+  void (*download_later)(Device *, void *host_dst, const void *src, size_t bytes);
   void (*zero)(Device *, void *dst, size_t bytes);
+
+  /* Operations go to this queue from now on; QUEUE_COMPUTE at first. */
+  void (*use_queue)(Device *, Queue);
+  /* Puts mark number 0..DEVICE_MARKS-1 at the end of the current queue. */
+  void (*mark)(Device *, int mark);
+  /* What is queued in the current queue from now on waits until the mark is reached; at once when
+   * it was never put. */
+  void (*wait_mark)(Device *, int mark);
+  /* The host waits until the mark is reached; false and a message as synchronize(). */
+  bool (*reach_mark)(Device *, int mark, char *message, size_t size);
+
+  /* Queues what work(user) queues. *recording is NULL at first; a GPU runs work the first time,
+   * records what it queues the second time, and from then on replays that without calling work. So
+   * work must queue the same operations with the same arguments each time, and neither transfer
+   * from or to the host nor wait. One recording serves one queue. */
+  void (*repeat)(Device *, Recording **recording, void (*work)(void *user), void *user);
+  void (*forget)(Device *, Recording **recording);
+
   /* Waits for everything; false and a message when anything failed since the device was opened. */
   bool (*synchronize)(Device *, char *message, size_t size);
 
   /* dst[count] (type) = src[count] (fp32), round to nearest even. */
   void (*convert)(Device *, void *dst, Dtype type, const float *src, size_t count);
 
+  /* Chooses, once and for all, how linear_forward of this shape will be computed, and with trains
+   * its two backward products: the choice is then part of info(). Products of other shapes choose
+   * when they are first run. */
+  void (*linear_prepare)(Device *, Dtype y_type, Dtype type, size_t rows, int in, int out,
+                         bool trains);
   /* y[rows,out] (y_type) = x[rows,in] w[out,in]^T + bias[out] (NULL: none); x and w in type,
    * fp32 accumulation. y_type is type or fp32. */
   void (*linear_forward)(Device *, void *y, Dtype y_type, const void *x, const void *w,
@@ -232,6 +273,9 @@ Device *backend_open(const char *device, int threads, bool emulate, char *messag
 
 /* Number of usable CUDA devices; 0 where the build has no CUDA or the machine no driver. */
 int backend_cuda_count(void);
+
+/* Bytes of device memory that an open device of this name holds for its own work. */
+size_t backend_own_memory(const char *device);
 
 #ifdef __cplusplus
 }

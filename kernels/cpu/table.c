@@ -123,6 +123,11 @@ static void cpu_download(Device *device, void *host_dst, const void *src, size_t
   if (bytes) memcpy(host_dst, src, bytes);
 }
 
+static void *cpu_host_alloc(Device *device, size_t bytes) {
+  (void)device;
+  return calloc(1, bytes ? bytes : 1);
+}
+
 static void cpu_zero(Device *device, void *dst, size_t bytes) {
   (void)device;
   if (bytes) memset(dst, 0, bytes);
@@ -132,6 +137,35 @@ static bool cpu_synchronize(Device *device, char *message, size_t size) {
   CpuDevice *cpu = cpu_device(device);
   if (cpu->failed) snprintf(message, size, "%s", cpu->error);
   return !cpu->failed;
+}
+
+/* Every operation is done when its call returns, so there is nothing to order or to record. */
+static void cpu_use_queue(Device *device, Queue queue) {
+  (void)device, (void)queue;
+}
+
+static void cpu_mark(Device *device, int mark) {
+  (void)device, (void)mark;
+}
+
+static bool cpu_reach_mark(Device *device, int mark, char *message, size_t size) {
+  (void)mark;
+  return cpu_synchronize(device, message, size);
+}
+
+static void cpu_repeat(Device *device, Recording **recording, void (*work)(void *user),
+                       void *user) {
+  (void)device, (void)recording;
+  work(user);
+}
+
+static void cpu_forget(Device *device, Recording **recording) {
+  (void)device, (void)recording;
+}
+
+static void cpu_linear_prepare(Device *device, Dtype y_type, Dtype type, size_t rows, int in,
+                               int out, bool trains) {
+  (void)device, (void)y_type, (void)type, (void)rows, (void)in, (void)out, (void)trains;
 }
 
 static void cpu_name(char *name, size_t size) {
@@ -189,15 +223,26 @@ static void cpu_close(Device *device) {
 
 static const Kernels cpu_kernels = {
     .name = "cpu",
+    .host_memory = true,
     .close = cpu_close,
     .info = cpu_info,
     .alloc = cpu_alloc,
     .free = cpu_free,
     .upload = cpu_upload,
     .download = cpu_download,
+    .host_alloc = cpu_host_alloc,
+    .host_free = cpu_free,
+    .download_later = cpu_download,
     .zero = cpu_zero,
+    .use_queue = cpu_use_queue,
+    .mark = cpu_mark,
+    .wait_mark = cpu_mark,
+    .reach_mark = cpu_reach_mark,
+    .repeat = cpu_repeat,
+    .forget = cpu_forget,
     .synchronize = cpu_synchronize,
     .convert = cpu_convert,
+    .linear_prepare = cpu_linear_prepare,
     .linear_forward = cpu_linear_forward,
     .linear_backward_input = cpu_linear_backward_input,
     .linear_backward_weight = cpu_linear_backward_weight,

@@ -15,7 +15,7 @@
 #else
 #define DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(simt::dynamic_shared())
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
-  ((void)(stream), simt::launch((grid), (block), (shared), [&]() { kernel(__VA_ARGS__); }))
+  simt::start(stream, grid, block, shared, kernel, __VA_ARGS__)
 #endif
 
 #endif

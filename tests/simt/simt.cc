@@ -68,9 +68,15 @@ int current;
 const std::function<void()> *body;
 Order order = ASCENDING;
 uint64_t random_state = 1;
-void *scheduler_stack, *scheduler_fake_stack, *scheduler_tsan;
+void *scheduler_stack;
+#if defined(__SANITIZE_ADDRESS__)
+void *scheduler_fake_stack;
 const void *scheduler_bottom;
 size_t scheduler_size;
+#endif
+#if defined(__SANITIZE_THREAD__)
+void *scheduler_tsan;
+#endif
 
 extern "C" void simt_switch_stack(void **from, void *to);
 asm(R"(.text
@@ -212,6 +218,8 @@ SCHEDULER void run_block() {
 }
 
 } // namespace
+
+Enqueue *enqueue = nullptr;
 
 void set_order(Order new_order, uint64_t seed) {
   order = new_order;

@@ -9,7 +9,8 @@
  *   - out-of-bounds accesses, under AddressSanitizer;
  *   - a missing barrier, under ThreadSanitizer, which sees each thread as a fiber of its own and
  *     barriers as its only synchronisation.
- * Not modelled: concurrency between blocks, bank conflicts, occupancy, streams. */
+ * Not modelled: concurrency between blocks, bank conflicts, occupancy. Streams, events, graphs and
+ * device memory are runtime.cc's. */
 #ifndef SIMT_H
 #define SIMT_H
 
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #include <functional>
+#include <tuple>
 
 #define __global__ static
 #define __device__
@@ -62,6 +64,8 @@ static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
   return {x, y, z, w};
 }
 
+struct SimtStream; /* runtime.h */
+
 namespace simt {
 
 enum Order { ASCENDING, DESCENDING, RANDOM };
@@ -76,6 +80,27 @@ int lane();
 
 /* Runs kernel() once for each thread of each block. */
 void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &kernel);
+
+/* Where runtime.cc takes launches on a stream other than NULL, to run them in the stream's order.
+ * Without it (NULL) every launch runs at once. */
+typedef void Enqueue(SimtStream *stream, const void *kernel, size_t shared_bytes,
+                     const std::function<void()> &run);
+extern Enqueue *enqueue;
+
+template <class T> struct Same { typedef T type; };
+/* kernel<<<grid, block, shared_bytes, stream>>>(arguments...): the arguments are those of now,
+ * however much later the kernel runs. */
+template <class... T>
+void start(SimtStream *stream, dim3 grid, dim3 block, size_t shared_bytes, void (*kernel)(T...),
+           typename Same<T>::type... arguments) {
+  std::tuple<T...> values(arguments...);
+  auto run = [=] { launch(grid, block, shared_bytes, [&] { std::apply(kernel, values); }); };
+  if (stream && enqueue)
+    enqueue(stream, reinterpret_cast<const void *>(kernel), shared_bytes, run);
+  else
+    run();
+}
+
 void *dynamic_shared();
 void sync_threads(const char *where);
 void sync_warp(unsigned mask, const char *where);

@@ -1,0 +1,331 @@
+/* linear.cu - linear layers through cuBLASLt.
+ *
+ * cuBLASLt thinks in columns: a row-major matrix [r,c] is for it a column-major one [c,r] with
+ * leading dimension c. So y = x w^T is computed as y^T[out,rows] = w x^T, with w given as its
+ * transpose, and likewise the two backward products; see the three callers of product() below.
+ *
+ * An algorithm is chosen the first time a product of some shape is prepared: the first answer of
+ * the library's heuristic, which looks at the shape and the device and measures nothing, so the
+ * same build on the same device model always takes the same one. Split sums that meet through
+ * atomics are excluded; those that meet in the work space, in a fixed order, are not. */
+#include <cublasLt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/cuda.cuh"
+
+enum {
+  WORKSPACE_BYTES = 32 << 20, /* what NVIDIA advises for compute capability 9.0 */
+  ALIGNMENT = 16,             /* more makes no difference to any access */
+};
+
+/* d[m,n] = op(a)[m,k] op(b)[k,n] (+ bias[m] to each column) (+ d), column-major. */
+typedef struct ProductShape {
+  size_t m, n, k;
+  bool a_transposed, b_transposed, has_bias, accumulate;
+  Dtype type, d_type;
+  int alignment; /* of every operand, at most ALIGNMENT */
+} ProductShape;
+
+typedef struct Product {
+  struct Product *next;
+  ProductShape shape;
+  cublasLtMatmulDesc_t operation;
+  cublasLtMatrixLayout_t a, b, d;
+  cublasLtMatmulAlgo_t algorithm;
+} Product;
+
+struct CudaLinear {
+  cublasLtHandle_t handle;
+  void *workspace;
+  Product *products, **end;
+};
+
+static cudaDataType_t library_type(Dtype type) {
+  return type == DTYPE_F32 ? CUDA_R_32F : type == DTYPE_F16 ? CUDA_R_16F : CUDA_R_16BF;
+}
+
+bool linear_open(CudaDevice *d, char *message, size_t size) {
+  CudaLinear *l = d->linear = static_cast<CudaLinear *>(calloc(1, sizeof *l));
+  if (!l) {
+    snprintf(message, size, "out of memory");
+    return false;
+  }
+  l->end = &l->products;
+  cublasStatus_t status = cublasLtCreate(&l->handle);
+  if (status != CUBLAS_STATUS_SUCCESS) {
+    l->handle = NULL;
+    snprintf(message, size, "cuda:%d: cuBLASLt does not start: %s", d->ordinal,
+             cublasLtGetStatusString(status));
+    return false;
+  }
+  if (cuda_check(d, cudaMalloc(&l->workspace, WORKSPACE_BYTES), "memory for matrix products"))
+    return true;
+  snprintf(message, size, "%s", d->error);
+  return false;
+}
+
+static void product_free(Product *p) {
+  if (p->operation) cublasLtMatmulDescDestroy(p->operation);
+  if (p->a) cublasLtMatrixLayoutDestroy(p->a);
+  if (p->b) cublasLtMatrixLayoutDestroy(p->b);
+  if (p->d) cublasLtMatrixLayoutDestroy(p->d);
+  free(p);
+}
+
+void linear_close(CudaDevice *d) {
+  CudaLinear *l = d->linear;
+  for (Product *p = l->products, *next; p; p = next) {
+    next = p->next;
+    product_free(p);
+  }
+  cudaFree(l->workspace);
+  if (l->handle) cublasLtDestroy(l->handle);
+  free(l);
+  d->linear = NULL;
+}
+
+size_t linear_workspace_bytes(void) {
+  return WORKSPACE_BYTES;
+}
+
+void linear_library(char *text, size_t size) {
+  size_t version = cublasLtGetVersion(); /* 130002: 13.0.2 */
+  snprintf(text, size, "cuBLASLt %zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
+}
+
+static int algorithm_number(const Product *p, cublasLtMatmulAlgoConfigAttributes_t attribute) {
+  union {
+    uint32_t word;
+    uint16_t half;
+  } value = {0};
+  size_t written = 0;
+  if (cublasLtMatmulAlgoConfigGetAttribute(&p->algorithm, attribute, &value, sizeof value,
+                                           &written) != CUBLAS_STATUS_SUCCESS)
+    return -1;
+  return written == sizeof value.half ? value.half : (int)value.word;
+}
+
+/* "products m x n x k types:algorithm.tile.stages.split.swizzle.custom.inner.cluster ...". */
+void linear_describe(const CudaDevice *d, char *text, size_t size) {
+  static const cublasLtMatmulAlgoConfigAttributes_t attributes[] = {
+      CUBLASLT_ALGO_CONFIG_ID,
+      CUBLASLT_ALGO_CONFIG_TILE_ID,
+      CUBLASLT_ALGO_CONFIG_STAGES_ID,
+      CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
+      CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING,
+      CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION,
+      CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID,
+      CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID,
+  };
+  size_t used = (size_t)snprintf(text, size, "products");
+  for (const Product *p = d->linear->products; p; p = p->next) {
+    const ProductShape *s = &p->shape;
+    char line[192];
+    int length = snprintf(line, sizeof line, " %zux%zux%zu%c%c", s->m, s->n, s->k,
+                          s->a_transposed ? 't' : 'n', s->b_transposed ? 't' : 'n');
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
+      length += snprintf(line + length, sizeof line - (size_t)length, "%c%d", i ? '.' : ':',
+                         algorithm_number(p, attributes[i]));
+    if (used + (size_t)length >= size) return;
+    memcpy(text + used, line, (size_t)length + 1);
+    used += (size_t)length;
+  }
+}
+
+/* Keeps a failure of the library; true when there was none. */
+static bool check(CudaDevice *d, cublasStatus_t status, const ProductShape *s, const char *what) {
+  if (status != CUBLAS_STATUS_SUCCESS)
+    cuda_fail(d, "cuda:%d: %s of a %zu x %zu x %zu matrix product in %s: %s", d->ordinal, what,
+              s->m, s->n, s->k, dtype_name(s->type), cublasLtGetStatusString(status));
+  return !d->error[0];
+}
+
+static cublasStatus_t describe_operation(Product *p) {
+  const ProductShape *s = &p->shape;
+  /* True fp32 for fp32 operands: not TF32, which keeps 10 bits. */
+  cublasStatus_t status = cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+  int32_t a = s->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+  int32_t b = s->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+  uint32_t epilogue = s->has_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+  /* The library takes a bias of the result's own type only. */
+  int32_t bias_type = library_type(s->d_type);
+  if (!status)
+    status =
+        cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
+  if (!status)
+    status =
+        cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_TRANSB, &b, sizeof b);
+  if (!status)
+    status = cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+                                            sizeof epilogue);
+  if (!status && s->has_bias)
+    status = cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
+                                            &bias_type, sizeof bias_type);
+  return status;
+}
+
+static cublasStatus_t describe_operands(Product *p) {
+  const ProductShape *s = &p->shape;
+  cudaDataType_t type = library_type(s->type);
+  size_t a_rows = s->a_transposed ? s->k : s->m, a_columns = s->a_transposed ? s->m : s->k;
+  size_t b_rows = s->b_transposed ? s->n : s->k, b_columns = s->b_transposed ? s->k : s->n;
+  cublasStatus_t status =
+      cublasLtMatrixLayoutCreate(&p->a, type, a_rows, a_columns, (int64_t)a_rows);
+  if (!status) status = cublasLtMatrixLayoutCreate(&p->b, type, b_rows, b_columns, (int64_t)b_rows);
+  if (!status)
+    status = cublasLtMatrixLayoutCreate(&p->d, library_type(s->d_type), s->m, s->n, (int64_t)s->m);
+  return status;
+}
+
+static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
+  static const cublasLtMatmulPreferenceAttributes_t alignments[] = {
+      CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+      CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+  cublasLtMatmulPreference_t preference = NULL;
+  cublasLtMatmulHeuristicResult_t found;
+  int count = 0;
+  uint64_t workspace = WORKSPACE_BYTES;
+  uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  uint32_t alignment = (uint32_t)p->shape.alignment;
+  cublasStatus_t status = cublasLtMatmulPreferenceCreate(&preference);
+  if (!status)
+    status = cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+  if (!status)
+    status = cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction, sizeof reduction);
+  for (int i = 0; i < 4 && !status; i++)
+    status = cublasLtMatmulPreferenceSetAttribute(preference, alignments[i], &alignment,
+                                                  sizeof alignment);
+  if (!status)
+    status = cublasLtMatmulAlgoGetHeuristic(handle, p->operation, p->a, p->b, p->d, p->d,
+                                            preference, 1, &found, &count);
+  if (!status && count == 0) status = CUBLAS_STATUS_NOT_SUPPORTED;
+  if (!status) status = found.state;
+  if (!status) p->algorithm = found.algo;
+  if (preference) cublasLtMatmulPreferenceDestroy(preference);
+  return status;
+}
+
+static bool same_shape(const ProductShape *a, const ProductShape *b) {
+  return a->m == b->m && a->n == b->n && a->k == b->k && a->a_transposed == b->a_transposed &&
+         a->b_transposed == b->b_transposed && a->has_bias == b->has_bias &&
+         a->accumulate == b->accumulate && a->type == b->type && a->d_type == b->d_type &&
+         a->alignment == b->alignment;
+}
+
+/* The product of this shape, made when it is new; NULL when the library cannot compute it. */
+static Product *product_find(CudaDevice *d, const ProductShape *shape) {
+  CudaLinear *l = d->linear;
+  for (Product *p = l->products; p; p = p->next)
+    if (same_shape(&p->shape, shape)) return p;
+  Product *p = static_cast<Product *>(calloc(1, sizeof *p));
+  if (!p) {
+    cuda_fail(d, "out of memory for a matrix product's description");
+    return NULL;
+  }
+  p->shape = *shape;
+  cublasStatus_t status = describe_operation(p);
+  if (!status) status = describe_operands(p);
+  if (!status) status = choose_algorithm(p, l->handle);
+  if (!check(d, status, shape, "no algorithm")) {
+    product_free(p);
+    return NULL;
+  }
+  *l->end = p;
+  l->end = &p->next;
+  return p;
+}
+
+static int common_alignment(const void *a, const void *b, const void *d, const void *bias) {
+  uintptr_t bits = (uintptr_t)a | (uintptr_t)b | (uintptr_t)d | (uintptr_t)bias | ALIGNMENT;
+  return (int)(bits & -bits);
+}
+
+static void product_run(CudaDevice *d, ProductShape *shape, void *result, const void *a,
+                        const void *b, const void *bias) {
+  shape->alignment = common_alignment(a, b, result, bias);
+  Product *p = product_find(d, shape);
+  if (!p) return;
+  const float one = 1, beta = shape->accumulate ? 1 : 0;
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+  if (bias)
+    status = cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
+                                            sizeof bias);
+  if (!status)
+    status = cublasLtMatmul(d->linear->handle, p->operation, &one, a, p->a, b, p->b, &beta, result,
+                            p->d, result, p->d, &p->algorithm, d->linear->workspace,
+                            WORKSPACE_BYTES, d->stream);
+  check(d, status, shape, "failure");
+}
+
+static ProductShape forward_shape(Dtype y_type, Dtype type, size_t rows, int in, int out,
+                                  bool has_bias) {
+  ProductShape s = {};
+  s.m = (size_t)out;
+  s.n = rows;
+  s.k = (size_t)in;
+  s.a_transposed = true;
+  s.has_bias = has_bias;
+  s.type = type;
+  s.d_type = y_type;
+  s.alignment = ALIGNMENT;
+  return s;
+}
+
+static ProductShape input_shape(Dtype type, size_t rows, int in, int out) {
+  ProductShape s = {};
+  s.m = (size_t)in;
+  s.n = rows;
+  s.k = (size_t)out;
+  s.type = s.d_type = type;
+  s.alignment = ALIGNMENT;
+  return s;
+}
+
+static ProductShape weight_shape(Dtype type, size_t rows, int in, int out, bool accumulate) {
+  ProductShape s = {};
+  s.m = (size_t)in;
+  s.n = (size_t)out;
+  s.k = rows;
+  s.b_transposed = true;
+  s.accumulate = accumulate;
+  s.type = type;
+  s.d_type = DTYPE_F32;
+  s.alignment = ALIGNMENT;
+  return s;
+}
+
+void cuda_linear_prepare(Device *device, Dtype y_type, Dtype type, size_t rows, int in, int out,
+                         bool trains) {
+  CudaDevice *d = cuda_device(device);
+  ProductShape shape = forward_shape(y_type, type, rows, in, out, true);
+  if (d->error[0] || !product_find(d, &shape) || !trains) return;
+  shape = input_shape(type, rows, in, out);
+  if (!product_find(d, &shape)) return;
+  shape = weight_shape(type, rows, in, out, false);
+  product_find(d, &shape);
+}
+
+void cuda_linear_forward(Device *device, void *y, Dtype y_type, const void *x, const void *w,
+                         const float *bias, Dtype type, size_t rows, int in, int out) {
+  CudaDevice *d = cuda_device(device);
+  if (d->error[0] || !rows) return;
+  ProductShape shape = forward_shape(y_type, type, rows, in, out, bias != NULL);
+  const void *typed_bias = bias;
+  if (bias && y_type != DTYPE_F32) {
+    cuda_convert(device, d->scratch, y_type, bias, (size_t)out);
+    typed_bias = d->scratch;
+  }
+  product_run(d, &shape, y, w, x, typed_bias);
+}
+
+void cuda_linear_backward_input(Device *device, void *d_x, const void *d_y, const void *w,
+                                Dtype type, size_t rows, int in, int out) {
+  CudaDevice *d = cuda_device(device);
+  if (d->error[0] || !rows) return;
+  ProductShape shape = input_shape(type, rows, in, out);
+  product_run(d, &shape, d_x, w, d_y, NULL);
+}

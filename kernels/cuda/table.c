@@ -1,0 +1,33 @@
+/* The CUDA backend's table. */
+#include "kernels/cuda/launchers.h"
+
+const Kernels cuda_kernels = {
+    .name = "cuda",
+    .host_memory = false,
+    .close = cuda_close,
+    .info = cuda_info,
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .host_alloc = cuda_host_alloc,
+    .host_free = cuda_host_free,
+    .download_later = cuda_download_later,
+    .zero = cuda_zero,
+    .use_queue = cuda_use_queue,
+    .mark = cuda_mark,
+    .wait_mark = cuda_wait_mark,
+    .reach_mark = cuda_reach_mark,
+    .repeat = cuda_repeat,
+    .forget = cuda_forget,
+    .synchronize = cuda_synchronize,
+    .convert = cuda_convert,
+    .linear_prepare = cuda_linear_prepare,
+    .linear_forward = cuda_linear_forward,
+    .linear_backward_input = cuda_linear_backward_input,
+    .layernorm_forward = cuda_layernorm_forward,
+    .layernorm_backward = cuda_layernorm_backward,
+    .layernorm_apply = cuda_layernorm_apply,
+    .gelu_forward = cuda_gelu_forward,
+    .gelu_backward = cuda_gelu_backward,
+};

@@ -1,0 +1,18 @@
+/* What takes the place of kernels/cuda/ in a build without CUDA. */
+#include <stdio.h>
+
+#include "kernels/cuda/launchers.h"
+
+Device *cuda_open(int ordinal, char *message, size_t size) {
+  snprintf(message, size,
+           "this build has no CUDA (configure with -DMAEBENCH_CUDA=ON), so no cuda:%d", ordinal);
+  return NULL;
+}
+
+int cuda_count(void) {
+  return 0;
+}
+
+size_t cuda_own_memory(void) {
+  return 0;
+}

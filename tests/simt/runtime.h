@@ -1,0 +1,46 @@
+/* runtime.h - a CUDA runtime for a machine without a GPU, so that all of kernels/cuda/, and with it
+ * the whole trainer, runs on the CPU. It keeps what host code can get wrong:
+ *   - Work is done when somebody waits for it and not before (SIMT_STREAMS=lazy, the default), at
+ *     once (eager), or at random moments (random:SEED); only events order streams against each
+ *     other. A transfer that is read too early, or whose source is reused too early, shows.
+ *   - Kernel arguments are those of the launch. A recorded graph replays them.
+ *   - Device memory begins as NaN and cannot be touched by the host (but under AddressSanitizer,
+ *     which guards its ends instead); pageable and page-locked host memory differ as they do.
+ *   - A launch with more shared memory than the device has, or than was asked for with
+ *     cudaFuncSetAttribute, fails; so does what a capturing stream must not do.
+ *   - An error of a kernel comes late and stays.
+ *
+ * The environment says what device this is:
+ *   SIMT_DEVICES=1        how many there are
+ *   SIMT_CAPABILITY=8.0   compute capability
+ *   SIMT_MEMORY=16384     MiB of memory
+ *   SIMT_DRIVER=13000     CUDA version of the driver; 0: none installed
+ *   SIMT_FAIL=NAME:N:CODE[,...]  the N-th call of a function fails with that error; NAME `launch`
+ * is a refused launch, `kernel` one that fails while it runs SIMT_REPORT=FILE      at the end,
+ * appends what happened: see Counters */
+#ifndef SIMT_RUNTIME_H
+#define SIMT_RUNTIME_H
+
+#include "include/cuda_runtime.h"
+
+namespace simt {
+
+struct Counters {
+  size_t allocations, allocations_between_replays;
+  size_t waits, waits_between_replays; /* of the host for a whole stream or device */
+  size_t captured, replays;            /* graphs instantiated and launched */
+  size_t kernels;                      /* run, replayed ones included */
+  size_t peak_bytes;
+};
+const Counters &counters();
+
+/* Adds work to a stream, or to the graph it is captured into. */
+void enqueue_work(SimtStream *, const std::function<void()> &run);
+/* Counts a call of `name`; an error when it is the one to fail, or an earlier one persists. */
+cudaError_t enter(const char *name);
+/* Compute capability, 10 x major + minor. */
+int capability();
+
+} // namespace simt
+
+#endif
