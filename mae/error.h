@@ -15,7 +15,7 @@ enum {
 
 typedef struct Error {
   int code;           /* one of the exit codes above; 0: no error */
-  char message[1024]; /* one line, no newline at the end */
+  char message[1024]; /* one line, no control characters */
 } Error;
 
 /* Fills e with a printf-style message and returns false. */

@@ -56,6 +56,7 @@ static const struct {
     {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
      "duplicate"},
     {"{\"a\":3}", 0, "dtype"},
+    {"{\"a\\nb\\u001b\":3}", 0, "tensor \"a?b?\": missing"}, /* a message is one plain line */
     {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "dtype"},
     {"{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "shape"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, "data_offsets"},
