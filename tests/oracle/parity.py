@@ -23,6 +23,9 @@ import safetensors_io
 VIT_BASE = dict(image_size=224, patch_size=16, encoder=(768, 12, 12))
 SMALL = dict(image_size=64, patch_size=8, encoder=(192, 6, 3), decoder=(96, 2, 3))
 TOLERANCE = {"fp32": 2e-5, "bf16": 1e-2}
+# How much further from fp32 than PyTorch's own autocast a single gradient may be in 16 bits. Both
+# are noise of the same size: over 30 draws ours was 0.90 to 1.11 times as far.
+PEER_FACTOR = 1.25
 WEIGHT_TOLERANCE = 1e-4
 # What 50 steps added to a weight is some thousandth of it: it gets a tolerance of its own, or a
 # wrong optimiser could hide behind the size of the weight.
@@ -71,7 +74,7 @@ def base_cases():
             cases.append(Case(f"{name} {kind}", model, batch=2,
                               options=dict(pos_embed=kind, decoder_pos_embed=kind)))
         cases.append(Case(f"{name} bf16", model, batch=2, precision="bf16"))
-    cases.append(Case("ViT-B + 384x12x6 50 steps", light, batch=2, steps=50))
+        cases.append(Case(f"{name} 50 steps", model, batch=2, steps=50))
     return cases
 
 
@@ -171,7 +174,7 @@ def compare_gradients(case, oracle, images, visible, out):
     if case.precision == "fp32":
         return checks + [(f"gradient of {k}", e, tolerance) for k, e in errors.items()]
     # In 16 bits the whole gradient keeps the tolerance, but a single LayerNorm's, a sum that mostly
-    # cancels, may pass it; each tensor must then be nearer to fp32 than PyTorch's own autocast is.
+    # cancels, passes it now and then (1.45e-2 in 30 draws), as it does for PyTorch's own autocast.
     checks.append(("whole gradient", relative(
         np.concatenate([out["grad." + k] for k in named]),
         np.concatenate([g.ravel() for g in named.values()])), tolerance))
@@ -180,7 +183,8 @@ def compare_gradients(case, oracle, images, visible, out):
         loss, _ = oracle(images[0], visible[0])
     loss.backward()
     peer = max(relative(g, named[k]) for k, g in gradients(oracle).items())
-    return checks + [(f"gradient of {k}", e, peer) for k, e in errors.items()]
+    tolerance = max(tolerance, PEER_FACTOR * peer)
+    return checks + [(f"gradient of {k}", e, tolerance) for k, e in errors.items()]
 
 
 def without_key_bias(name, value):
