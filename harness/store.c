@@ -33,6 +33,8 @@ static TrialStatus status_from_name(const char *name) {
 
 /* Statements ----------------------------------------------------------------------------------*/
 
+#define IN_EVENT_FILES "the event files keep what is missing here, `harness import` adds it"
+
 static bool fail_db(sqlite3 *db, const char *path, Error *e) {
   switch (sqlite3_errcode(db)) {
   case SQLITE_NOTADB:
@@ -46,18 +48,48 @@ static bool fail_db(sqlite3 *db, const char *path, Error *e) {
     return error_set(e, EXIT_DATA, "%s: locked by another program; close it and run again", path);
   case SQLITE_READONLY:
     return error_set(e, EXIT_DATA, "%s: read-only; results cannot be recorded", path);
+  case SQLITE_NOMEM:
+    return error_set(e, EXIT_DEVICE, "%s: out of memory; " IN_EVENT_FILES, path);
   case SQLITE_FULL:
-    return error_set(e, EXIT_DATA,
-                     "%s: the disk is full; the event files keep what is missing here, "
-                     "`harness import` adds it",
-                     path);
+    return error_set(e, EXIT_DATA, "%s: the disk is full; " IN_EVENT_FILES, path);
+  case SQLITE_IOERR:
+  case SQLITE_CANTOPEN:
+    return error_set(e, EXIT_DATA, "%s: %s; see to the disk; " IN_EVENT_FILES, path,
+                     sqlite3_errmsg(db));
   default:
     return error_set(e, EXIT_DATA, "%s: %s", path, sqlite3_errmsg(db));
   }
 }
 
 bool store_fail(Store *store, Error *e) {
-  return fail_db(store->db, store->path, e);
+  fail_db(store->db, store->path, e);
+  switch (sqlite3_errcode(store->db)) {
+  case SQLITE_FULL:
+  case SQLITE_IOERR:
+  case SQLITE_NOMEM:
+  case SQLITE_BUSY:
+  case SQLITE_LOCKED:
+  case SQLITE_READONLY:
+  case SQLITE_CANTOPEN:
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB:
+  case SQLITE_PROTOCOL:
+    if (!store->trouble.code) store->trouble = *e;
+  }
+  return false;
+}
+
+bool store_broken(const Store *store) {
+  return store->trouble.code != 0;
+}
+
+static void roll_back(Store *store) {
+  if (!sqlite3_get_autocommit(store->db)) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+void store_retry(Store *store) {
+  roll_back(store);
+  store->trouble = (Error){0};
 }
 
 static void bind_number(sqlite3_stmt *statement, int at, Number n) {
@@ -347,12 +379,19 @@ void store_close(Store *store) {
   free(store);
 }
 
+static bool refuse_while_broken(const Store *store, Error *e) {
+  if (store_broken(store)) *e = store->trouble;
+  return !store_broken(store);
+}
+
 bool store_begin(Store *store, Error *e) {
-  return store_run(store, e, "BEGIN IMMEDIATE", "");
+  return refuse_while_broken(store, e) && store_run(store, e, "BEGIN IMMEDIATE", "");
 }
 
 bool store_commit(Store *store, Error *e) {
-  return store_run(store, e, "COMMIT", "");
+  bool ok = refuse_while_broken(store, e) && store_run(store, e, "COMMIT", "");
+  if (!ok) roll_back(store);
+  return ok;
 }
 
 /* Looking up ----------------------------------------------------------------------------------*/

@@ -60,9 +60,14 @@ bool store_next_trial_id(Store *, int64_t *id, Error *);
  * and goes on. Lines already taken (same trial, file offset) are ignored. */
 bool store_ingest(Store *, int64_t trial, const char *file, uint64_t offset, const char *line,
                   size_t length, Error *);
-/* Groups many ingests in one transaction. */
+/* Groups many ingests in one transaction. A commit that fails takes all of the group back. */
 bool store_begin(Store *, Error *);
 bool store_commit(Store *, Error *);
+/* True once the database itself has failed: a full disk, an I/O error, no memory, another program's
+ * lock. From then on nothing is taken, so that no file's later lines get in without its earlier
+ * ones. After store_retry lines are taken again: offer those of each file from its beginning. */
+bool store_broken(const Store *);
+void store_retry(Store *);
 
 /* Launches without an exit line become what their trainer's last line says, or else interrupted.
  * For the start of a run, when this process holds the lock and no trainer of its own runs. */

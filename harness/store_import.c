@@ -369,7 +369,7 @@ static void free_found(Found *list, int count) {
   free(list);
 }
 
-/* Every complete line of a file; those that cannot be taken are reported and passed over. */
+/* Every complete line of a file; those that are no events are reported and passed over. */
 static bool take_file(Store *store, int64_t trial, const char *folder, const char *name, Error *e) {
   char path[PATH_MAX], *text = NULL;
   size_t size = 0;
@@ -386,9 +386,14 @@ static bool take_file(Store *store, int64_t trial, const char *folder, const cha
     Error problem;
     if (!store_ingest(store, trial, name, at, text + at, length, &problem) && !bad++)
       first = problem;
+    if (store_broken(store)) break;
     at += length + 1;
   }
   free(text);
+  if (store_broken(store)) {
+    *e = store->trouble;
+    return false;
+  }
   if (bad) fprintf(stderr, "%s: %d lines passed over; the first: %s\n", path, bad, first.message);
   return true;
 }
@@ -428,6 +433,9 @@ static bool add_trials(Store *store, Found *list, int count, int *trials, Error 
       Error problem;
       if (store_add_trial(store, found->sweep, found->folder, &found->trial, &problem)) {
         ++*trials;
+      } else if (store_broken(store)) {
+        *e = problem;
+        return false;
       } else {
         fprintf(stderr, "left out: %s\n", problem.message);
         found->trial = -1;

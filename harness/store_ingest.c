@@ -393,6 +393,10 @@ bool store_ingest(Store *store, int64_t trial, const char *file, uint64_t offset
                   size_t length, Error *e) {
   int64_t taken = 0;
   bool found = false;
+  if (store_broken(store)) {
+    *e = store->trouble;
+    return false;
+  }
   if (!store_int(store, e, &taken, &found, "SELECT taken FROM source WHERE trial = ? AND file = ?",
                  "it", trial, file))
     return false;

@@ -21,6 +21,7 @@ struct Store {
   char *folder;  /* real path of the folder the database is in */
   int lock;      /* descriptor of PATH.lock, or -1 for readers */
   bool readonly; /* opened by store_open_readonly */
+  Error trouble; /* why the database itself failed (store_broken); code 0: it did not */
   struct {
     const char *sql; /* the literal itself: statements are found again by address */
     sqlite3_stmt *statement;
@@ -37,7 +38,8 @@ typedef struct Migration {
  * version of 0. */
 bool store_migrate(sqlite3 *db, const char *path, const Migration *, int version, Error *);
 
-/* Fills e from the connection's last error, with advice where there is some. False. */
+/* Fills e from the connection's last error, with advice where there is some; one that is
+ * not about the statement or its values is kept as the store's trouble. False. */
 bool store_fail(Store *, Error *);
 
 /* Prepared once per literal. types: one letter per argument: i int64_t, r double, t const char *

@@ -13,7 +13,7 @@
 #include "mae/io.h"
 
 enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60 };
-static const double poll_seconds = 0.05;
+static const double poll_seconds = 0.05, retry_seconds = 5;
 
 /* A place where one trial at a time runs. */
 typedef struct Slot {
@@ -38,12 +38,16 @@ typedef struct Run {
   int slot_count;
   double started, work_done; /* GFLOP of trials that ended in this run */
   double stop_asked;         /* when the first stop signal came */
+  int waiting;               /* unrecorded because the database itself failed */
+  double retry_at;           /* when it is tried again */
 } Run;
 
 /* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
 static void note_unrecorded(Run *run, const Error *error) {
+  run->waiting += store_broken(run->store);
   if (run->result->unrecorded++ > 0) return;
   snprintf(run->result->problem, sizeof run->result->problem, "%s", error->message);
+  run->retry_at = runner_clock() + retry_seconds;
   progress_say(run->progress, "warning: %s", error->message);
 }
 
@@ -57,7 +61,9 @@ static void take_event(void *user, const char *line, size_t length, uint64_t off
               (unsigned long long)offset);
   else
     store_ingest(run->store, slot->job->id, "events.jsonl", offset, line, length, &error);
-  if (error.code && slot->refused++ == 0)
+  if (store_broken(run->store))
+    note_unrecorded(run, &error);
+  else if (error.code && slot->refused++ == 0)
     progress_say(run->progress, "warning: %s: %s; left out", slot->job->folder, error.message);
 }
 
@@ -109,6 +115,23 @@ static void record_attempts(Run *run, const Job *job) {
   Error error = {0};
   if (record_file(run->store, job->id, job->folder, "attempts.jsonl", &error))
     note_unrecorded(run, &error);
+}
+
+/* Tries a database that failed once more, with every line of the trials of this run: those that it
+ * has are passed over. */
+static void catch_up(Run *run) {
+  static const char *const files[] = {"attempts.jsonl", "events.jsonl"};
+  Error error = {0};
+  if (!store_broken(run->store)) return;
+  store_retry(run->store);
+  run->retry_at = runner_clock() + retry_seconds;
+  for (int i = 0; i < run->next; i++)
+    for (int f = 0; run->jobs[i].action != JOB_SKIP && f < 2; f++)
+      record_file(run->store, run->jobs[i].id, run->jobs[i].folder, files[f], &error);
+  if (store_broken(run->store)) return;
+  run->result->unrecorded -= run->waiting;
+  run->waiting = 0;
+  progress_say(run->progress, "the database takes results again, and has all of them");
 }
 
 /* The harness of an earlier run was killed before it could write how this launch ended. */
@@ -361,9 +384,11 @@ bool supervise(Job *jobs, int count, Store *store, const SuperviseOptions *optio
   for (;;) {
     fill_slots(&run);
     if (poll_slots(&run) == 0 && run.next >= run.count) break;
+    if (runner_clock() >= run.retry_at) catch_up(&run);
     show(&run);
     wait_and_obey(&run);
   }
+  catch_up(&run);
   progress_close(progress);
   result->wall_seconds = runner_clock() - run.started;
   for (int s = 0; s < run.slot_count; s++) free(run.slots[s].cuda_devices);
