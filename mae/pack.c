@@ -55,6 +55,16 @@ typedef struct Loaded {
   Error error;
 } Loaded;
 
+/* Says what to do about a disk that does not take the pack. */
+static bool advise(bool written, Error *e) {
+  return written || error_suffix(e, "nothing half-made is kept: make room there or set data.cache "
+                                    "to another folder, then run again");
+}
+
+static bool put(const Packer *p, const void *bytes, size_t size, Error *e) {
+  return advise(io_write(p->fd, p->path, bytes, size, e), e);
+}
+
 static void report(const Packer *p, const char *what, size_t done, size_t total) {
   if (p->progress) p->progress(p->user, what, done, total);
 }
@@ -83,7 +93,7 @@ static bool skip(Packer *p, const Error *why, Error *e) {
 static bool append(Packer *p, const Loaded *image, Error *e) {
   const Picture *picture = &image->picture;
   size_t bytes = (size_t)picture->width * (size_t)picture->height * 3;
-  if (!io_write(p->fd, p->path, picture->rgb, bytes, e)) return false;
+  if (!put(p, picture->rgb, bytes, e)) return false;
   sha256_add(p->content, picture->rgb, bytes);
   p->index[p->count++] = (PackImage){.offset = p->pixel_bytes,
                                      .width = picture->width,
@@ -120,7 +130,7 @@ static bool write_all(Packer *p, Loaded *chunk, Error *e) {
   memcpy(header.fingerprint, source->fingerprint, sizeof header.fingerprint);
   snprintf(header.source, sizeof header.source, "%s", source->name);
 
-  if (!io_write(p->fd, p->path, zeros, PACK_PIXELS_AT, e)) return false;
+  if (!put(p, zeros, PACK_PIXELS_AT, e)) return false;
   if (!append_split(p, SPLIT_TRAIN, chunk, e)) return false;
   header.train_count = (uint32_t)p->count;
   if (!append_split(p, SPLIT_EVAL, chunk, e)) return false;
@@ -146,12 +156,10 @@ static bool write_all(Packer *p, Loaded *chunk, Error *e) {
   pack_seal(&header);
 
   size_t gap = header.index_offset - PACK_PIXELS_AT - p->pixel_bytes;
-  if (!io_write(p->fd, p->path, zeros, gap, e) ||
-      !io_write(p->fd, p->path, p->index, index_bytes, e))
-    return false;
+  if (!put(p, zeros, gap, e) || !put(p, p->index, index_bytes, e)) return false;
   if (lseek(p->fd, 0, SEEK_SET) != 0)
     return error_set(e, EXIT_DATA, "%s: cannot seek: %s", p->path, strerror(errno));
-  return io_write(p->fd, p->path, &header, sizeof header, e);
+  return put(p, &header, sizeof header, e);
 }
 
 bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgress progress,
@@ -168,10 +176,10 @@ bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgr
   bool ok = p.content != NULL;
   if (p.index && !ok) error_set(e, EXIT_DEVICE, "out of memory for hashing");
   p.fd = ok ? io_create(path, e) : -1;
-  ok = ok && p.fd >= 0 && write_all(&p, chunk, e);
+  ok = ok && advise(p.fd >= 0, e) && write_all(&p, chunk, e);
   Error ignored;
   if (p.fd >= 0) {
-    ok = io_finish(p.fd, path, ok ? e : &ignored) && ok;
+    ok = advise(io_finish(p.fd, path, ok ? e : &ignored), ok ? e : &ignored) && ok;
     if (!ok) io_remove(path, &ignored);
   }
   char hex[65];

@@ -1,6 +1,6 @@
-/* Full disks, failing fsync and rename, and no memory, at every single call of a checkpoint and of
- * an event: nothing recorded before is lost, nothing half-done stays, the message says what to
- * do. */
+/* Full disks, failing fsync and rename, and no memory, at every single call of a checkpoint, of an
+ * event and of packing a data set: nothing recorded before is lost, nothing half-done stays, the
+ * message says what to do. The database's faults are in test_store_faults.c. */
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include "mae/checkpoint.h"
 #include "mae/events.h"
 #include "mae/io.h"
+#include "mae/pack.h"
 #include "tests/plain_device.h"
 
 static char folder[64];
@@ -233,6 +234,82 @@ START_TEST(events_survive_no_memory) {
 }
 END_TEST
 
+/* A source of five small images, each of one colour. */
+static bool load_plain(const Source *source, int split, int index, Picture *picture, int32_t *label,
+                       Error *e) {
+  (void)source;
+  *picture = (Picture){.width = 4, .height = 3, .rgb = malloc(4 * 3 * 3)};
+  *label = index;
+  if (!picture->rgb) return error_set(e, EXIT_DEVICE, "out of memory");
+  memset(picture->rgb, 10 * split + index, 4 * 3 * 3);
+  return true;
+}
+
+static const Source plain_source = {
+    .name = "plain", .fingerprint = "f", .count = {3, 2}, .load = load_plain};
+
+static bool pack_is_whole(const char *path) {
+  Dataset data;
+  Error e = {0};
+  ck_assert_msg(data_open_pack(&data, path, &e) && pack_verify(&data, NULL, NULL, &e), "%s",
+                e.message);
+  bool ok = data.train_count == 3 && data.eval_count == 2 && data.pixels[data.eval->offset] == 10;
+  data_close(&data);
+  return ok;
+}
+
+START_TEST(packing_survives_every_fault) {
+  if (faults[_i].call == IO_RENAME || faults[_i].call == IO_MKDIR) return; /* those are below */
+  char path[128];
+  snprintf(path, sizeof path, "%s/x.pack", folder);
+  int failed = 0;
+  for (;; failed++) {
+    Plan plan = {faults[_i].call, faults[_i].code, failed + 1, 13};
+    Error e = {0};
+    io_set_fault(follow, &plan);
+    bool ok = pack_write(path, &plain_source, false, NULL, NULL, &e);
+    io_set_fault(NULL, NULL);
+    if (ok) break;
+    ck_assert_int_ne(access(path, F_OK), 0);
+    if (faults[_i].call == IO_MALLOC)
+      ck_assert_msg(e.code == EXIT_DEVICE && strstr(e.message, "out of memory"), "%s", e.message);
+    else
+      ck_assert_msg(e.code == EXIT_DATA && strstr(e.message, path) &&
+                        strstr(e.message, "make room there or set data.cache"),
+                    "%s", e.message);
+    ck_assert(failed < 10000);
+  }
+  ck_assert_int_gt(failed, 0);
+  ck_assert(pack_is_whole(path));
+}
+END_TEST
+
+/* The whole way, from an empty cache: no fault leaves a file behind that a later run would take for
+ * the data, and the run after it packs. */
+START_TEST(the_cache_survives_faults) {
+  static const Plan plans[] = {{IO_WRITE, ENOSPC, 700, 0},
+                               {IO_FSYNC, EIO, 1, 0},
+                               {IO_RENAME, EACCES, 1, 0},
+                               {IO_MKDIR, ENOSPC, 1, 0}};
+  Dataset data;
+  Error e = {0};
+  config.data.source = SOURCE_SHAPES;
+  config.data.train_images = 64;
+  config.train.batch = 16;
+  snprintf(config.data.cache, sizeof config.data.cache, "%s/cache", folder);
+  Plan plan = plans[_i];
+  io_set_fault(follow, &plan);
+  ck_assert(!data_open(&data, &config, NULL, NULL, &e));
+  io_set_fault(NULL, NULL);
+  ck_assert_msg(e.code == EXIT_DATA && strstr(e.message, config.data.cache), "%s", e.message);
+  if (!access(config.data.cache, F_OK)) ck_assert_int_eq(count_entries(config.data.cache), 0);
+  ck_assert_msg(data_open(&data, &config, NULL, NULL, &e), "%s", e.message);
+  ck_assert_msg(pack_verify(&data, NULL, NULL, &e), "%s", e.message);
+  data_close(&data);
+  ck_assert_int_eq(count_entries(config.data.cache), 1);
+}
+END_TEST
+
 START_TEST(a_missing_folder_is_named) {
   Error e = {0};
   ck_assert(io_create("/nonexistent/x", &e) < 0);
@@ -252,6 +329,8 @@ int main(void) {
   tcase_add_test(tc, rotation_that_fails_loses_nothing);
   tcase_add_loop_test(tc, events_survive_a_full_disk, 0, 6);
   tcase_add_test(tc, events_survive_no_memory);
+  tcase_add_loop_test(tc, packing_survives_every_fault, 0, sizeof faults / sizeof *faults);
+  tcase_add_loop_test(tc, the_cache_survives_faults, 0, 4);
   tcase_add_test(tc, a_missing_folder_is_named);
   Suite *suite = suite_create("faults");
   suite_add_tcase(suite, tc);
