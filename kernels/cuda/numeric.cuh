@@ -47,19 +47,51 @@ template <class T, int N> __device__ inline void store_pack(T *p, const Pack<T, 
   *reinterpret_cast<Pack<T, N> *>(p) = pack;
 }
 
+/* Whether a dense matrix's rows of `width` elements can be moved N elements at a time. */
+template <class T, int N> static inline bool rows_aligned(const void *first, int width) {
+  return width % N == 0 && (uintptr_t)first % (sizeof(T) * N) == 0;
+}
+
+/* N consecutive elements as fp32, of which the first `count` are there: the others read as 0 and
+ * are not stored. One access when they are aligned to their size and all there. */
+template <int N, class T>
+__device__ inline void load_floats(float x[N], const T *p, int count, bool aligned) {
+  if (aligned && count >= N) {
+    Pack<T, N> pack = load_pack<T, N>(p);
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = to_float(pack.element[i]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < N; i++) x[i] = i < count ? to_float(p[i]) : 0;
+  }
+}
+template <int N, class T>
+__device__ inline void store_floats(T *p, const float x[N], int count, bool aligned) {
+  if (aligned && count >= N) {
+    Pack<T, N> pack;
+#pragma unroll
+    for (int i = 0; i < N; i++) pack.element[i] = from_float<T>(x[i]);
+    store_pack(p, pack);
+  } else {
+#pragma unroll
+    for (int i = 0; i < N; i++)
+      if (i < count) p[i] = from_float<T>(x[i]);
+  }
+}
+
 /* Sum over the 32 lanes; every lane gets it. */
-__device__ static inline float warp_sum(float x) {
+template <class F> __device__ inline F warp_sum(F x) {
   for (int bits = WARP_SIZE / 2; bits; bits >>= 1) x += __shfl_xor_sync(FULL_WARP, x, bits);
   return x;
 }
-/* Sum over a block of `warps` full warps; every thread gets it. partial: [warps] floats of shared
- * memory; a barrier before and after makes it reusable at once. */
-__device__ static inline float block_sum(float x, float *partial, int warps) {
+/* Sum over a block of `warps` full warps; every thread gets it. partial: [warps] in shared memory;
+ * a barrier before and after makes it reusable at once. */
+template <class F> __device__ inline F block_sum(F x, F *partial, int warps) {
   int thread = (int)threadIdx.x;
   x = warp_sum(x);
   if (thread % WARP_SIZE == 0) partial[thread / WARP_SIZE] = x;
   __syncthreads();
-  float total = 0;
+  F total = 0;
   for (int w = 0; w < warps; w++) total += partial[w];
   __syncthreads();
   return total;
