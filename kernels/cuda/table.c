@@ -30,4 +30,13 @@ const Kernels cuda_kernels = {
     .layernorm_apply = cuda_layernorm_apply,
     .gelu_forward = cuda_gelu_forward,
     .gelu_backward = cuda_gelu_backward,
+    .patch_gather = cuda_patch_gather,
+    .tokens_forward = cuda_tokens_forward,
+    .tokens_backward = cuda_tokens_backward,
+    .masked_loss = cuda_masked_loss,
+    .reconstruct = cuda_reconstruct,
+    .image_scores = cuda_image_scores,
+    .crop_resize = cuda_crop_resize,
+    .gradient_norm = cuda_gradient_norm,
+    .adamw = cuda_adamw,
 };
