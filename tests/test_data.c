@@ -1,0 +1,474 @@
+/* Data: every source from files written here to the pack, what a pack survives, and samples. */
+#include <dirent.h>
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+
+#include <jpeglib.h>
+
+#include "mae/data.h"
+#include "mae/pack.h"
+#include "mae/picture.h"
+#include "run_mae.h"
+
+static Config config;
+static Dataset data;
+static Error error;
+
+static void set(const char *key, const char *value) {
+  ck_assert_msg(config_set(&config, key, value, NULL, &error), "%s", error.message);
+}
+
+static void setup(void) {
+  char path[PATH_SIZE];
+  make_test_folder();
+  config_init(&config);
+  error = (Error){0};
+  set("data.path", in_folder(path, "images"));
+  set("data.cache", in_folder(path, "cache"));
+}
+
+static void teardown(void) {
+  data_close(&data);
+  remove_test_folder();
+}
+
+static void shell(const char *format, const char *name) {
+  char command[2 * PATH_SIZE], inner[PATH_SIZE];
+  snprintf(inner, sizeof inner, format, name);
+  snprintf(command, sizeof command, "cd '%s' && %s", test_folder, inner);
+  ck_assert_int_eq(system(command), 0);
+}
+
+/* Value of channel c at (x, y) of the image numbered k: all images differ. */
+static uint8_t value_at(int k, int x, int y, int c) {
+  return (uint8_t)(k * 37 + x * 5 + y * 11 + c * 71);
+}
+
+static void write_png(const char *name, int k, int width, int height) {
+  char path[PATH_SIZE];
+  uint8_t *rgb = malloc((size_t)(width * height * 3));
+  for (int i = 0; i < width * height * 3; i++)
+    rgb[i] = value_at(k, i / 3 % width, i / 3 / width, i % 3);
+  bool ok = picture_write_png(in_folder(path, name), rgb, width, height, &error);
+  free(rgb);
+  ck_assert_msg(ok, "%s", error.message);
+}
+
+/* A JPEG of one value everywhere; channels: 1 (greyscale) or 3. */
+static void write_jpeg(const char *name, int value, int side, int channels) {
+  char path[PATH_SIZE];
+  FILE *file = fopen(in_folder(path, name), "wb");
+  ck_assert_ptr_nonnull(file);
+  struct jpeg_error_mgr manager;
+  struct jpeg_compress_struct jpeg = {.err = jpeg_std_error(&manager)};
+  jpeg_create_compress(&jpeg);
+  jpeg_stdio_dest(&jpeg, file);
+  jpeg.image_width = jpeg.image_height = (JDIMENSION)side;
+  jpeg.input_components = channels;
+  jpeg.in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  jpeg_start_compress(&jpeg, TRUE);
+  uint8_t row[3 * 256];
+  memset(row, value, sizeof row);
+  JSAMPROW rows[] = {row};
+  while (jpeg.next_scanline < jpeg.image_height) jpeg_write_scanlines(&jpeg, rows, 1);
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  fclose(file);
+}
+
+static void open_data(void) {
+  ck_assert_msg(data_open(&data, &config, NULL, NULL, &error), "%s", error.message);
+}
+
+static void expect_refusal(const char *words) {
+  error = (Error){0};
+  ck_assert(!data_open(&data, &config, NULL, NULL, &error));
+  ck_assert_int_eq(error.code, EXIT_DATA);
+  ck_assert_msg(strstr(error.message, words), "%s", error.message);
+}
+
+static void expect_png(const PackImage *image, int k, int width, int height, int label) {
+  ck_assert_int_eq(image->width, width);
+  ck_assert_int_eq(image->height, height);
+  ck_assert_int_eq(image->label, label);
+  for (int i = 0; i < width * height * 3; i++)
+    ck_assert_int_eq(data.pixels[image->offset + (size_t)i],
+                     value_at(k, i / 3 % width, i / 3 / width, i % 3));
+}
+
+static void expect_grey(const PackImage *image, int value, int label) {
+  ck_assert_int_eq(image->label, label);
+  for (int i = 0; i < image->width * image->height * 3; i++)
+    ck_assert_int_le(abs(data.pixels[image->offset + (size_t)i] - value), 1);
+}
+
+/* How many files of the cache folder have a name that ends so. */
+static int cache_count(const char *ending) {
+  char path[PATH_SIZE];
+  DIR *dir = opendir(in_folder(path, "cache"));
+  int count = 0;
+  if (!dir) return 0;
+  for (struct dirent *entry; (entry = readdir(dir));) {
+    const char *dot = strrchr(entry->d_name, '.');
+    count += dot && !strcmp(dot, ending);
+  }
+  closedir(dir);
+  return count;
+}
+
+/* Sources --------------------------------------------------------------------------------------*/
+
+static void make_imagefolder(void) {
+  set("data.source", "imagefolder");
+  shell("mkdir -p images/train/%s images/train/dog images/val/dog", "cat");
+  write_png("images/train/cat/a.png", 0, 9, 7);
+  write_png("images/train/cat/b.png", 1, 16, 16);
+  write_png("images/train/dog/a.png", 2, 5, 31);
+  write_jpeg("images/train/dog/b.jpg", 200, 24, 1);
+  write_png("images/val/dog/x.png", 4, 8, 8);
+}
+
+START_TEST(imagefolder_in_order_of_class_and_name) {
+  make_imagefolder();
+  shell("mkdir images/val/%s", "emu"); /* a class without training images */
+  write_png("images/val/emu/x.png", 5, 8, 8);
+  open_data();
+  ck_assert_int_eq(data.train_count, 4);
+  ck_assert_int_eq(data.eval_count, 2);
+  expect_png(&data.train[0], 0, 9, 7, 0);
+  expect_png(&data.train[1], 1, 16, 16, 0);
+  expect_png(&data.train[2], 2, 5, 31, 1);
+  expect_grey(&data.train[3], 200, 1);
+  bool dog_first = data.eval[0].label == 1;
+  expect_png(&data.eval[dog_first ? 0 : 1], 4, 8, 8, 1);
+  expect_png(&data.eval[dog_first ? 1 : 0], 5, 8, 8, -1);
+  ck_assert_msg(pack_verify(&data, NULL, NULL, &error), "%s", error.message);
+}
+END_TEST
+
+static void write_text(const char *name, const char *text) {
+  char path[PATH_SIZE];
+  FILE *file = fopen(in_folder(path, name), "w");
+  ck_assert_ptr_nonnull(file);
+  fputs(text, file);
+  fclose(file);
+}
+
+static void make_tiny_imagenet(void) {
+  set("data.source", "tiny-imagenet");
+  shell("mkdir -p images/train/%s/images images/train/n02/images images/val/images", "n01");
+  write_text("images/wnids.txt", "n02\nn01\n");
+  write_jpeg("images/train/n01/images/n01_0.JPEG", 10, 64, 3);
+  write_jpeg("images/train/n02/images/n02_0.JPEG", 60, 64, 1);
+  write_jpeg("images/train/n02/images/n02_1.JPEG", 90, 64, 3);
+  write_jpeg("images/val/images/val_0.JPEG", 120, 64, 1);
+  write_jpeg("images/val/images/val_1.JPEG", 150, 64, 3);
+  write_text("images/val/val_annotations.txt",
+             "val_1.JPEG\tn02\t0\t0\t62\t62\nval_0.JPEG\tn01\t0\t0\t62\t62\n");
+}
+
+START_TEST(tiny_imagenet_with_one_channel_files) {
+  make_tiny_imagenet();
+  open_data();
+  ck_assert_int_eq(data.train_count, 3);
+  ck_assert_int_eq(data.eval_count, 2);
+  expect_grey(&data.train[0], 10, 0);
+  expect_grey(&data.train[1], 60, 1);
+  expect_grey(&data.train[2], 90, 1);
+  expect_grey(&data.eval[0], 150, 1); /* in the order of the annotations */
+  expect_grey(&data.eval[1], 120, 0);
+}
+END_TEST
+
+START_TEST(tiny_imagenet_refusals) {
+  make_tiny_imagenet();
+  write_text("images/val/val_annotations.txt", "val_1.JPEG\tn03\t0\t0\t62\t62\n");
+  expect_refusal("val_annotations.txt:1: 'n03' is not in wnids.txt");
+  shell("rm %s", "images/val/val_annotations.txt");
+  expect_refusal("data.path should hold wnids.txt");
+  set("data.path", "/nowhere");
+  expect_refusal("data.path = /nowhere: no such folder");
+}
+END_TEST
+
+enum { CIFAR_RECORD = 1 + 3 * 32 * 32 };
+
+static void write_cifar(const char *name, int records, int first) {
+  char path[PATH_SIZE];
+  FILE *file = fopen(in_folder(path, name), "wb");
+  ck_assert_ptr_nonnull(file);
+  for (int k = first; k < first + records; k++) {
+    fputc(k % 10, file);
+    for (int i = 0; i < 3 * 1024; i++) fputc(value_at(k, i % 32, i / 32 % 32, i / 1024), file);
+  }
+  fclose(file);
+}
+
+static void make_cifar(void) {
+  char name[64];
+  set("data.source", "cifar10");
+  shell("mkdir -p %s", "images/cifar-10-batches-bin");
+  for (int b = 0; b < 5; b++) {
+    snprintf(name, sizeof name, "images/cifar-10-batches-bin/data_batch_%d.bin", b + 1);
+    write_cifar(name, 2, 2 * b);
+  }
+  write_cifar("images/cifar-10-batches-bin/test_batch.bin", 3, 10);
+}
+
+START_TEST(cifar10_from_the_binary_batches) {
+  make_cifar();
+  open_data();
+  ck_assert_int_eq(data.train_count, 10);
+  ck_assert_int_eq(data.eval_count, 3);
+  for (int k = 0; k < 10; k++) expect_png(&data.train[k], k, 32, 32, k);
+  for (int k = 0; k < 3; k++) expect_png(&data.eval[k], 10 + k, 32, 32, k);
+}
+END_TEST
+
+START_TEST(cifar10_refusals) {
+  make_cifar();
+  shell("truncate -s 3000 %s", "images/cifar-10-batches-bin/data_batch_3.bin");
+  expect_refusal("data_batch_3.bin: 3000 bytes are not a whole number");
+  shell("rm %s", "images/cifar-10-batches-bin/data_batch_3.bin");
+  expect_refusal("data_batch_3.bin: cannot open");
+}
+END_TEST
+
+START_TEST(train_images_are_taken_evenly) {
+  make_cifar();
+  set("train.batch", "1");
+  set("data.train_images", "5");
+  open_data();
+  ck_assert_int_eq(data.train_count, 5);
+  for (int k = 0; k < 5; k++) ck_assert_int_eq(data.train[k].label, 2 * k);
+}
+END_TEST
+
+/* Damage --------------------------------------------------------------------------------------*/
+
+START_TEST(bad_images_are_named_or_skipped) {
+  make_imagefolder();
+  shell("truncate -s -6 %s", "images/train/dog/b.jpg");
+  expect_refusal("images/train/dog/b.jpg: damaged JPEG");
+  ck_assert_int_eq(cache_count(".pack") + cache_count(".tmp"), 0);
+  write_text("images/train/cat/b.png", "not an image");
+  set("data.skip_bad", "true");
+  open_data();
+  ck_assert_int_eq(data.train_count, 2);
+  ck_assert_int_eq(data.skipped, 2);
+  expect_png(&data.train[0], 0, 9, 7, 0);
+  expect_png(&data.train[1], 2, 5, 31, 1);
+  data_close(&data);
+  set("data.skip_bad", "false"); /* the pack that leaves images out is not taken silently */
+  expect_refusal("2 images could not be read");
+}
+END_TEST
+
+static void pack_path(char path[CONFIG_PATH_MAX]) {
+  open_data();
+  strcpy(path, data.pack_path);
+  data_close(&data);
+}
+
+static void flip_bit(const char *path, long offset) {
+  FILE *file = fopen(path, "r+b");
+  ck_assert_ptr_nonnull(file);
+  fseek(file, offset, SEEK_SET);
+  int byte = fgetc(file);
+  fseek(file, offset, SEEK_SET);
+  fputc(byte ^ 4, file);
+  fclose(file);
+}
+
+START_TEST(damaged_packs_are_refused) {
+  char path[CONFIG_PATH_MAX];
+  make_imagefolder();
+  pack_path(path);
+  flip_bit(path, 40); /* in the header */
+  expect_refusal("delete");
+  flip_bit(path, 40);
+  flip_bit(path, PACK_PIXELS_AT + 100);
+  open_data(); /* pixels are only read in full on request */
+  ck_assert(!pack_verify(&data, NULL, NULL, &error));
+  ck_assert_msg(strstr(error.message, "delete the file"), "%s", error.message);
+  data_close(&data);
+  struct stat about;
+  ck_assert_int_eq(stat(path, &about), 0);
+  ck_assert_int_eq(truncate(path, about.st_size - 1), 0);
+  expect_refusal("not as long as its header says");
+  ck_assert_int_eq(truncate(path, 100), 0);
+  expect_refusal(path);
+}
+END_TEST
+
+START_TEST(a_changed_folder_packs_anew) {
+  char sha256[65];
+  make_imagefolder();
+  open_data();
+  strcpy(sha256, data.sha256);
+  data_close(&data);
+  open_data(); /* taken from the cache */
+  ck_assert_str_eq(data.sha256, sha256);
+  ck_assert_int_eq(cache_count(".pack"), 1);
+  data_close(&data);
+  write_png("images/train/cat/c.png", 9, 8, 8);
+  open_data();
+  ck_assert_int_eq(data.train_count, 5);
+  ck_assert_str_ne(data.sha256, sha256);
+}
+END_TEST
+
+/* Interruption and concurrency ----------------------------------------------------------------*/
+
+static void make_shapes(void) {
+  set("data.source", "shapes");
+  set("train.batch", "1");
+  set("data.train_images", "48");
+}
+
+static void die_half_way(void *user, const char *what, size_t done, size_t total) {
+  (void)user;
+  (void)what;
+  if (total && done > 0 && done < total) raise(SIGKILL);
+}
+
+START_TEST(a_killed_packer_leaves_no_pack) {
+  make_shapes();
+  pid_t child = fork();
+  if (child == 0) {
+    omp_set_num_threads(1);
+    data_open(&data, &config, die_half_way, NULL, &error);
+    _exit(0);
+  }
+  ck_assert_int_eq(wait_mae(child), 1000 + SIGKILL);
+  ck_assert_int_eq(cache_count(".pack"), 0);
+  ck_assert_int_eq(cache_count(".tmp"), 1);
+  open_data();
+  ck_assert_int_eq(data.train_count, 48);
+  ck_assert_int_eq(cache_count(".pack"), 1);
+  ck_assert_int_eq(cache_count(".tmp") + cache_count(".lock"), 0);
+  ck_assert_msg(pack_verify(&data, NULL, NULL, &error), "%s", error.message);
+}
+END_TEST
+
+START_TEST(packers_at_once_make_one_pack) {
+  enum { PACKERS = 4 };
+  pid_t children[PACKERS];
+  make_shapes();
+  for (int i = 0; i < PACKERS; i++)
+    if ((children[i] = fork()) == 0) {
+      omp_set_num_threads(1);
+      bool ok = data_open(&data, &config, NULL, NULL, &error);
+      _exit(ok && data.train_count == 48 ? 0 : 1);
+    }
+  for (int i = 0; i < PACKERS; i++) ck_assert_int_eq(wait_mae(children[i]), 0);
+  ck_assert_int_eq(cache_count(".pack"), 1);
+  ck_assert_int_eq(cache_count(".tmp") + cache_count(".lock"), 0);
+}
+END_TEST
+
+START_TEST(threads_do_not_change_a_pack) {
+  char sha256[2][65], path[PATH_SIZE];
+  make_shapes();
+  for (int i = 0; i < 2; i++) {
+    omp_set_num_threads(1 + 2 * i);
+    set("data.cache", in_folder(path, i ? "cache3" : "cache1"));
+    open_data();
+    strcpy(sha256[i], data.sha256);
+    data_close(&data);
+  }
+  ck_assert_str_eq(sha256[0], sha256[1]);
+}
+END_TEST
+
+/* Samples -------------------------------------------------------------------------------------*/
+
+START_TEST(shuffles_are_permutations) {
+  enum { COUNT = 1000 };
+  int32_t order[COUNT], other[COUNT], seen[COUNT] = {0};
+  data_shuffle(order, COUNT, 5, 3);
+  for (int i = 0; i < COUNT; i++) seen[order[i]]++;
+  for (int i = 0; i < COUNT; i++) ck_assert_int_eq(seen[i], 1);
+  data_shuffle(other, COUNT, 5, 3);
+  ck_assert_mem_eq(order, other, sizeof order);
+  int same = 0;
+  data_shuffle(other, COUNT, 5, 4);
+  for (int i = 0; i < COUNT; i++) same += order[i] == other[i];
+  ck_assert_int_lt(same, 20); /* one is expected */
+}
+END_TEST
+
+/* Mean share of the area over the boxes that fit a 3:2 image, by the midpoint rule. */
+static double expected_share(void) {
+  enum { STEPS = 400 };
+  double sum = 0;
+  int fit = 0;
+  for (int i = 0; i < STEPS; i++)
+    for (int j = 0; j < STEPS; j++) {
+      double share = 0.2 + 0.8 * (i + 0.5) / STEPS;
+      double ratio = exp(log(3.0 / 4) + log(16.0 / 9) * (j + 0.5) / STEPS);
+      if (share * ratio > 3.0 / 2 || share / ratio > 2.0 / 3) continue;
+      sum += share;
+      fit++;
+    }
+  return sum / fit;
+}
+
+START_TEST(crops_stay_inside_and_follow_their_laws) {
+  enum { DRAWS = 4000 };
+  PackImage image = {.width = 96, .height = 64};
+  Dataset one = {.train = &image, .eval = &image, .train_count = 1, .eval_count = 1};
+  Crop crop, again;
+  set("train.augment", "crop_flip");
+  double area = 0;
+  int flips = 0;
+  for (uint32_t epoch = 0; epoch < DRAWS; epoch++) {
+    data_train_crop(&crop, &one, &config, epoch, 0);
+    ck_assert(crop.left >= 0 && crop.top >= 0 && crop.width >= 1 && crop.height >= 1);
+    ck_assert(crop.left + crop.width <= 96 && crop.top + crop.height <= 64);
+    double share = (double)crop.width * crop.height / (96 * 64);
+    double ratio = (double)crop.width / crop.height;
+    ck_assert(share > 0.19 && share <= 1 && ratio > 0.72 && ratio < 1.39);
+    data_train_crop(&again, &one, &config, epoch, 0);
+    ck_assert_mem_eq(&crop, &again, sizeof crop);
+    area += share / DRAWS;
+    flips += crop.flip;
+  }
+  /* Five standard errors: the share's deviation is 0.17. */
+  ck_assert_double_eq_tol(area, expected_share(), 0.0135);
+  ck_assert_int_gt(flips, DRAWS / 2 - 150); /* five standard deviations are 158 */
+  ck_assert_int_lt(flips, DRAWS / 2 + 150);
+  data_eval_crop(&crop, &one, 0);
+  ck_assert(crop.left == 16 && crop.top == 0 && crop.width == 64 && crop.height == 64);
+  ck_assert_int_eq(crop.flip, 0);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("data");
+  TCase *cases = tcase_create("data");
+  tcase_add_checked_fixture(cases, setup, teardown);
+  tcase_set_timeout(cases, 120);
+  tcase_add_test(cases, imagefolder_in_order_of_class_and_name);
+  tcase_add_test(cases, tiny_imagenet_with_one_channel_files);
+  tcase_add_test(cases, tiny_imagenet_refusals);
+  tcase_add_test(cases, cifar10_from_the_binary_batches);
+  tcase_add_test(cases, cifar10_refusals);
+  tcase_add_test(cases, train_images_are_taken_evenly);
+  tcase_add_test(cases, bad_images_are_named_or_skipped);
+  tcase_add_test(cases, damaged_packs_are_refused);
+  tcase_add_test(cases, a_changed_folder_packs_anew);
+  tcase_add_test(cases, a_killed_packer_leaves_no_pack);
+  tcase_add_test(cases, packers_at_once_make_one_pack);
+  tcase_add_test(cases, threads_do_not_change_a_pack);
+  tcase_add_test(cases, shuffles_are_permutations);
+  tcase_add_test(cases, crops_stay_inside_and_follow_their_laws);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
