@@ -38,7 +38,7 @@ do for [line = 1:lines] {
     if (line == 1) {
       do for [column = 1:4] {
         set label 1 + column word('original masked reconstruction "harmonic fill"', column) at \
-          first gap + (column - 0.5) * cell + (column - 1) * gap, graph 1.04 center font \
+          first gap + (column - 0.5) * cell + (column - 1) * gap, graph 1.09 center font \
           ',' . (environment('FORMAT') eq 'pdf' ? '6.5' : '9')
       }
     }

@@ -47,31 +47,55 @@ static void draw(const char *out) {
 }
 
 START_TEST(a_sweep_is_drawn_twice_alike) {
-  scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n"
+  scratch_write("exp.ini", "[experiment]\nname = mask_ratio\nquestion = Why?\n[train]\nbatch = 8\n"
                            "[sweep]\ntrain.mask_ratio = 0.5, 0.75\nseeds = 1, 2\n");
   expect(RUN_FAKE, 0, "done");
   draw("one");
   expect_file("log", "pos_embed: not in r.db; fill it with: harness run ablations/pos_embed.ini");
-  expect_file("one/exp/quality.tsv", "seed\tmodel\tpsnr_masked\t0.75\t17.01\t\t\n"
-                                     "seed\tmodel\tpsnr_masked\t0.75\t17.02\t\t\n");
-  expect_file("one/exp/quality.tsv", "fill\tfill_mean\tssim_composite\t0.5\t0.4\t");
-  expect_file("one/exp/throughput.tsv", "ideal\tmodel\t0.75\t1600.0");
-  expect_file("one/exp/curves.tsv", "raw\t0.5\t1\t20.0\t");
-  expect_file("one/exp/table.tsv", "0.75\t2\t17.02\t0.01\t+2.52\t-\t18.26\t0.7000\t0.0000\t1600\t");
-  expect_file("one/exp/table.md", "| 17.02 ");
-  expect_file("one/exp/quality.svg", "depend on the mask ratio?");
-  expect_file("one/exp/quality.svg", "2 seeds, each shown");
-  expect_file("one/exp/quality.pdf", "%PDF");
-  expect_file("one/index.md", "](exp/throughput.svg)");
+  expect_file("one/mask_ratio/quality.tsv", "seed\tmodel\tpsnr_masked\t0.75\t17.01\t\t\n"
+                                            "seed\tmodel\tpsnr_masked\t0.75\t17.02\t\t\n");
+  expect_file("one/mask_ratio/quality.tsv", "fill\tfill_mean\tssim_composite\t0.5\t0.4\t");
+  expect_file("one/mask_ratio/throughput.tsv", "ideal\tmodel\t0.75\t1600.0");
+  expect_file("one/mask_ratio/curves.tsv", "raw\t0.5\t1\t20.0\t");
+  expect_file("one/mask_ratio/table.tsv",
+              "0.75\t2\t17.02\t0.01\t+2.52\t-\t18.26\t0.7000\t0.0000\t1600\t");
+  expect_file("one/mask_ratio/table.md", "| 17.02 ");
+  expect_file("one/mask_ratio/quality.svg", "depend on the mask ratio?");
+  expect_file("one/mask_ratio/quality.svg", "2 seeds, each shown");
+  expect_file("one/mask_ratio/quality.pdf", "%PDF");
+  expect_file("one/index.md", "](mask_ratio/throughput.svg)");
   sleep(1); /* a date in a file would change */
   draw("two");
-  expect("diff -r one two && ls one/exp", 0, "curves.pdf\ncurves.svg\ncurves.tsv\nquality.pdf");
+  expect("diff -r one two && ls one/mask_ratio", 0,
+         "curves.pdf\ncurves.svg\ncurves.tsv\nquality.pdf");
   /* One other number changes the figure. */
   expect("sqlite3 r.db \"UPDATE metric SET value = 17.4 WHERE name = 'psnr_masked' AND trial = 2\"",
          0, "");
   draw("three");
-  ck_assert_int_eq(shell("cmp -s one/exp/quality.svg three/exp/quality.svg"), 1);
-  ck_assert_int_eq(shell("cmp -s one/exp/quality.pdf three/exp/quality.pdf"), 1);
+  ck_assert_int_eq(shell("cmp -s one/mask_ratio/quality.svg three/mask_ratio/quality.svg"), 1);
+  ck_assert_int_eq(shell("cmp -s one/mask_ratio/quality.pdf three/mask_ratio/quality.pdf"), 1);
+}
+END_TEST
+
+/* The report states what the numbers say and leaves out what was not run. */
+START_TEST(a_report_is_filled_in) {
+  const char *build = "sh " SOURCE_DIR "/paper/build.sh r.db plots report";
+  scratch_write("exp.ini", "[experiment]\nname = mask_ratio\nquestion = Why?\n[train]\nbatch = 8\n"
+                           "[sweep]\ntrain.mask_ratio = 0.5, 0.75\nseeds = 1, 2\n");
+  expect(RUN_FAKE, 0, "done");
+  expect(build, 4, "plots/index.md: not there; make plots draws it");
+  draw("plots");
+  expect(build, 0, "the report is report/report.md");
+  expect_file("report/report.md",
+              "- Against fill_mean, psnr_masked is higher in 2 of 2 settings: by "
+              "+2.52 to +3.52 dB.");
+  expect_file("report/report.md",
+              "Highest psnr_masked: 0.5 (18.02 dB); lowest: 0.75 (17.02 dB), 1.00");
+  expect_file("report/report.md", "](mask_ratio/quality.svg)");
+  expect_file("report/report.md", "Not run yet: `harness run ablations/pos_embed.ini`.");
+  expect_in_file("report/report.md", "\n@", false);
+  ck_assert_int_eq(access("report/mask_ratio/quality.svg", R_OK), 0);
+  expect("sh " SOURCE_DIR "/paper/build.sh none.db", 4, "none.db: there is no such database");
 }
 END_TEST
 
@@ -148,6 +172,7 @@ int main(void) {
   tcase_set_timeout(cases, 300);
   tcase_add_checked_fixture(cases, setup, scratch_teardown);
   tcase_add_test(cases, a_sweep_is_drawn_twice_alike);
+  tcase_add_test(cases, a_report_is_filled_in);
   tcase_add_test(cases, many_seeds_are_an_interval);
   tcase_add_test(cases, a_sheet_is_taken_in);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
