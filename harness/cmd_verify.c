@@ -231,7 +231,8 @@ static void print_outcome(const Verification *v) {
            (long long)c->steps, c->tensor, c->tensor_detail);
   puts("what differs in the two provenances (recorded -> now):");
   if (compare_provenance(stdout, &v->then, &v->now) == 0)
-    puts("  nothing: the same build on the same machine gave other bits");
+    puts(c->state_equal ? "  nothing"
+                        : "  nothing: the same build on the same machine gave other bits");
 }
 
 /* To the trial's folder first, then to the database; a database in use takes it in later. */
