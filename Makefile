@@ -5,7 +5,7 @@ DB ?= results/results.db
 # The one that sees Debian's python3-torch.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps build install demo test bench plots parity fuzz clean
+.PHONY: all deps build install demo test bench plots paper parity fuzz clean
 
 all: build
 
@@ -31,6 +31,10 @@ demo: deps
 # Every figure and table, from the database alone.
 plots:
 	@sh plots/draw.sh $(DB)
+
+# The report: the figures and tables, with what they say.
+paper: plots
+	@sh paper/build.sh $(DB)
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure

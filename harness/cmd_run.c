@@ -6,6 +6,7 @@
 #include "harness/cmd.h"
 #include "harness/locate.h"
 #include "harness/options.h"
+#include "harness/place.h"
 #include "harness/report.h"
 #include "harness/runner.h"
 #include "mae/io.h"
@@ -90,15 +91,38 @@ static void introduce(const Plan *plan) {
   fprintf(stderr, "%s%s\n", *plan->question ? ". " : "", plan->question);
 }
 
+/* resources.* and run.device are the same in all trials of a plan: they are not swept. */
+static bool make_places(Places *places, const RunCommand *run, const Job *jobs, int count,
+                        Error *error) {
+  size_t memory = 0;
+  char text[512];
+  int left = 0;
+  for (int i = 0; i < count; i++) {
+    left += jobs[i].action != JOB_SKIP;
+    memory = jobs[i].memory > memory ? jobs[i].memory : memory;
+  }
+  *places = (Places){0};
+  if (!left) return true;
+  if (!places_make(places, &jobs[0].trial->config, memory, (int)run->jobs, gpus_find(), error))
+    return false;
+  places_describe(places, text, sizeof text);
+  fprintf(stderr, "trials run on %s\n", text);
+  return true;
+}
+
 static bool dry_run(RunCommand *run, const Plan *plan, Error *error) {
   Job *jobs;
+  Places places;
   char basis[256];
   if (!jobs_create(&jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
   jobs_estimate(jobs, plan->count, basis, sizeof basis);
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
+  fflush(stdout);
+  bool ok = make_places(&places, run, jobs, plan->count, error);
+  places_free(&places);
   jobs_free(jobs, plan->count);
-  return true;
+  return ok;
 }
 
 /* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
@@ -142,13 +166,15 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *err
   if (!jobs_create(&jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
   Progress progress;
   SuperviseResult result = {0};
-  SuperviseOptions options = {run->trainer, (int)run->jobs, run->timeout};
+  Places places;
+  SuperviseOptions options = {run->trainer, &places, run->timeout};
   introduce(plan);
   say_skipped(plan, jobs, run->trainer);
-  bool ok = enter_trials(store, plan, jobs, run->out, error);
+  bool ok = make_places(&places, run, jobs, plan->count, error) &&
+            enter_trials(store, plan, jobs, run->out, error);
   if (ok) {
     progress_open(&progress);
-    ok = supervise(jobs, plan->count, store, &options, &progress, &result, error);
+    supervise(jobs, plan->count, store, &options, &progress, &result);
   }
   if (ok) report_results(stdout, plan, jobs, run->json);
   run->signal = result.signal;
@@ -158,6 +184,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *err
                    "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
                    "them in once that is put right",
                    result.unrecorded, run->db, result.problem);
+  places_free(&places);
   jobs_free(jobs, plan->count);
   return ok;
 }

@@ -9,6 +9,7 @@
 #include "harness/cmd.h"
 #include "harness/locate.h"
 #include "harness/options.h"
+#include "harness/place.h"
 #include "harness/progress.h"
 #include "harness/runner.h"
 #include "harness/store.h"
@@ -110,8 +111,16 @@ static bool make_scratch(Verification *v, Error *error) {
 }
 
 static bool train_again(Verification *v, Error *error) {
+  Places places;
+  Config *config = &v->config;
+  /* One GPU computes the bits of two. */
+  if (config->train.shards <= 2) config->resources.gpus_per_trial = 1;
+  config->resources.jobs_per_gpu = 1;
+  if (!places_make(&places, config, 0, 1, gpus_find(), error)) return false;
   TrainerStart start = {.program = v->trainer,
                         .folder = v->scratch,
+                        .ranks = places.list[0].ranks,
+                        .cuda_devices = places.list[0].gpus,
                         .stop_after = (int64_t)v->steps,
                         .lock = -1,
                         .timeout = v->timeout};
@@ -120,7 +129,9 @@ static bool train_again(Verification *v, Error *error) {
   Progress progress;
   char label[64];
   snprintf(label, sizeof label, "verify trial %lld", (long long)v->trial);
-  if (!trainer_start(&trainer, &start, NULL, NULL, error)) return false;
+  bool started = trainer_start(&trainer, &start, NULL, NULL, error);
+  places_free(&places);
+  if (!started) return false;
   progress_open(&progress);
   while (trainer_poll(&trainer, &outcome)) {
     ProgressTrial line = {label, &trainer.facts, trainer.started, 0};
@@ -220,7 +231,8 @@ static void print_outcome(const Verification *v) {
            (long long)c->steps, c->tensor, c->tensor_detail);
   puts("what differs in the two provenances (recorded -> now):");
   if (compare_provenance(stdout, &v->then, &v->now) == 0)
-    puts("  nothing: the same build on the same machine gave other bits");
+    puts(c->state_equal ? "  nothing"
+                        : "  nothing: the same build on the same machine gave other bits");
 }
 
 /* To the trial's folder first, then to the database; a database in use takes it in later. */

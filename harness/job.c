@@ -1,9 +1,13 @@
 #include "harness/job.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "harness/gpus.h"
 #include "harness/runner.h"
 #include "harness/strings.h"
 #include "kernels/backend.h"
@@ -146,11 +150,10 @@ double job_work_left(const Job *job) {
 }
 
 /* GFLOP/s of a product of the size that small models have. */
-static double time_product(const Config *config) {
+static double time_product(const char *name, int threads) {
   enum { ROWS = 4096, WIDTH = 384 };
   char message[256];
-  const char *name = strncmp(config->run.device, "cuda", 4) ? "cpu" : config->run.device;
-  Device *device = backend_open(name, config->run.threads, true, message, sizeof message);
+  Device *device = backend_open(name, threads, true, message, sizeof message);
   if (!device) return NAN;
   const Kernels *kernels = device->kernels;
   float *x = kernels->alloc(device, sizeof(float) * ROWS * WIDTH);
@@ -175,6 +178,27 @@ static double time_product(const Config *config) {
   return speed;
 }
 
+/* On the device that the trials will use; on a GPU in a process of its own, as gpus_find looks. */
+static double time_device(const Config *config) {
+  const char *wanted = config->run.device;
+  bool gpu = strcmp(wanted, "cpu") && gpus_find()->count > 0;
+  if (!gpu) return strncmp(wanted, "cuda", 4) ? time_product("cpu", config->run.threads) : NAN;
+  double speed = NAN;
+  int answer[2];
+  if (pipe(answer) != 0) return NAN;
+  pid_t child = fork();
+  if (child == 0) {
+    speed = time_product(strncmp(wanted, "cuda:", 5) ? "cuda:0" : wanted, 0);
+    _exit(write(answer[1], &speed, sizeof speed) != (ssize_t)sizeof speed);
+  }
+  close(answer[1]);
+  if (child > 0 && read(answer[0], &speed, sizeof speed) != (ssize_t)sizeof speed) speed = NAN;
+  close(answer[0]);
+  while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+  }
+  return speed;
+}
+
 void jobs_estimate(Job *jobs, int count, char *basis, size_t size) {
   double sum = 0;
   int recorded = 0;
@@ -183,7 +207,7 @@ void jobs_estimate(Job *jobs, int count, char *basis, size_t size) {
     sum += jobs[i].facts.gflops_per_second;
     recorded++;
   }
-  double speed = recorded ? sum / recorded : step_share * time_product(&jobs[0].trial->config);
+  double speed = recorded ? sum / recorded : step_share * time_device(&jobs[0].trial->config);
   if (recorded)
     snprintf(basis, size, "from the %.0f GFLOP/s that %d trials of this sweep reached", speed,
              recorded);

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/gpus.h"
 #include "harness/strings.h"
-#include "kernels/backend.h"
 
 static bool is_file(const char *path) {
   struct stat info;
@@ -112,20 +112,11 @@ bool locate_trainer(char path[CONFIG_PATH_MAX], const char *given, Error *error)
 }
 
 const char *locate_default_scale(char *reason, size_t size) {
-  int count = backend_cuda_count();
-  if (count == 0) {
-    snprintf(reason, size, "no usable CUDA device here");
+  const Gpus *gpus = gpus_find();
+  if (gpus->count == 0 || *gpus->problem) {
+    snprintf(reason, size, "%s", *gpus->problem ? gpus->problem : "no usable CUDA device here");
     return "cpu";
   }
-  char message[256];
-  DeviceInfo info = {0};
-  Device *device = backend_open("cuda:0", 0, false, message, sizeof message);
-  if (!device) {
-    snprintf(reason, size, "%s", message);
-    return "cpu";
-  }
-  device->kernels->info(device, &info);
-  device->kernels->close(device);
-  snprintf(reason, size, "%d x %s", count, info.name);
-  return info.memory_total >= (size_t)40 << 30 ? "h200" : "t4x2";
+  snprintf(reason, size, "%d x %s", gpus->count, gpus->name);
+  return gpus->memory_total >= (size_t)40 << 30 ? "h200" : "t4x2";
 }

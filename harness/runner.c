@@ -65,6 +65,10 @@ static void make_command(StringList *command, const TrainerStart *start) {
     strings_add(command, string_copy("--set"));
     strings_add(command, string_format("run.threads=%d", start->threads));
   }
+  if (start->ranks > 0) {
+    strings_add(command, string_copy("--set"));
+    strings_add(command, string_format("train.ranks=%d", start->ranks));
+  }
   if (start->stop_after > 0) {
     strings_add(command, string_copy("--stop-after"));
     strings_add(command, string_format("%lld", (long long)start->stop_after));
@@ -72,13 +76,16 @@ static void make_command(StringList *command, const TrainerStart *start) {
   strings_add(command, NULL);
 }
 
-/* This process's environment with CUDA_VISIBLE_DEVICES replaced. */
+/* This process's environment with CUDA_VISIBLE_DEVICES replaced. Numbers that this harness chose
+ * count the GPUs as nvidia-smi does, not by speed. */
 static void make_environment(StringList *environment, const char *cuda_devices) {
   static const char name[] = "CUDA_VISIBLE_DEVICES=";
   for (char **entry = environ; *entry; entry++)
     if (!cuda_devices || strncmp(*entry, name, sizeof name - 1) != 0)
       strings_add(environment, string_copy(*entry));
   if (cuda_devices) strings_add(environment, string_format("%s%s", name, cuda_devices));
+  if (cuda_devices && !getenv("CUDA_VISIBLE_DEVICES") && !getenv("CUDA_DEVICE_ORDER"))
+    strings_add(environment, string_copy("CUDA_DEVICE_ORDER=PCI_BUS_ID"));
   strings_add(environment, NULL);
 }
 

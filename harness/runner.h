@@ -17,6 +17,7 @@ typedef struct TrainerStart {
   const char *folder;       /* with config.ini in it */
   bool resume;              /* from the newest checkpoint, when there is one */
   int threads;              /* CPU threads; 0: as configured */
+  int ranks;                /* train.ranks; 0: as configured */
   const char *cuda_devices; /* CUDA_VISIBLE_DEVICES for it; NULL: as it is */
   int64_t stop_after;       /* stop after so many steps; 0: never */
   int lock;                 /* of folder_lock; -1: none */

@@ -407,3 +407,25 @@ FROM pairs JOIN trial USING (trial) JOIN sweep USING (sweep)
   LEFT JOIN launch ON launch.trial = pairs.trial AND launch.launch = pairs.launch
   LEFT JOIN attempt ON attempt.trial = pairs.trial AND attempt.pid = pairs.pid
   LEFT JOIN environment ON environment.environment = attempt.environment;
+
+-- experiments: one row per experiment and scale. trials, done: of its newest plan.
+DROP VIEW IF EXISTS experiments;
+CREATE VIEW experiments AS
+SELECT sweep.experiment, sweep.name, sweep.scale, sweep.question, sweep.expected, sweep.source,
+  sweep.x, count(trials.trial) AS trials, coalesce(sum(trials.status = 'done'), 0) AS done
+FROM sweep LEFT JOIN trials ON trials.experiment = sweep.experiment AND trials.planned = 1
+GROUP BY sweep.sweep;
+
+-- settings: every configuration value of every trial as text; swept: 1 when the sweep varies it.
+DROP VIEW IF EXISTS settings;
+CREATE VIEW settings AS
+SELECT sweep.experiment, trial.trial, param.key, param.value, param.swept
+FROM param JOIN trial USING (trial) JOIN sweep USING (sweep);
+
+-- artifacts: the files a trial left; path is taken from `folder`, unless it begins with /, and
+-- `folder` from the database's folder, unless it does.
+DROP VIEW IF EXISTS artifacts;
+CREATE VIEW artifacts AS
+SELECT sweep.experiment, artifact.trial, artifact.kind, trial.folder, artifact.path,
+  artifact.sha256, artifact.bytes
+FROM artifact JOIN trial USING (trial) JOIN sweep USING (sweep);

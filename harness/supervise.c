@@ -1,7 +1,6 @@
 #include "harness/supervise.h"
 
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 
 #include "harness/runner.h"
 #include "harness/strings.h"
-#include "kernels/backend.h"
 #include "mae/io.h"
 
 enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60 };
@@ -20,8 +18,7 @@ typedef struct Slot {
   struct Run *run;
   Trainer trainer; /* pid 0: free */
   Job *job;
-  char *cuda_devices; /* NULL: a place on the CPU */
-  int threads;        /* 0: as configured */
+  const Place *place;
   int lock, launch;
   int64_t step_was;
   int refused; /* lines that are no events */
@@ -153,8 +150,9 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
   TrainerStart start = {.program = run->options->trainer,
                         .folder = job->folder,
                         .resume = true,
-                        .threads = slot->threads,
-                        .cuda_devices = slot->cuda_devices,
+                        .threads = slot->place->threads,
+                        .ranks = slot->place->ranks,
+                        .cuda_devices = slot->place->gpus,
                         .lock = slot->lock,
                         .timeout = run->options->timeout};
   bool ok = close_lost_launch(job, &slot->launch, error) &&
@@ -165,14 +163,14 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
     return false;
   }
   slot->step_was = folder_has_checkpoint(job->folder) ? job->facts.step : 0;
-  const char *device = slot->cuda_devices ? slot->cuda_devices : "cpu";
+  const char *gpus = slot->place->gpus, *device = gpus ? gpus : job->trial->config.run.device;
   Error writing = {0};
   if (!folder_append_launch(job->folder, slot->launch, (int)slot->trainer.pid, device, &writing))
     note_unrecorded(run, &writing);
   job->status = TRIAL_RUNNING;
   record_attempts(run, job);
   char place[64] = "";
-  if (slot->cuda_devices) snprintf(place, sizeof place, " on GPU %s", slot->cuda_devices);
+  if (gpus) snprintf(place, sizeof place, " on GPU %s", gpus);
   progress_say(run->progress, "trial %lld  %s  %s%s", (long long)job->id, job->label,
                job->action == JOB_CONTINUE ? "continues" : "starts", place);
   return true;
@@ -314,64 +312,16 @@ static void wait_and_obey(Run *run) {
   }
 }
 
-static int cpu_threads(void) {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+static void make_slots(Run *run) {
+  const Places *places = run->options->places;
+  run->slot_count = places->count;
+  run->slots = need(calloc((size_t)places->count, sizeof *run->slots));
+  for (int s = 0; s < places->count; s++)
+    run->slots[s] = (Slot){.run = run, .place = &places->list[s]};
 }
 
-static void make_cpu_slots(Run *run, const Config *config) {
-  int threads = config->run.threads > 0 ? config->run.threads : cpu_threads();
-  run->slot_count = run->options->jobs > 0 ? run->options->jobs : 1;
-  run->slots = need(calloc((size_t)run->slot_count, sizeof *run->slots));
-  for (int s = 0; run->slot_count > 1 && s < run->slot_count; s++)
-    run->slots[s].threads = threads / run->slot_count > 1 ? threads / run->slot_count : 1;
-}
-
-/* gpus_per_trial devices for each place, or jobs_per_gpu places on each device. A
- * CUDA_VISIBLE_DEVICES that is set already names the devices to share out. */
-static bool make_gpu_slots(Run *run, const Config *config, int devices, Error *error) {
-  int each = config->resources.gpus_per_trial, shared = config->resources.jobs_per_gpu;
-  if (each > devices)
-    return error_set(error, EXIT_DATA, "resources.gpus_per_trial = %d, but this machine has %d",
-                     each, devices);
-  StringList names = {0};
-  const char *visible = getenv("CUDA_VISIBLE_DEVICES");
-  if (visible) strings_split(&names, visible, ",");
-  while (names.count < devices) strings_add(&names, string_format("%d", names.count));
-  int places = each > 1 ? devices / each : devices * shared;
-  run->slot_count =
-      run->options->jobs > 0 && run->options->jobs < places ? run->options->jobs : places;
-  run->slots = need(calloc((size_t)run->slot_count, sizeof *run->slots));
-  for (int s = 0; s < run->slot_count; s++) {
-    char *list = string_copy("");
-    for (int g = 0; g < each; g++) {
-      const char *name = names.items[each > 1 ? s * each + g : s % devices];
-      char *longer = string_format("%s%s%s", list, g ? "," : "", name);
-      free(list);
-      list = longer;
-    }
-    run->slots[s].cuda_devices = list;
-  }
-  strings_free(&names);
-  return true;
-}
-
-static bool make_slots(Run *run, Error *error) {
-  const Config *config = &run->jobs[0].trial->config;
-  int devices = backend_cuda_count();
-  bool gpu =
-      !strcmp(config->run.device, "cuda") || (!strcmp(config->run.device, "auto") && devices > 0);
-  if (gpu && devices > 0) {
-    if (!make_gpu_slots(run, config, devices, error)) return false;
-  } else {
-    make_cpu_slots(run, config);
-  }
-  for (int s = 0; s < run->slot_count; s++) run->slots[s].run = run;
-  return true;
-}
-
-bool supervise(Job *jobs, int count, Store *store, const SuperviseOptions *options,
-               Progress *progress, SuperviseResult *result, Error *error) {
+void supervise(Job *jobs, int count, Store *store, const SuperviseOptions *options,
+               Progress *progress, SuperviseResult *result) {
   *result = (SuperviseResult){0};
   Run run = {.jobs = jobs,
              .count = count,
@@ -380,7 +330,7 @@ bool supervise(Job *jobs, int count, Store *store, const SuperviseOptions *optio
              .progress = progress,
              .result = result,
              .started = runner_clock()};
-  if (!make_slots(&run, error)) return false;
+  make_slots(&run);
   for (;;) {
     fill_slots(&run);
     if (poll_slots(&run) == 0 && run.next >= run.count) break;
@@ -391,7 +341,5 @@ bool supervise(Job *jobs, int count, Store *store, const SuperviseOptions *optio
   catch_up(&run);
   progress_close(progress);
   result->wall_seconds = runner_clock() - run.started;
-  for (int s = 0; s < run.slot_count; s++) free(run.slots[s].cuda_devices);
   free(run.slots);
-  return true;
 }

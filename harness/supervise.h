@@ -4,13 +4,14 @@
 #define HARNESS_SUPERVISE_H
 
 #include "harness/job.h"
+#include "harness/place.h"
 #include "harness/progress.h"
 #include "harness/store.h"
 
 typedef struct SuperviseOptions {
   const char *trainer;
-  int jobs; /* at most so many at once; 0: one on a CPU, as many as there are places on GPUs */
-  double timeout; /* TrainerStart.timeout */
+  const Places *places; /* one trial at a time in each */
+  double timeout;       /* TrainerStart.timeout */
 } SuperviseOptions;
 
 typedef struct SuperviseResult {
@@ -20,12 +21,10 @@ typedef struct SuperviseResult {
   double wall_seconds; /* of the run */
 } SuperviseResult;
 
-/* Works through the jobs that are not JOB_SKIP; their status, facts and error are updated. False
- * only when the run cannot go on at all; a failed trial is not that. SIGINT, SIGTERM and SIGHUP
- * stop it: trainers checkpoint and are recorded as interrupted; a second signal kills them. The
- * caller has blocked these signals and SIGCHLD (runner_block_signals). */
-bool supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, SuperviseResult *,
-               Error *);
+/* Works through the jobs that are not JOB_SKIP; their status, facts and error are updated.
+ * SIGINT, SIGTERM and SIGHUP stop it: trainers checkpoint and are recorded as interrupted; a second
+ * signal kills them. The caller has blocked these signals and SIGCHLD (runner_block_signals). */
+void supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, SuperviseResult *);
 
 /* Brings the database up to date with the files of a trial that has an id. Lines that are no events
  * are counted in a warning. */

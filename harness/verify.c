@@ -182,8 +182,11 @@ void compare_runs(Comparison *c, const RunRecord *then, const RunRecord *now,
   if (c->first_step)
     snprintf(c->detail, sizeof c->detail,
              "step %lld is the first that differs: loss %.9g recorded, %.9g now; the largest "
-             "relative difference of a loss is %.3g (numerical allows %.3g)",
-             (long long)c->first_step, c->loss_then, c->loss_now, c->worst, tolerance);
+             "relative difference of a loss is %.3g (numerical allows %.3g)%s",
+             (long long)c->first_step, c->loss_then, c->loss_now, c->worst, tolerance,
+             c->state_equal ? "; but the training states are equal in every bit: the losses were "
+                              "changed after they were recorded"
+                            : "");
   else
     snprintf(c->detail, sizeof c->detail, "every loss is equal, but the final %s differ",
              c->state_compared && !c->state_equal ? "weights or moments" : "scores");

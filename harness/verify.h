@@ -34,7 +34,7 @@ typedef struct Comparison {
   char tensor[128], tensor_detail[128]; /* the first that differs in the last checkpoints, or "" */
   double score_then, score_now;         /* dB; NAN: not compared */
   Proof proof;
-  char detail[512]; /* why the next stronger class does not hold, in words */
+  char detail[768]; /* why the next stronger class does not hold, in words */
 } Comparison;
 
 /* then_folder, now_folder: where checkpoints/step-N/ are. steps: how many to compare; a prefix

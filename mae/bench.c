@@ -73,7 +73,10 @@ static bool one_step(TrainStep *s, Host *h, int index, double *loss, Error *e) {
   return step_result(s, &state, loss, e);
 }
 
-bool bench_steps(BenchResult *r, const Config *c, Device *device, int steps, int warmup, Error *e) {
+bool bench_steps(BenchResult *r, const Config *config, Device *device, int steps, int warmup,
+                 Error *e) {
+  Config alone = *config, *c = &alone;
+  alone.train.ranks = 1; /* this process takes the whole batch */
   Model model = {0};
   TrainStep step = {0};
   Host host = {0};

@@ -53,11 +53,12 @@ typedef struct Config {
     int64_t warmup_steps; /* wins over warmup_epochs when > 0 */
     double clip;          /* gradient norm; 0: off */
     Augment augment;
-    double crop_min; /* smallest share of the area a random crop keeps */
-    int shards;      /* 1 or 2: groups whose gradients are summed apart, then added */
-    int accumulate;  /* micro-batches per shard */
-    bool recompute;  /* recompute GELU and layernorm outputs in the backward pass */
-    int ranks;       /* processes: 1, or 2 with two shards */
+    double crop_min;  /* smallest share of the area a random crop keeps */
+    int shards;       /* 1 or 2: groups whose gradients are summed apart, then added */
+    int accumulate;   /* micro-batches per shard */
+    bool recompute;   /* recompute GELU and layernorm outputs in the backward pass */
+    int ranks;        /* processes: 1, or as many as shards */
+    int rank_timeout; /* seconds */
   } train;
   struct {
     SourceKind source;

@@ -240,10 +240,11 @@ const Option config_options[] = {
      MEMBER(train.shards),
      .initial = "1",
      .min = 1,
-     .max = 2,
+     .max = 1024,
      .hashed = true,
      .help = "Groups of a batch whose gradients are summed apart and then added. With 2, one rank "
-             "and two ranks compute the same bits."},
+             "and two ranks compute the same bits. With more, the order of the sum is the "
+             "collective's own: every number of ranks has bits of its own."},
     {.key = "train.accumulate",
      .type = OPTION_INTEGER,
      MEMBER(train.accumulate),
@@ -264,8 +265,17 @@ const Option config_options[] = {
      MEMBER(train.ranks),
      .initial = "1",
      .min = 1,
-     .max = 2,
-     .help = "Processes that share a batch: 1, or 2 (which needs train.shards = 2)."},
+     .max = 1024,
+     .help = "Processes that share a batch, each with a GPU of its own or its part of the CPU: 1, "
+             "or as many as train.shards."},
+    {.key = "train.rank_timeout",
+     .type = OPTION_INTEGER,
+     MEMBER(train.rank_timeout),
+     .initial = "1800",
+     .min = 1,
+     .max = 1000000,
+     .help = "Seconds that ranks wait for each other, for example while rank 0 packs images or "
+             "scores the model, before they give up. A rank that has ended is noticed at once."},
 
     {.key = "data.source",
      .type = OPTION_CHOICE,
@@ -382,14 +392,15 @@ const Option config_options[] = {
      MEMBER(resources.gpus_per_trial),
      .initial = "1",
      .min = 1,
-     .max = 2,
-     .help = "GPUs that the harness gives to one trial; 2 needs train.ranks = 2."},
+     .max = 64,
+     .help = "GPUs that the harness gives to one trial: 1, or as many as train.shards. On GPUs the "
+             "harness starts as many ranks, whatever train.ranks says."},
     {.key = "resources.jobs_per_gpu",
      .type = OPTION_INTEGER,
      MEMBER(resources.jobs_per_gpu),
      .initial = "1",
      .min = 1,
      .max = 64,
-     .help = "Trials that share one GPU."},
+     .help = "Trials that share one GPU; above 1 only with one GPU per trial."},
 };
 const int config_option_count = sizeof config_options / sizeof *config_options;

@@ -83,14 +83,21 @@ static bool check_batch(const Config *config, Error *e) {
                      "train.batch = %d is not a multiple of train.shards x train.accumulate = %d x "
                      "%d",
                      batch, config->train.shards, config->train.accumulate);
-  if (config->train.ranks > config->train.shards)
+  int ranks = config->train.ranks, gpus = config->resources.gpus_per_trial;
+  if (ranks > 1 && ranks != config->train.shards)
     return error_set(e, EXIT_CONFIG,
-                     "train.ranks = %d needs train.shards = %d: a rank computes whole shards",
-                     config->train.ranks, config->train.ranks);
-  if (config->resources.gpus_per_trial > config->train.ranks)
+                     "train.ranks = %d needs train.shards = %d: a rank computes one shard", ranks,
+                     ranks);
+  if (gpus > 1 && gpus != config->train.shards)
     return error_set(e, EXIT_CONFIG,
-                     "resources.gpus_per_trial = %d needs train.ranks = %d: a rank uses one GPU",
-                     config->resources.gpus_per_trial, config->resources.gpus_per_trial);
+                     "resources.gpus_per_trial = %d needs train.shards = %d: a GPU computes one "
+                     "shard",
+                     gpus, gpus);
+  if (gpus > 1 && config->resources.jobs_per_gpu > 1)
+    return error_set(e, EXIT_CONFIG,
+                     "resources.jobs_per_gpu = %d lets trials of one GPU share it, but "
+                     "resources.gpus_per_trial = %d",
+                     config->resources.jobs_per_gpu, gpus);
   return true;
 }
 

@@ -29,7 +29,7 @@ static ArenaSizes arena_sizes(const ParamTable *t, const Config *c, bool trains)
   return (ArenaSizes){
       .params = t->total * sizeof(float),
       .params16 = type == DTYPE_F32 ? 0 : t->trainable * dtype_size(type),
-      .gradients = trains ? (size_t)c->train.shards * weights : 0,
+      .gradients = trains ? (size_t)(c->train.shards > c->train.ranks ? 2 : 1) * weights : 0,
       .moments = trains ? 2 * weights : 0,
       .activations = activations_memory(c, (int)batch, trains),
       .losses = (trains ? (size_t)c->train.batch : batch) * sizeof(float),
@@ -80,7 +80,7 @@ bool model_create(Model *m, const Config *c, Device *device, bool trains, Error 
   }
   if (trains) {
     m->v = m->m + m->table.trainable;
-    if (c->train.shards == 2) m->grads[1] = m->grads[0] + m->table.trainable;
+    if (c->train.shards > c->train.ranks) m->grads[1] = m->grads[0] + m->table.trainable;
   }
   return true;
 }

@@ -27,20 +27,29 @@ typedef struct ModelMemory { /* bytes on the device, computed from a Config alon
   size_t total;
 } ModelMemory;
 
-typedef struct Model {
+typedef struct Model Model;
+
+/* Hears, while a backward pass goes on, how far the gradient is complete: all its operations on the
+ * arena's [decayed_from, table.decayed) and [rest_from, table.trainable) are queued. Both offsets
+ * only fall; in the end they are 0 and table.decayed. */
+typedef void (*GradientReady)(void *user, Model *, size_t decayed_from, size_t rest_from);
+
+struct Model {
   const Config *config;
   Device *device;
   ParamTable table;
   float *params;     /* device, [table.total] */
   void *params16;    /* device, [table.trainable] in the compute type; NULL when fp32 */
-  float *grads[2];   /* device, [table.trainable] per shard; the second NULL with one shard */
+  float *grads[2];   /* device, [table.trainable] sums of shards (step.h); the second may be NULL */
   float *m, *v;      /* device, [table.trainable] */
   float *image_loss; /* device, [batch of a step] per-image loss sums of the current step */
   float *pred;       /* device, [micro-batch, extra + L, 3pp] of the last forward pass */
   int batch;         /* images that fit: model_micro_batch, for evaluation at most eval.batch */
   int extra;         /* rows of an image before its first patch: the class token's */
   struct Activations *act;
-} Model;
+  GradientReady ready; /* called in model_backward; NULL: nobody asks */
+  void *ready_user;
+};
 
 /* trains: false allocates for evaluation only (no gradients, no moments). */
 bool model_create(Model *, const Config *, Device *, bool trains, Error *);
@@ -58,9 +67,9 @@ void model_forward(Model *, const Batch *);
 /* Loss of the last forward pass into image_loss[first .. first+count), and d_pred. factor: the
  * weight of one image_loss in the objective, 1/(step batch x counted patches). */
 void model_loss(Model *, const Batch *, int first, float factor, const StepState *, bool backward);
-/* Gradient of the objective into grads[shard], added to it when accumulate is set. Follows
+/* Gradient of the objective into grads[slot], added to it when accumulate is set. Follows
  * model_loss(.., true). */
-void model_backward(Model *, const Batch *, int shard, bool accumulate);
+void model_backward(Model *, const Batch *, int slot, bool accumulate);
 
 /* Multiply-add counts follow NUMERICS: 12 n w^2 + 2 n^2 w per block and the projections. GFLOP of
  * one image in a training step (forward and backward) or a forward pass. */

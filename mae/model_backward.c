@@ -2,7 +2,7 @@
 
 /* Where gradients go: one shard's arena, replaced or added to. */
 typedef struct Pass {
-  const Model *model;
+  Model *model;
   float *grads;
   Dtype type;
   bool accumulate;
@@ -44,6 +44,13 @@ static void recompute_norm(const Pass *pass, const NormParams *p, void *y, const
                                         m->params + p->weight, m->params + p->bias, rows, width);
 }
 
+/* The arena is in the order of the forward pass but for tokens and position tables, which lie in
+ * front: from these two parameters on, every gradient is complete. */
+static void report_ready(const Pass *pass, size_t decayed_from, size_t rest_from) {
+  Model *m = pass->model;
+  if (m->ready) m->ready(m->ready_user, m, decayed_from, rest_from);
+}
+
 /* From d_y, the gradient of the stack's normalised output (narrow or wide), to d_x, the gradient
  * of its first tokens. Uses narrow and wide as scratch. */
 static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, int images) {
@@ -76,6 +83,7 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
     linear_weight(pass, &p->qkv, a->wide, l->y1, rows);
     linear_input(pass, &p->qkv, a->narrow, a->wide, rows);
     norm_backward(pass, &p->norm1, a->narrow, l->sum1, l->mean1, l->rstd1, rows, width, false);
+    report_ready(pass, p->qkv.weight, p->norm1.weight);
   }
 }
 
@@ -93,9 +101,9 @@ static void stack_tokens_backward(const Pass *pass, const Stack *s, const TokenM
                                 a->d_x, map, s->tower.width, pass->accumulate);
 }
 
-void model_backward(Model *m, const Batch *b, int shard, bool accumulate) {
+void model_backward(Model *m, const Batch *b, int slot, bool accumulate) {
   const Activations *a = m->act;
-  Pass pass = {m, m->grads[shard], config_dtype(m->config), accumulate};
+  Pass pass = {m, m->grads[slot], config_dtype(m->config), accumulate};
   size_t seen = (size_t)b->count * (size_t)a->encoder.tokens;
   size_t all = (size_t)b->count * (size_t)a->decoder.tokens;
 
@@ -109,4 +117,5 @@ void model_backward(Model *m, const Batch *b, int shard, bool accumulate) {
   stack_tokens_backward(&pass, &a->encoder, &b->encoder);
   linear_weight(&pass, &a->patch_embed, a->narrow, a->patches,
                 (size_t)b->count * (size_t)config_kept(m->config));
+  report_ready(&pass, 0, m->table.decayed);
 }

@@ -1,42 +1,49 @@
-/* ranks.h - two processes that train one model: each computes one shard's gradient, and exchange
- * brings it the other's, so both make the same update. Gradients go through memory shared by the
- * two processes. A barrier that waits in vain notices that the other process is gone, and every
- * call after that fails with a message that says so. */
+/* ranks.h - processes that train one model. Each computes one shard's gradient, the gradients are
+ * added up, and all make the same update.
+ *
+ * On one machine the program forks the other ranks. Gradients go through NCCL on GPUs
+ * (ranks_nccl.c), through memory shared by the processes otherwise (ranks_local.c), which adds them
+ * in rank order. The sum of two numbers is one number whoever adds them, so one process with two
+ * shards and two ranks compute the same bits, by either way. With more ranks the order is NCCL's:
+ * the same in every run on the same machines, and no other rank count's.
+ *
+ * A rank that has ended is noticed within a second by those that wait for it, one that hangs after
+ * train.rank_timeout. From then on every call fails with a message that says so. */
 #ifndef MAE_RANKS_H
 #define MAE_RANKS_H
 
-#include <stdint.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
-#include "mae/model.h"
+#include "mae/step.h"
 
 typedef struct Ranks {
   int rank, count; /* count 1: every call below is trivial */
-  pid_t peer;      /* the other process */
-  bool gone;       /* it has ended and been waited for */
-  int shard_images;
+  const Config *config;
   size_t gradient_count;
-  struct RankShare *share; /* shared: barrier, messages ... */
-  float *gradients[2];     /* ... [gradient_count] per rank ... */
-  float *losses;           /* ... and image_loss of both */
-  size_t share_bytes;
-  bool failed;
+  struct RankShare *share; /* memory of all ranks, where they are on one machine */
+  pid_t parent, *children; /* [count]: rank 0's children by rank; 0: none, or waited for */
+  atomic_bool failed;      /* and `error` says why */
   Error error;
+  pthread_mutex_t lock; /* of children, failed and error */
 } Ranks;
 
-/* Forks the second process; returns in both, `rank` tells which. Must come before the process uses
+/* Forks the other ranks; returns in all, `rank` tells which. Must come before the process uses
  * OpenMP or opens a device, since threads do not survive a fork. */
 bool ranks_start(Ranks *, const Config *, Error *);
-/* TrainStep.exchange: user is the Ranks. Failure is kept in `failed` and `error`. */
-void ranks_exchange(void *user, Model *);
-/* Waits for the other rank. */
+/* Makes a step exchange its gradients with the other ranks'. */
+void ranks_join(Ranks *, TrainStep *);
+/* False when another rank is lost; asked around anything that waits for the device. */
+bool ranks_check(Ranks *, Error *);
+/* Waits for the other ranks. */
 bool ranks_barrier(Ranks *, Error *);
-/* Both ranks return the value that rank 0 gave. */
+/* All ranks return the value that rank 0 gave. */
 bool ranks_decide(Ranks *, int64_t *value, Error *);
 /* Compares a hash of the training state: the ranks' states must never differ. */
 bool ranks_compare(Ranks *, const char hash[65], Error *);
-/* Rank 1 ends here, leaving its error for rank 0 to report; rank 0 waits for it, or, when `e` holds
- * an error, ends it. */
+/* A rank but rank 0 ends here, leaving its error for rank 0 to report; rank 0 waits for the others,
+ * or, when `e` holds an error, ends them. */
 void ranks_stop(Ranks *, const Error *e);
 
 #endif

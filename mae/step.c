@@ -54,12 +54,14 @@ static void compute_gradients(TrainStep *s) {
   const Config *c = s->config;
   int micro = model_micro_batch(c), done = 0;
   float factor = (float)(1.0 / ((double)c->train.batch * counted_patches(c)));
-  for (int shard = s->first_shard; shard < s->first_shard + s->shards; shard++)
+  for (int shard = 0; shard < s->shards; shard++)
     for (int i = 0; i < c->train.accumulate; i++, done += micro) {
+      s->model->ready = done + micro == s->images ? s->ready : NULL;
+      s->model->ready_user = s->user;
       Batch batch = batch_view(&s->input, done, micro);
       model_forward(s->model, &batch);
       model_loss(s->model, &batch, s->first_image + done, factor, s->state, true);
-      model_backward(s->model, &batch, shard, i > 0);
+      model_backward(s->model, &batch, shard > 0, i > 0 || shard > 1);
     }
 }
 

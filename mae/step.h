@@ -2,10 +2,11 @@
  * and AdamW. The trainer and `mae bench` run this same code.
  *
  * The images of a step are numbered 0 .. train.batch-1. Shard s is images [s, s+1) * batch/shards;
- * its gradient is summed apart into model->grads[s], micro-batch after micro-batch, and the
- * optimiser adds the two shards, so the bits do not depend on who computed which. A process holds
- * `shards` shards from first_shard on: all of them, or one each when train.ranks is 2. Host arrays
- * given to step_* cover the images held here, in order. Nothing is allocated after step_create. */
+ * its gradient is summed apart, micro-batch after micro-batch, and then the shards are added: by
+ * the optimiser when this process holds both of two, by exchange() when each rank holds one. So the
+ * bits of two ranks are those of one. (Of more than two shards in one process, all but the first go
+ * into the second sum.) A process holds `shards` shards from first_shard on. Host arrays given to
+ * step_* cover the images held here, in order. Nothing is allocated after step_create. */
 #ifndef MAE_STEP_H
 #define MAE_STEP_H
 
@@ -21,8 +22,10 @@ typedef struct TrainStep {
   StepState *state;        /* device */
   float *rate_table;       /* device, one learning rate per step */
   float *losses;           /* host, [train.batch] scratch of step_result */
-  /* Called when the gradients of the shards held here are complete, before the optimiser: must
-   * bring the other ranks' grads[] and their images' model->image_loss. NULL: nothing to bring. */
+  /* With several ranks. ready: see model.h; only in the backward pass that completes the gradient.
+   * exchange: before the optimiser; must turn grads[0] into the sum of all ranks' gradients and
+   * bring the other ranks' part of model->image_loss. NULL: nothing to bring. */
+  GradientReady ready;
   void (*exchange)(void *user, Model *);
   void *user;
 } TrainStep;

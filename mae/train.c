@@ -136,8 +136,7 @@ static bool create_step(Run *run, Error *e) {
                         (size_t)run->steps, e);
   free(rates);
   if (!ok) return false;
-  run->step.exchange = run->ranks.count > 1 ? ranks_exchange : NULL;
-  run->step.user = &run->ranks;
+  ranks_join(&run->ranks, &run->step);
   return loader_create(&run->loader, config, &run->dataset, run->step.first_image, run->step.images,
                        e);
 }
@@ -241,11 +240,8 @@ static bool make_step(Run *run, Error *e) {
   batch_set_crops(&run->step.input, run->dataset.pixels, run->loader.crops, run->loader.images);
   batch_set_masks(&run->step.input, run->loader.visible, run->loader.masked, run->loader.images);
   step_run(&run->step);
-  if (run->ranks.failed) {
-    *e = run->ranks.error;
-    return false;
-  }
-  if (!step_result(&run->step, &run->state, &loss, e)) return false;
+  bool ok = ranks_check(&run->ranks, e) && step_result(&run->step, &run->state, &loss, e);
+  if (!ranks_check(&run->ranks, e) || !ok) return false;
   return report_step(&run->report, &run->state, loss, report_clock() - began, e) &&
          check_finite(run, &before, loss, e);
 }

@@ -12,9 +12,12 @@
  *   garbage        text and broken JSON between good events, then a good end
  *   half           ends in the middle of a line
  *   nan            NaN losses and metrics, exit 5
- *   slow           20 ms a step, 100 steps: time to interrupt it
+ *   slow[:STEPS]   20 ms a step, 100 steps: time to interrupt it
  *
- * FAKE_ONLY=TEXT restricts the behaviour to trials whose config.ini contains TEXT. */
+ * FAKE_ONLY=TEXT restricts the behaviour to trials whose config.ini contains TEXT. FAKE_PLACES=FILE
+ * receives a line at its start and, unless it dies, at its end: "+" or "-", process,
+ * CUDA_VISIBLE_DEVICES, CUDA_DEVICE_ORDER (- when not set), and all that --set gave. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +38,7 @@ static void on_signal(int number) {
 
 typedef struct Fake {
   const char *config_path, *out, *mode;
+  char settings[256];
   bool resume;
   int64_t stop_after, steps;
   Config config;
@@ -49,6 +53,19 @@ static void emit(Fake *fake) {
 static void sleep_ms(long ms) {
   struct timespec pause = {.tv_nsec = ms * 1000000};
   nanosleep(&pause, NULL);
+}
+
+/* One write, so that lines of several trainers do not mix. */
+static void note_place(const Fake *fake, char what) {
+  const char *path = getenv("FAKE_PLACES"), *gpus = getenv("CUDA_VISIBLE_DEVICES");
+  const char *order = getenv("CUDA_DEVICE_ORDER");
+  char line[512];
+  if (!path) return;
+  int length = snprintf(line, sizeof line, "%c %d %s %s%s\n", what, (int)getpid(),
+                        gpus ? gpus : "-", order ? order : "-", fake->settings);
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+  if (fd < 0 || write(fd, line, (size_t)length) != length) exit(EXIT_DATA);
+  close(fd);
 }
 
 static bool only_others(const Fake *fake, const char *needle) {
@@ -88,13 +105,14 @@ static int64_t newest_checkpoint(const Fake *fake) {
 }
 
 static void start(Fake *fake, int64_t resumed_from) {
-  char *text = NULL, hash[65], binary[65];
+  char *text = NULL, hash[65], binary[65], data[65];
   size_t size;
   FILE *out = open_memstream(&text, &size);
   config_dump(&fake->config, out, false);
   fclose(out);
   config_hash(&fake->config, hash);
   provenance_binary_hash(binary, &fake->error);
+  sha256_bytes(data, "shapes", 6);
   event_begin(&fake->log, "start");
   event_int(&fake->log, "format", 1);
   event_object(&fake->log, "provenance");
@@ -111,7 +129,7 @@ static void start(Fake *fake, int64_t resumed_from) {
   event_double(&fake->log, "gflops_per_image", 0.5);
   event_object(&fake->log, "dataset");
   event_string(&fake->log, "source", "shapes");
-  event_string(&fake->log, "sha256", hash);
+  event_string(&fake->log, "sha256", data);
   event_int(&fake->log, "train_images", 80);
   event_int(&fake->log, "eval_images", 8);
   event_int(&fake->log, "skipped", 0);
@@ -195,7 +213,10 @@ static void scribble(Fake *fake, const char *text) {
 /* Ways to go wrong in the middle of a run; returns only when it goes on. */
 static void misbehave(Fake *fake) {
   const char *mode = fake->mode;
-  if (!strncmp(mode, "exit:", 5)) exit(finish(fake, "failed", 5, atoi(mode + 5)));
+  if (!strncmp(mode, "exit:", 5)) {
+    note_place(fake, '-');
+    exit(finish(fake, "failed", 5, atoi(mode + 5)));
+  }
   if (!strcmp(mode, "noend")) exit(0);
   if (!strcmp(mode, "crash")) {
     signal(SIGSEGV, SIG_DFL); /* also where a sanitizer would report it and exit */
@@ -220,8 +241,8 @@ static void misbehave(Fake *fake) {
 }
 
 static int train(Fake *fake) {
-  bool nan = !strcmp(fake->mode, "nan"), slow = !strcmp(fake->mode, "slow");
-  fake->steps = slow ? 100 : 20;
+  bool nan = !strcmp(fake->mode, "nan"), slow = !strncmp(fake->mode, "slow", 4);
+  fake->steps = !slow ? 20 : fake->mode[4] ? atoi(fake->mode + 5) : 100;
   int64_t number = newest_checkpoint(fake);
   start(fake, number);
   while (number < fake->steps) {
@@ -250,7 +271,8 @@ int main(int argc, char **argv) {
     else if (!strcmp(argv[i], "--stop-after"))
       fake.stop_after = atoll(argv[++i]);
     else if (!strcmp(argv[i], "--set"))
-      i++;
+      snprintf(fake.settings + strlen(fake.settings), sizeof fake.settings - strlen(fake.settings),
+               " %s", argv[++i]);
     else if (argv[i][0] != '-')
       fake.config_path = argv[i];
   }
@@ -268,5 +290,8 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", fake.error.message);
     return fake.error.code;
   }
-  return train(&fake);
+  note_place(&fake, '+');
+  int code = train(&fake);
+  note_place(&fake, '-');
+  return code;
 }

@@ -287,8 +287,11 @@ static void bring(void *user, Model *m) {
   Peer *self = user;
   int other = self->other->step.first_shard, half = self->tiny->config.train.batch / 2;
   const Kernels *k = self->tiny->device->kernels;
-  k->upload(self->tiny->device, m->grads[other], self->other->grads,
-            m->table.trainable * sizeof(float));
+  size_t count = m->table.trainable;
+  float *sum = tiny_download(self->tiny, m->grads[0], count);
+  for (size_t i = 0; i < count; i++) sum[i] += self->other->grads[i];
+  k->upload(self->tiny->device, m->grads[0], sum, count * sizeof *sum);
+  free(sum);
   k->upload(self->tiny->device, m->image_loss + other * half, self->other->losses,
             (size_t)half * sizeof(float));
 }
@@ -302,10 +305,10 @@ static void compute_half(Peer *p) {
   float factor = (float)(1.0 / ((double)p->tiny->config.train.batch * hidden));
   model_forward(m, &batch);
   model_loss(m, &batch, p->step.first_image, factor, p->step.state, true);
-  model_backward(m, &batch, p->step.first_shard, false);
+  model_backward(m, &batch, 0, false);
   free(p->grads);
   free(p->losses);
-  p->grads = tiny_download(p->tiny, m->grads[p->step.first_shard], m->table.trainable);
+  p->grads = tiny_download(p->tiny, m->grads[0], m->table.trainable);
   p->losses = tiny_download(p->tiny, m->image_loss + p->step.first_image, (size_t)p->step.images);
   p->tiny->device->kernels->zero(p->tiny->device, m->image_loss,
                                  (size_t)p->tiny->config.train.batch * sizeof *p->losses);

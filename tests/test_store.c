@@ -179,6 +179,9 @@ static void run_trial(Store *store, int64_t trial, const char *to, const Fake *f
   for (int i = 1; i <= 4; i++) step(store, trial, to, i, "0.75");
   eval(store, trial, to, 4, fake->psnr);
   event(store, trial, to, EVENTS,
+        "{\"event\":\"artifact\",\"time\":2240,\"kind\":\"sheet\",\"path\":\"sheet.png\","
+        "\"sha256\":\"s\",\"bytes\":99}");
+  event(store, trial, to, EVENTS,
         "{\"event\":\"throughput\",\"time\":2250,\"images_per_second\":%d,"
         "\"step_seconds_median\":0.1,\"step_seconds_p10\":0.09,\"step_seconds_p90\":0.2,"
         "\"gflops_per_second\":110,\"steps\":3,\"warmup_steps\":1,"
@@ -409,6 +412,12 @@ START_TEST(a_finished_trial_is_a_row) {
   expect(store, "SELECT kind FROM metric WHERE name = 'psnr_leaky'", "absent");
   expect(store, "SELECT count(*), sum(value) FROM curves WHERE quantity = 'train_loss'", "4|3.0");
   expect(store, "SELECT launch, attempt, status, pid, cpu FROM attempts", "1|1|done|41|Test");
+  expect(store, "SELECT experiment, name, scale, x, trials, done FROM experiments",
+         "m-cpu|mask_ratio|cpu|train.mask_ratio|6|1");
+  expect(store, "SELECT key, value FROM settings WHERE trial = 4 AND swept = 1 ORDER BY key",
+         "run.seed|1\ntrain.mask_ratio|0.75");
+  expect(store, "SELECT trial, kind, folder, path, bytes FROM artifacts",
+         "4|sheet|m-cpu/r0.75-s1|sheet.png|99");
   TrialInfo info;
   bool found = false;
   Error e = {0};

@@ -1,11 +1,12 @@
-#!/bin/sh
+#!/bin/bash
 # Fuzzes with libFuzzer under the address and undefined-behaviour sanitizers.
 #
 #   tests/fuzz/run.sh [SECONDS [NAME...]]     600 seconds of every target, JOBS (2) at a time
 #
 # Starts from corpus/NAME and from what earlier runs found (build-fuzz/corpus/NAME). An input that
 # makes a target fail is kept as build-fuzz/findings/NAME-*; add it to corpus/NAME with the repair.
-# Ends with a table; exit 0: no findings, 1: findings, 2: does not build.
+# Ends with a table, which build-fuzz/fuzz.tsv keeps; exit 0: no findings, 1: findings, 2: does not
+# build.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-600}
@@ -32,22 +33,25 @@ fuzz_one() {
     "$build/corpus/$1" "tests/fuzz/corpus/$1" > "$build/logs/$1" 2>&1 || true
 }
 for name in "$@"; do
-  while [ "$(jobs -p | wc -l)" -ge "${JOBS:-2}" ]; do
-    wait -n 2> /dev/null || sleep 1
+  while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-2}" ]; do
+    wait -n
   done
   fuzz_one "$name" &
 done
 wait
 
 status=0
-printf '%-14s %12s %8s %10s %s\n' target executions edges inputs findings
-for name in "$@"; do
-  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/logs/$name")
-  edges=$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' "$build/logs/$name" | tail -1)
-  inputs=$(ls "$build/corpus/$name" | wc -l)
-  findings=$(ls "$build/findings" | grep -c "^$name-" || true)
-  [ "$findings" = 0 ] && [ -n "$executions" ] || status=1
-  printf '%-14s %12s %8s %10s %s\n' "$name" "${executions:-none}" "${edges:-none}" "$inputs" \
-    "$findings"
-done
+{
+  printf 'target\tseconds\texecutions\tedges\tinputs\tfindings\n'
+  for name in "$@"; do
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/logs/$name")
+    edges=$(sed -n 's/.* cov: \([0-9]*\).*/\1/p' "$build/logs/$name" | tail -1)
+    inputs=$(ls "$build/corpus/$name" | wc -l)
+    findings=$(ls "$build/findings" | grep -c "^$name-" || true)
+    [ "$findings" = 0 ] && [ -n "$executions" ] || status=1
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$seconds" "${executions:-none}" \
+      "${edges:-none}" "$inputs" "$findings"
+  done
+} > $build/fuzz.tsv
+cat $build/fuzz.tsv
 exit $status

@@ -1,0 +1,41 @@
+# Training loss, and masked PSNR of the held-out images, by step.
+width = 7.2
+# A legend of four columns between title and panels; names() of style.gp needs the page's size first.
+legend_rows = (system('awk -F"\t" ''$1 == "smooth" { print $2 }'' "$DATA" | sort -u | wc -l') + 3) / 4
+height = 3.5 + 0.17 * legend_rows
+load 'style.gp'
+top = 1 - (0.65 + 0.17 * legend_rows) / height
+
+settings = names('smooth', 'setting')
+is(kind, name) = strcol('kind') eq kind && strcol('setting') eq name
+# Each seed's curve ends where the next begins.
+seeds = names('raw', 'seed')
+of(kind, name, seed) = is(kind, name) && strcol('seed') eq seed
+
+set multiplot
+@TEXTS
+set tmargin at screen top
+set bmargin at screen bottom
+set xlabel 'training step'
+set xrange [0:*]
+set lmargin at screen 0.6 / width
+set rmargin at screen 3.4 / width
+set ylabel 'training loss' offset 1,0
+plot for [i = 1:words(settings)] for [j = 1:words(seeds)] data using 'step':\
+    (only(of('raw', word(settings, i), word(seeds, j)), 'value')) with lines linetype i \
+    linewidth 0.3 dashtype solid, \
+  for [i = 1:words(settings)] data using 'step':\
+    (only(is('smooth', word(settings, i)), 'value')) with lines linetype i linewidth 2
+unset label
+set lmargin at screen 4.3 / width
+set rmargin at screen 7.05 / width
+set ylabel 'psnr_masked, held-out images (dB)' offset 1,0
+plot for [i = 1:words(settings)] data using 'step':\
+    (only(is('eval_mean', word(settings, i)), 'value')) with lines linetype i, \
+  for [i = 1:words(settings)] data using 'step':\
+    (only(is('eval', word(settings, i)), 'value')) with points linetype i
+@LEGEND
+set key at screen 0.5, screen 1 - 0.34 / height center top maxrows legend_rows \
+  title word(names('raw', 'keys'), 1)
+plot for [i = 1:words(settings)] NaN with linespoints linetype i title word(settings, i)
+unset multiplot

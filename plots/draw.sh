@@ -1,0 +1,150 @@
+#!/bin/sh
+# Every figure and table, from the database alone.
+#
+#   sh plots/draw.sh [DB [OUT]]
+#
+# DB is results/results.db, OUT is plots/out unless given. OUT/EXPERIMENT/ gets, for each experiment
+# with finished trials, NAME.tsv, NAME.svg and NAME.pdf of every figure that fits what it sweeps,
+# and table.tsv and table.md; OUT/index.md shows them all. The same database gives the same bytes.
+# The pictures of the reconstruction sheet are files in the trial folders, taken in only if they
+# have the SHA-256 that the database knows.
+#
+# Exit 0: drawn; 2: usage; 4: a program or the database is missing, or there is nothing to draw.
+set -eu
+export LC_ALL=C TZ=UTC
+
+say() {
+  echo "draw.sh: $*" >&2
+}
+refuse() {
+  say "$@"
+  exit 4
+}
+
+if [ $# -gt 2 ] || [ "${1-}" = --help ]; then
+  say "usage: sh plots/draw.sh [DB [OUT]]"
+  exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+db=${1:-results/results.db}
+out=${2:-$here/out}
+ablations=$here/../experiments/ablations
+
+# Opening -----------------------------------------------------------------------------------------
+
+for program in sqlite3 gnuplot awk sha256sum; do
+  command -v $program >/dev/null || refuse "$program is not installed; make deps installs it"
+done
+fill="fill it with: harness run ablations/mask_ratio.ini --db $db"
+[ -e "$db" ] || refuse "$db: there is no such database; $fill"
+[ -f "$db" ] && [ -r "$db" ] || refuse "$db: not a readable file"
+[ -s "$db" ] || refuse "$db: an empty file; $fill"
+
+ask() {
+  sqlite3 -readonly -bail -batch -cmd ".timeout 5000" "$db" "$@" ||
+    refuse "$db: cannot be read (see above); harness import rebuilds it from the event files"
+}
+# application_id is "MAEb": harness/store.c stamps it on every results database.
+application=$(ask "PRAGMA application_id") || exit 4
+[ "$application" = 1296123234 ] || refuse "$db: a database of another program, not of harness"
+
+experiments=$(ask "SELECT experiment FROM experiments WHERE done > 0 ORDER BY experiment") || exit 4
+names=$(ask "SELECT DISTINCT name FROM experiments WHERE done > 0") || exit 4
+
+for ini in "$ablations"/*.ini; do
+  name=$(basename "$ini" .ini)
+  echo "$names" | grep -qx "$name" ||
+    say "$name: not in $db; fill it with: harness run ablations/$name.ini --db $db"
+done
+[ -n "$experiments" ] || refuse "$db: no trial is finished, so there is nothing to draw"
+mkdir -p "$out" || exit 4
+
+# Figures -----------------------------------------------------------------------------------------
+
+# rows MODE QUERY [noheader]: the rows of a query file about $experiment and $figure.
+rows() {
+  ask "-$1" "-${3-header}" -cmd ".parameter set @experiment \"'$experiment'\"" \
+    -cmd ".parameter set @figure \"'${figure-}'\"" -cmd ".read $here/common.sql" ".read $here/$2"
+}
+
+# Cairo writes the time into a PDF; the same time gives the same bytes.
+undate() {
+  sed 's/(D:[0-9]\{14\}/(D:19700101000000/'
+}
+
+# draw FOLDER: $figure, whose .tsv is in FOLDER, as SVG and PDF.
+draw() {
+  DATA=$1/$figure.tsv
+  text=$(rows list caption.sql noheader) || exit 4
+  TITLE=$(echo "$text" | head -n 1)
+  CAPTION=$(echo "$text" | tail -n +2)
+  export DATA TITLE CAPTION
+  for FORMAT in svg pdf; do
+    OUTPUT=$1/$figure.new
+    export FORMAT OUTPUT
+    (cd "$here" && gnuplot -d "$figure.gp") ||
+      refuse "$experiment: gnuplot could not draw $figure from $DATA"
+    undate <"$OUTPUT" >"$1/$figure.$FORMAT"
+    rm "$OUTPUT"
+  done
+  printf '![%s](%s/%s.svg)\n\n' "$TITLE" "$experiment" "$figure" >>"$out/index.new"
+}
+
+# Turns the rows of sheet.sql into a TSV of pictures that are there and unchanged.
+sheets() (
+  tab=$(printf '\t')
+  printf 'setting\tcell\trows\tkeys\tfile\n'
+  while IFS=$tab read -r setting cell count keys sha256 folder path; do
+    case $path in
+    /*) file=$path ;;
+    *) file=$folder/$path ;;
+    esac
+    case $file in
+    /*) ;;
+    *) file=$(cd "$(dirname "$db")" && pwd)/$file ;;
+    esac
+    if [ ! -r "$file" ]; then
+      say "$experiment: $file is not there; the sheet is drawn without it"
+    elif [ "$(sha256sum <"$file" | cut -d ' ' -f 1)" != "$sha256" ]; then
+      say "$experiment: $file is not the picture that was recorded; the sheet is drawn without it"
+    else
+      printf '%s\t%s\t%s\t%s\t%s\n' "$setting" "$cell" "$count" "$keys" "$file"
+    fi
+  done
+)
+
+cat >"$out/index.new" <<END
+# Figures and tables of $(basename "$db")
+
+In the tables every number is a mean over seeds; \`_sd\` is the standard deviation over seeds (n - 1).
+PSNR is in dB. \`gain_mean\` and \`gain_harmonic\` say how far \`psnr_masked\` lies above that fill on
+the same images and masks. \`images_per_second\` and GFLOP per image are of whole training steps,
+\`gflops_decoder\` is the decoder's part.
+
+END
+for experiment in $experiments; do
+  folder=$out/$experiment
+  mkdir -p "$folder"
+  folder=$(cd "$folder" && pwd)
+  printf '## %s\n\n' "$experiment" >>"$out/index.new"
+
+  figure=table
+  rows tabs table.sql >"$folder/table.tsv"
+  rows markdown table.sql >"$folder/table.md"
+  figures=$(rows list figures.sql noheader) || exit 4
+  for figure in $figures; do
+    if [ "$figure" = sheet ]; then
+      recorded=$(rows tabs sheet.sql noheader) || exit 4
+      echo "$recorded" | sheets >"$folder/sheet.tsv"
+      [ "$(wc -l <"$folder/sheet.tsv")" -gt 1 ] || continue
+    else
+      rows tabs "$figure.sql" >"$folder/$figure.tsv"
+    fi
+    draw "$folder"
+  done
+  cat "$folder/table.md" >>"$out/index.new"
+  echo >>"$out/index.new"
+  echo "draw.sh: $experiment:" $figures "table"
+done
+mv "$out/index.new" "$out/index.md"
+echo "draw.sh: everything is in $out/index.md"

@@ -1,0 +1,12 @@
+-- The figures that fit what @experiment sweeps, in the order of reading.
+WITH keys AS (
+  SELECT key FROM settings JOIN chosen USING (trial)
+  WHERE settings.swept = 1 AND key <> 'run.seed' GROUP BY key HAVING count(DISTINCT value) > 1),
+scored AS (SELECT count(psnr_masked) > 0 AS yes FROM chosen) -- norm_pix models have leaky scores only
+SELECT 'quality' FROM scored WHERE yes AND 'train.mask_ratio' IN keys
+UNION ALL SELECT 'throughput' WHERE 'train.mask_ratio' IN keys
+UNION ALL SELECT 'decoder' FROM scored WHERE yes AND 'model.decoder' IN keys
+UNION ALL SELECT 'settings' FROM scored
+  WHERE yes AND EXISTS (SELECT 1 FROM keys WHERE key <> 'train.mask_ratio')
+UNION ALL SELECT 'curves' FROM scored WHERE yes
+UNION ALL SELECT 'sheet' FROM chosen JOIN artifacts USING (trial) WHERE kind = 'sheet' GROUP BY 1;

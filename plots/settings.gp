@@ -1,0 +1,42 @@
+# A row per setting: masked PSNR and SSIM of the composite, every seed.
+width = 7.2
+# names() of style.gp needs the page's size first, so the rows are counted here.
+rows = system('cut -f 2 "$DATA" | tail -n +2 | sort -u | wc -l') + 0
+height = 1.75 + 0.28 * rows
+load 'style.gp'
+top = 1 - 0.65 / height # the swept keys have a line of their own
+
+is(kind, metric) = strcol('kind') eq kind && strcol('metric') eq metric
+
+set multiplot
+@TEXTS
+set label 200 word(names('mean', 'keys'), 1) at screen 0.1 / width, screen top + 0.1 / height left
+settings = names('mean', 'setting')
+do for [i = 1:rows] {
+  set label i word(settings, i) at screen 1.4 / width, first 1 - i right
+}
+set tmargin at screen top
+set bmargin at screen bottom
+set border 1
+set ytics 1 scale 0 format ''
+set grid xtics linetype 1 linecolor rgb '#dddddd' linewidth 0.5 dashtype solid
+set grid ytics linetype 1 linecolor rgb '#dddddd' linewidth 0.5 dashtype solid
+set offsets graph 0.08, graph 0.08, 0, 0
+do for [panel = 1:2] {
+  metric = word('psnr_masked ssim_composite', panel)
+  set yrange [*:*] # of what stats reads
+  stats data using (only(strcol('metric') eq metric, 'value')) name 'value' nooutput
+  set yrange [0.5 - rows:0.5]
+  set xtics step(value_max - value_min)
+  set xlabel word('"psnr_masked (dB)" "ssim_composite"', panel)
+  set lmargin at screen (1.5 + (panel - 1) * 2.9) / width
+  set rmargin at screen (1.5 + (panel - 1) * 2.9 + 2.6) / width
+  plot data using (only(is('mean', metric), 'value')):'place':\
+      (only(is('mean', metric), 'bar_low')):(only(is('mean', metric), 'bar_high')) \
+      with xerrorbars linetype 1 pointtype 1 \
+      pointsize 1.2, \
+    data using (only(is('seed', metric), 'value')):'place' with points linetype 1 \
+      pointtype 6 pointsize 0.8
+  unset label
+}
+unset multiplot

@@ -1,0 +1,9 @@
+-- Training speed against the mask ratio. ideal: from the speed at the lowest ratio, as if every
+-- ratio reached the same GFLOP/s.
+SELECT kind, series, mask_ratio, value, bar_low, bar_high FROM marks WHERE metric = 'images_per_second'
+UNION ALL
+SELECT 'ideal', series, mask_ratio,
+  first_value(mean * gflops_per_image) OVER (PARTITION BY series ORDER BY mask_ratio)
+    / gflops_per_image, NULL, NULL
+FROM means WHERE metric = 'images_per_second'
+ORDER BY kind, series, mask_ratio, value;
