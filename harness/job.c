@@ -12,7 +12,7 @@
 #include "harness/strings.h"
 #include "kernels/backend.h"
 #include "mae/io.h"
-#include "mae/model.h"
+#include "mae/memory.h"
 #include "mae/params.h"
 #include "mae/train.h"
 
@@ -57,7 +57,7 @@ static bool measure_config(Job *job, Error *error) {
   job->params_encoder = params_count_encoder(&table);
   job->params_decoder = params_count_decoder(&table);
   params_free(&table);
-  job->memory = model_memory(config, true).total;
+  job->memory = memory_plan(config).total;
   job->gflops_per_image = model_gflops_per_image(config, true);
   job->steps = config->train.steps;
   double per_epoch;

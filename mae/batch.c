@@ -96,7 +96,8 @@ bool batch_create(BatchBuffers *b, const Config *c, Device *device, int capacity
   if (!b->arena) return false;
   carve_batch(b, c, capacity, b->arena);
   b->staging = calloc(count, sizeof *b->staging);
-  if (!b->staging) {
+  b->staged_crops = calloc((size_t)capacity, sizeof *b->staged_crops);
+  if (!b->staging || !b->staged_crops) {
     batch_destroy(b);
     return error_set(e, EXIT_DEVICE, "out of memory for the token maps of %d images", capacity);
   }
@@ -119,6 +120,7 @@ bool batch_create(BatchBuffers *b, const Config *c, Device *device, int capacity
 void batch_destroy(BatchBuffers *b) {
   if (b->arena) b->device->kernels->free(b->device, b->arena);
   free(b->staging);
+  free(b->staged_crops);
   *b = (BatchBuffers){0};
 }
 
@@ -127,10 +129,8 @@ void batch_set_images(BatchBuffers *b, const uint8_t *images, int count) {
   b->device->kernels->upload(b->device, b->images, images, (size_t)count * size * size * 3);
 }
 
-void batch_set_crops(BatchBuffers *b, const uint8_t *pool, const Crop *crops, int count) {
-  b->device->kernels->upload(b->device, b->crops, crops, (size_t)count * sizeof *crops);
-  b->device->kernels->crop_resize(b->device, b->images, pool, b->crops, count,
-                                  b->config->model.image_size);
+void batch_set_crops(BatchBuffers *b, const ImagePool *pool, const Crop *crops, int count) {
+  pool_crop(pool, b->images, b->crops, b->staged_crops, crops, count, b->config->model.image_size);
 }
 
 void batch_set_masks(BatchBuffers *b, const int32_t *visible, const uint8_t *masked, int count) {

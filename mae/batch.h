@@ -5,6 +5,7 @@
 #define MAE_BATCH_H
 
 #include "mae/model.h"
+#include "mae/pool.h"
 
 typedef struct BatchBuffers {
   const Config *config;
@@ -17,7 +18,8 @@ typedef struct BatchBuffers {
   Crop *crops;
   int32_t *maps; /* encoder's and decoder's source, position and token_at */
   TokenMap encoder, decoder;
-  int32_t *staging; /* host copy of maps while they are made */
+  int32_t *staging;   /* host copy of maps while they are made */
+  Crop *staged_crops; /* host, [capacity]: see pool_crop */
 } BatchBuffers;
 
 bool batch_create(BatchBuffers *, const Config *, Device *, int capacity, Error *);
@@ -27,8 +29,8 @@ size_t batch_memory(const Config *, int capacity); /* bytes on the device */
 /* Host arrays of the first `count` images; all may be reused as soon as the call returns. */
 void batch_set_images(BatchBuffers *, const uint8_t *images,
                       int count); /* [count, size, size, 3] */
-/* Cuts the images out of pool, which is a device pointer (on the CPU the mapped pack itself). */
-void batch_set_crops(BatchBuffers *, const uint8_t *pool, const Crop *crops, int count);
+/* Cuts the images out of the pool's. */
+void batch_set_crops(BatchBuffers *, const ImagePool *, const Crop *crops, int count);
 /* visible [count, keep] and masked [count, L] as mask_draw wrote them; also makes the maps. */
 void batch_set_masks(BatchBuffers *, const int32_t *visible, const uint8_t *masked, int count);
 

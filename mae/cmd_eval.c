@@ -39,12 +39,17 @@ static bool score_all(Scorer *scorers, const Config *config, Device *device, Err
   Dataset dataset;
   Model model;
   if (!data_open(&dataset, config, NULL, NULL, e)) return false;
+  Evaluator evaluator = {0};
+  ImagePool pool = {0};
   bool ok = model_create(&model, config, device, false, e);
   if (ok) {
     ok = checkpoint_load_weights(eval_line.weights, &model, e) &&
-         evaluate(&scorers[MODEL].metrics, &model, &dataset, e);
+         evaluator_open(&evaluator, &model, e) && pool_open(&pool, device, &dataset, e) &&
+         evaluate(&scorers[MODEL].metrics, &evaluator, &dataset, &pool, e);
     for (int i = FILL_MEAN; ok && i < SCORERS; i++)
-      ok = evaluate_baseline(&scorers[i].metrics, scorers[i].name, config, device, &dataset, e);
+      ok = evaluate_baseline(&scorers[i].metrics, scorers[i].name, &evaluator, &dataset, &pool, e);
+    pool_destroy(&pool);
+    evaluator_destroy(&evaluator);
     model_destroy(&model);
   }
   data_close(&dataset);

@@ -30,7 +30,7 @@ static bool checkpoint_config(CommandLine *line, Error *e) {
 /* The pictures' pixels one after another, and each one's centre square. */
 typedef struct Album {
   uint8_t *pixels;
-  size_t bytes;
+  size_t bytes, largest; /* of all, of the largest */
   Crop crops[CMD_WORDS_MAX];
 } Album;
 
@@ -51,6 +51,7 @@ static bool album_add(Album *album, int index, const char *path, Error *e) {
                                  .width = side,
                                  .height = side};
     album->bytes += bytes;
+    if (bytes > album->largest) album->largest = bytes;
   }
   picture_free(&picture);
   return pixels || error_set(e, EXIT_DEVICE, "%s: out of memory", path);
@@ -58,17 +59,12 @@ static bool album_add(Album *album, int index, const char *path, Error *e) {
 
 static bool draw_files(const char *out, Model *model, const CommandLine *line, Error *e) {
   Album album = {0};
-  Device *device = model->device;
+  ImagePool pool = {0};
   bool ok = true;
   for (int i = 0; ok && i < line->word_count; i++) ok = album_add(&album, i, line->words[i], e);
-  uint8_t *pool = ok ? device->kernels->alloc(device, album.bytes) : NULL;
-  if (ok && !pool)
-    ok = error_set(e, EXIT_DEVICE, "out of memory for %zu bytes of images", album.bytes);
-  if (ok) {
-    device->kernels->upload(device, pool, album.pixels, album.bytes);
-    ok = sheet_write(out, model, pool, album.crops, line->word_count, e);
-  }
-  if (pool) device->kernels->free(device, pool);
+  ok = ok && pool_create(&pool, model->device, album.pixels, album.bytes, album.largest, e) &&
+       sheet_write(out, model, &pool, album.crops, line->word_count, e);
+  pool_destroy(&pool);
   free(album.pixels);
   return ok;
 }
@@ -76,7 +72,10 @@ static bool draw_files(const char *out, Model *model, const CommandLine *line, E
 static bool draw_held_out(const char *out, Model *model, const Config *config, Error *e) {
   Dataset dataset;
   if (!data_open(&dataset, config, NULL, NULL, e)) return false;
-  bool ok = sheet_write_held_out(out, model, &dataset, HELD_OUT_IMAGES, e);
+  ImagePool pool = {0};
+  bool ok = pool_open(&pool, model->device, &dataset, e) &&
+            sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, e);
+  pool_destroy(&pool);
   data_close(&dataset);
   return ok;
 }

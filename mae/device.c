@@ -23,6 +23,30 @@ static void choose_device(char *name, size_t size, const Config *config, int ran
     snprintf(name, size, "cuda:%d", first + rank);
 }
 
+bool device_is_gpu(const Config *config) {
+  if (!strcmp(config->run.device, "auto")) return backend_cuda_count() > 0;
+  return strcmp(config->run.device, "cpu") != 0;
+}
+
+/* Whether the device computes in train.precision. */
+static bool accept_precision(const Config *config, Device *device, const char *name, Error *e) {
+  DeviceInfo info;
+  device->kernels->info(device, &info);
+  Dtype type = config_dtype(config);
+  bool cpu = device->kernels->host_memory;
+  if ((type != DTYPE_BF16 || info.has_bf16) && (type != DTYPE_F16 || info.has_f16)) return true;
+  if (cpu && config->run.emulate) return true;
+  if (!cpu)
+    return error_set(e, EXIT_CONFIG,
+                     "train.precision = %s: %s (%s) has no %s: that takes compute capability 8.0; "
+                     "use train.precision = fp16",
+                     dtype_name(type), name, info.name, dtype_name(type));
+  return error_set(e, EXIT_CONFIG,
+                   "train.precision = %s: %s (%s) has no fast %s; use train.precision = fp32, or "
+                   "run.emulate = true to compute the same numbers slowly",
+                   dtype_name(type), name, info.name, dtype_name(type));
+}
+
 Device *device_open(const Config *config, int rank, int ranks, Error *e) {
   char name[32], message[512];
   choose_device(name, sizeof name, config, rank);
@@ -32,17 +56,7 @@ Device *device_open(const Config *config, int rank, int ranks, Error *e) {
     error_set(e, EXIT_DEVICE, "run.device = %s: %s", config->run.device, message);
     return NULL;
   }
-  DeviceInfo info;
-  device->kernels->info(device, &info);
-  Dtype type = config_dtype(config);
-  bool missing = (type == DTYPE_BF16 && !info.has_bf16) || (type == DTYPE_F16 && !info.has_f16);
-  if (missing && !config->run.emulate) {
-    error_set(e, EXIT_CONFIG,
-              "train.precision = %s: %s (%s) has no fast %s; use train.precision = fp32, or "
-              "run.emulate = true to compute the same numbers slowly",
-              dtype_name(type), name, info.name, dtype_name(type));
-    device->kernels->close(device);
-    return NULL;
-  }
-  return device;
+  if (accept_precision(config, device, name, e)) return device;
+  device->kernels->close(device);
+  return NULL;
 }

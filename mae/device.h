@@ -9,6 +9,9 @@
  * that lacks train.precision is an error unless run.emulate is set. NULL on failure. */
 Device *device_open(const Config *, int rank, int ranks, Error *);
 
+/* Whether that device is a GPU. */
+bool device_is_gpu(const Config *);
+
 /* CPU threads a process with this configuration uses: run.threads, or its share of all it may. */
 int device_threads(const Config *, int ranks);
 

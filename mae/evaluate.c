@@ -12,20 +12,31 @@ int evaluate_count(const Config *config, const Dataset *dataset) {
   return config->eval.images < dataset->eval_count ? config->eval.images : dataset->eval_count;
 }
 
-/* Images scored at once: a number that does not depend on whether the model also trains, so that
- * scores of a run and of its checkpoint are the same to the last bit. */
-static int evaluation_batch(const Config *config, int total) {
-  int micro = model_micro_batch(config), batch = config->eval.batch;
-  if (batch > micro) batch = micro;
-  return batch < total ? batch : total;
-}
-
 static size_t picture_values(const Config *config) {
   return (size_t)config->model.image_size * config->model.image_size * 3;
 }
 
-bool evaluator_create(Evaluator *ev, const Config *config, Device *device, Model *model,
-                      int capacity, Error *e) {
+/* A number that does not depend on whether the model also trains, nor on how many images there
+ * are. */
+static int evaluation_batch(const Config *config) {
+  int micro = model_micro_batch(config);
+  int batch = config->eval.batch < micro ? config->eval.batch : micro;
+  return batch < config->eval.images ? batch : config->eval.images;
+}
+
+size_t evaluator_memory(const Config *config) {
+  size_t n = (size_t)evaluation_batch(config),
+         pictures = n * picture_values(config) * sizeof(float);
+  return batch_memory(config, (int)n) + 2 * pictures + 2 * n * sizeof(double);
+}
+
+bool evaluator_open(Evaluator *ev, Model *model, Error *e) {
+  return evaluator_create(ev, model, evaluation_batch(model->config), e);
+}
+
+bool evaluator_create(Evaluator *ev, Model *model, int capacity, Error *e) {
+  const Config *config = model->config;
+  Device *device = model->device;
   size_t n = (size_t)capacity, pictures = n * picture_values(config) * sizeof(float);
   *ev = (Evaluator){.config = config, .device = device, .model = model, .capacity = capacity};
   bool ok = batch_create(&ev->input, config, device, capacity, e);
@@ -63,7 +74,7 @@ void evaluator_destroy(Evaluator *ev) {
   *ev = (Evaluator){0};
 }
 
-void evaluator_load(Evaluator *ev, const uint8_t *pool, int first, int count) {
+void evaluator_load(Evaluator *ev, const ImagePool *pool, int first, int count) {
   const Config *config = ev->config;
   size_t keep = (size_t)config_kept(config), patches = (size_t)config_patches(config);
   int side = config->model.image_size / config->model.patch_size;
@@ -84,7 +95,7 @@ void evaluator_reconstruct(Evaluator *ev, int count) {
                                    ev->model->extra, batch.images, batch.masked, &grid);
 }
 
-static void load_held_out(Evaluator *ev, const Dataset *dataset, const uint8_t *pool, int first,
+static void load_held_out(Evaluator *ev, const Dataset *dataset, const ImagePool *pool, int first,
                           int count) {
   for (int i = 0; i < count; i++) data_eval_crop(&ev->crops[i], dataset, first + i);
   evaluator_load(ev, pool, first, count);
@@ -114,31 +125,29 @@ static void add_scores(MetricSums *sums, const Evaluator *ev, const double *full
                 masked_values, values);
 }
 
-bool evaluate(Metrics *metrics, Model *model, const Dataset *dataset, Error *e) {
-  const Config *config = model->config;
-  const Kernels *k = model->device->kernels;
+bool evaluate(Metrics *metrics, Evaluator *ev, const Dataset *dataset, const ImagePool *pool,
+              Error *e) {
+  Model *model = ev->model;
+  const Config *config = ev->config;
+  const Kernels *k = ev->device->kernels;
   int total = evaluate_count(config, dataset), patches = config_patches(config);
   int counted = config->train.loss == LOSS_ALL ? patches : patches - config_kept(config);
-  Evaluator ev;
-  int capacity = evaluation_batch(config, total);
-  if (!evaluator_create(&ev, config, model->device, model, capacity, e)) return false;
   MetricSums sums;
   metrics_reset(&sums);
   bool ok = true;
-  for (int first = 0; ok && first < total; first += ev.capacity) {
-    int count = total - first < ev.capacity ? total - first : ev.capacity;
-    load_held_out(&ev, dataset, dataset->pixels, first, count);
-    evaluator_reconstruct(&ev, count);
-    Batch batch = batch_view(&ev.input, 0, count);
+  for (int first = 0; ok && first < total; first += ev->capacity) {
+    int count = total - first < ev->capacity ? total - first : ev->capacity;
+    load_held_out(ev, dataset, pool, first, count);
+    evaluator_reconstruct(ev, count);
+    Batch batch = batch_view(&ev->input, 0, count);
     model_loss(model, &batch, 0, 1.0f, NULL, false);
-    k->download(ev.device, ev.losses, model->image_loss, (size_t)count * sizeof *ev.losses);
-    score_pictures(&ev, ev.full_scores, ev.full, count);
-    score_pictures(&ev, ev.composite_scores, ev.composite, count);
-    ok = finish(&ev, e);
-    if (ok) add_scores(&sums, &ev, ev.full_scores, count, counted);
+    k->download(ev->device, ev->losses, model->image_loss, (size_t)count * sizeof *ev->losses);
+    score_pictures(ev, ev->full_scores, ev->full, count);
+    score_pictures(ev, ev->composite_scores, ev->composite, count);
+    ok = finish(ev, e);
+    if (ok) add_scores(&sums, ev, ev->full_scores, count, counted);
   }
   if (ok) *metrics = metrics_finish(&sums);
-  evaluator_destroy(&ev);
   return ok;
 }
 
@@ -166,33 +175,29 @@ static bool fill_pictures(Evaluator *ev, bool harmonic, float *pictures, uint8_t
   return true;
 }
 
-bool evaluate_baseline(Metrics *metrics, const char *name, const Config *config, Device *device,
-                       const Dataset *dataset, Error *e) {
-  int total = evaluate_count(config, dataset);
-  int capacity = config->eval.batch < total ? config->eval.batch : total;
-  size_t values = (size_t)capacity * picture_values(config);
+bool evaluate_baseline(Metrics *metrics, const char *name, Evaluator *ev, const Dataset *dataset,
+                       const ImagePool *pool, Error *e) {
+  int total = evaluate_count(ev->config, dataset), capacity = ev->capacity;
+  size_t values = (size_t)capacity * picture_values(ev->config);
   bool harmonic = !strcmp(name, "fill_harmonic");
-  Evaluator ev;
-  if (!evaluator_create(&ev, config, device, NULL, capacity, e)) return false;
   float *pictures = malloc(values * sizeof *pictures);
   uint8_t *images = malloc(values);
   bool ok = pictures && images;
   if (!ok) error_set(e, EXIT_DEVICE, "out of memory for filling %d images", capacity);
   MetricSums sums;
   metrics_reset(&sums);
-  memset(ev.losses, 0, (size_t)capacity * sizeof *ev.losses);
+  memset(ev->losses, 0, (size_t)capacity * sizeof *ev->losses);
   for (int first = 0; ok && first < total; first += capacity) {
     int count = total - first < capacity ? total - first : capacity;
-    load_held_out(&ev, dataset, dataset->pixels, first, count);
-    ok = fill_pictures(&ev, harmonic, pictures, images, count, e);
+    load_held_out(ev, dataset, pool, first, count);
+    ok = fill_pictures(ev, harmonic, pictures, images, count, e);
     if (!ok) break;
-    score_pictures(&ev, ev.composite_scores, ev.composite, count);
-    ok = finish(&ev, e);
-    if (ok) add_scores(&sums, &ev, ev.composite_scores, count, 1.0);
+    score_pictures(ev, ev->composite_scores, ev->composite, count);
+    ok = finish(ev, e);
+    if (ok) add_scores(&sums, ev, ev->composite_scores, count, 1.0);
   }
   if (ok) *metrics = metrics_finish(&sums);
   free(pictures);
   free(images);
-  evaluator_destroy(&ev);
   return ok;
 }

@@ -11,7 +11,7 @@
 typedef struct Evaluator {
   const Config *config;
   Device *device;
-  Model *model; /* NULL: only fills are scored */
+  Model *model;
   int capacity;
   BatchBuffers input;
   float *full, *composite;                /* device, [capacity, size, size, 3] */
@@ -23,20 +23,26 @@ typedef struct Evaluator {
   float *losses;                          /* [capacity] */
 } Evaluator;
 
-/* Scores the model on the held-out split. */
-bool evaluate(Metrics *, Model *, const Dataset *, Error *);
+/* Scores the evaluator's model on the held-out split, whose images are in the pool. */
+bool evaluate(Metrics *, Evaluator *, const Dataset *, const ImagePool *, Error *);
 /* Scores a trivial fill on the same images and masks. name: fill_mean or fill_harmonic. Only the
  * masked and composite metrics have a meaning: a fill has no output for visible patches. */
-bool evaluate_baseline(Metrics *, const char *name, const Config *, Device *, const Dataset *,
+bool evaluate_baseline(Metrics *, const char *name, Evaluator *, const Dataset *, const ImagePool *,
                        Error *);
 /* Held-out images that are scored. */
 int evaluate_count(const Config *, const Dataset *);
 
-bool evaluator_create(Evaluator *, const Config *, Device *, Model *, int capacity, Error *);
+/* An evaluator for the held-out split: as many images at a time as give the same scores to the last
+ * bit whether or not the model also trains. */
+bool evaluator_open(Evaluator *, Model *, Error *);
+/* For up to `capacity` images at a time. */
+bool evaluator_create(Evaluator *, Model *, int capacity, Error *);
+/* Bytes on the device of evaluator_open's. */
+size_t evaluator_memory(const Config *);
 void evaluator_destroy(Evaluator *);
-/* Loads `count` images whose crops (into pool, a device pointer) are in evaluator->crops; image i
- * gets the mask of evaluation image first + i. */
-void evaluator_load(Evaluator *, const uint8_t *pool, int first, int count);
+/* Loads `count` images of the pool whose crops are in evaluator->crops; image i gets the mask of
+ * evaluation image first + i. */
+void evaluator_load(Evaluator *, const ImagePool *, int first, int count);
 /* Runs the model on the loaded images and reconstructs them into full and composite. */
 void evaluator_reconstruct(Evaluator *, int count);
 

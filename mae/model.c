@@ -61,6 +61,33 @@ static bool allocate(void *pointer, const Model *m, size_t bytes, const char *wh
   return memory || !bytes;
 }
 
+static void prepare_linear(const Model *m, const LinearParams *p, Dtype y_type, size_t rows,
+                           bool trains) {
+  m->device->kernels->linear_prepare(m->device, y_type, config_dtype(m->config), rows, p->in,
+                                     p->out, trains);
+}
+
+static void prepare_stack(const Model *m, const Stack *s, bool trains) {
+  Dtype type = config_dtype(m->config);
+  const BlockParams *p = &s->blocks[0];
+  const LinearParams *const layers[] = {&p->qkv, &p->proj, &p->fc1, &p->fc2};
+  for (int i = 0; i < 4; i++)
+    prepare_linear(m, layers[i], type, (size_t)m->batch * (size_t)s->tokens, trains);
+}
+
+/* Has the device choose how full batches will be multiplied, so that the record of a run's start
+ * can say. */
+static void prepare_products(const Model *m, bool trains) {
+  const Activations *a = m->act;
+  Dtype type = config_dtype(m->config);
+  size_t batch = (size_t)m->batch;
+  prepare_linear(m, &a->patch_embed, type, batch * (size_t)config_kept(m->config), trains);
+  prepare_stack(m, &a->encoder, trains);
+  prepare_linear(m, &a->decoder_embed, type, batch * (size_t)a->encoder.tokens, trains);
+  prepare_stack(m, &a->decoder, trains);
+  prepare_linear(m, &a->decoder_pred, DTYPE_F32, batch * (size_t)a->decoder.tokens, trains);
+}
+
 bool model_create(Model *m, const Config *c, Device *device, bool trains, Error *e) {
   *m = (Model){.config = c,
                .device = device,
@@ -82,6 +109,7 @@ bool model_create(Model *m, const Config *c, Device *device, bool trains, Error 
     m->v = m->m + m->table.trainable;
     if (c->train.shards > c->train.ranks) m->grads[1] = m->grads[0] + m->table.trainable;
   }
+  prepare_products(m, trains);
   return true;
 }
 

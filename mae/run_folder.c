@@ -63,29 +63,6 @@ void run_folder_free(RunFolder *run) {
   *run = (RunFolder){0};
 }
 
-bool run_folder_admit(const RunFolder *run, const char *folder, const Config *config, bool resume,
-                      Error *e) {
-  char hash[65];
-  if (!run->started) return true;
-  config_hash(config, hash);
-  if (strcmp(hash, run->config_hash))
-    return error_set(e, EXIT_CONFIG,
-                     "%s: holds a run of another configuration (%.12s, this one is %.12s); choose "
-                     "another --out folder",
-                     folder, run->config_hash, hash);
-  if (run->finished)
-    return error_set(e, EXIT_CONFIG,
-                     "%s: this run is finished already; choose another --out folder, or remove "
-                     "this one to run again",
-                     folder);
-  if (!resume)
-    return error_set(e, EXIT_CONFIG,
-                     "%s: holds an unfinished run of this configuration; continue it with "
-                     "--resume, or choose another --out folder",
-                     folder);
-  return true;
-}
-
 static bool file_exists(const char *path) {
   struct stat status;
   return stat(path, &status) == 0 && S_ISREG(status.st_mode);
@@ -144,6 +121,51 @@ static bool parse_config(Config *config, const char *name, const char *text, Err
   }
   ini_free(&ini);
   return ok;
+}
+
+/* ": KEY was VALUE and is VALUE now", for the first key that matters; empty when the recorded
+ * configuration cannot be read by this version. */
+static void find_difference(char *text, size_t size, const RunFolder *run, const Config *config) {
+  Config recorded;
+  Error ignored;
+  const char *key;
+  *text = '\0';
+  if (!run->config || !parse_config(&recorded, "events.jsonl", run->config, &ignored)) return;
+  for (int i = 0; (key = config_key(i)); i++) {
+    char was[64] = "", is[64] = "";
+    if (!config_is_hashed(key) || !config_get(&recorded, key, was, sizeof was) ||
+        !config_get(config, key, is, sizeof is) || !strcmp(was, is))
+      continue;
+    snprintf(text, size, ": %s was %s and is %s now", key, was, is);
+    return;
+  }
+}
+
+bool run_folder_admit(const RunFolder *run, const char *folder, const Config *config, bool resume,
+                      Error *e) {
+  char hash[65];
+  if (!run->started) return true;
+  config_hash(config, hash);
+  if (strcmp(hash, run->config_hash)) {
+    char difference[256];
+    find_difference(difference, sizeof difference, run, config);
+    return error_set(
+        e, EXIT_CONFIG,
+        "%s: holds a run of another configuration (%.12s, this one is %.12s)%s; choose "
+        "another --out folder",
+        folder, run->config_hash, hash, difference);
+  }
+  if (run->finished)
+    return error_set(e, EXIT_CONFIG,
+                     "%s: this run is finished already; choose another --out folder, or remove "
+                     "this one to run again",
+                     folder);
+  if (!resume)
+    return error_set(e, EXIT_CONFIG,
+                     "%s: holds an unfinished run of this configuration; continue it with "
+                     "--resume, or choose another --out folder",
+                     folder);
+  return true;
 }
 
 static bool metadata_config(Config *config, const char *weights, Error *e) {

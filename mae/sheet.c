@@ -137,7 +137,7 @@ static bool place_row(Sheet *sheet, int row, const Config *config, const uint8_t
 }
 
 /* Rows first .. first+count, reconstructed together. composite and images: host scratch. */
-static bool place_rows(Sheet *sheet, Evaluator *ev, const uint8_t *pool, int first, int count,
+static bool place_rows(Sheet *sheet, Evaluator *ev, const ImagePool *pool, int first, int count,
                        float *composite, uint8_t *images, Error *e) {
   const Kernels *k = ev->device->kernels;
   size_t values = (size_t)sheet->picture_size * sheet->picture_size * 3;
@@ -157,15 +157,15 @@ static bool place_rows(Sheet *sheet, Evaluator *ev, const uint8_t *pool, int fir
   return true;
 }
 
-bool sheet_write(const char *path, Model *model, const uint8_t *pool, const Crop *crops, int count,
-                 Error *e) {
+bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Crop *crops,
+                 int count, Error *e) {
   const Config *config = model->config;
   int size = config->model.image_size, capacity = model->batch < count ? model->batch : count;
   size_t values = (size_t)size * size * 3;
   Sheet sheet;
   Evaluator ev;
   if (!sheet_create(&sheet, count, COLUMNS, size, e)) return false;
-  if (!evaluator_create(&ev, config, model->device, model, capacity, e)) {
+  if (!evaluator_create(&ev, model, capacity, e)) {
     sheet_destroy(&sheet);
     return false;
   }
@@ -187,13 +187,13 @@ bool sheet_write(const char *path, Model *model, const uint8_t *pool, const Crop
   return ok;
 }
 
-bool sheet_write_held_out(const char *path, Model *model, const Dataset *dataset, int count,
-                          Error *e) {
+bool sheet_write_held_out(const char *path, Model *model, const Dataset *dataset,
+                          const ImagePool *pool, int count, Error *e) {
   if (count > dataset->eval_count) count = dataset->eval_count;
   Crop *crops = malloc((size_t)count * sizeof *crops);
   if (!crops) return error_set(e, EXIT_DEVICE, "out of memory for %d crops", count);
   for (int i = 0; i < count; i++) data_eval_crop(&crops[i], dataset, i);
-  bool ok = sheet_write(path, model, dataset->pixels, crops, count, e);
+  bool ok = sheet_write(path, model, pool, crops, count, e);
   free(crops);
   return ok;
 }

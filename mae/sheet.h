@@ -4,6 +4,7 @@
 
 #include "mae/data.h"
 #include "mae/model.h"
+#include "mae/pool.h"
 
 typedef struct Sheet {
   int columns, rows;
@@ -20,12 +21,13 @@ void sheet_label(Sheet *, int column, const char *text);
 void sheet_place(Sheet *, int row, int column, const float *picture, const char *caption);
 
 /* Writes original | masked | reconstruction | harmonic fill of `count` images, cut by `crops` out
- * of pool (a device pointer), to a PNG. The reconstruction is the composite; the captions are its
+ * of the pool's, to a PNG. The reconstruction is the composite; the captions are its
  * and the fill's psnr_composite (none for norm_pix models, whose pictures leak the target's
  * statistics). Masks are those of the first evaluation images. */
-bool sheet_write(const char *path, Model *, const uint8_t *pool, const Crop *crops, int count,
+bool sheet_write(const char *path, Model *, const ImagePool *, const Crop *crops, int count,
                  Error *);
 /* The same for the first `count` held-out images, or all when there are fewer. */
-bool sheet_write_held_out(const char *path, Model *, const Dataset *, int count, Error *);
+bool sheet_write_held_out(const char *path, Model *, const Dataset *, const ImagePool *, int count,
+                          Error *);
 
 #endif

@@ -1,12 +1,29 @@
 #include "mae/step.h"
 
-#include <stdlib.h>
-
 #include "mae/carve.h"
 
 static int counted_patches(const Config *c) {
   int patches = config_patches(c);
   return c->train.loss == LOSS_ALL ? patches : patches - config_kept(c);
+}
+
+/* What is read back of a step. */
+struct StepResult {
+  StepState state;
+  float losses[]; /* [train.batch] */
+};
+
+/* Marks of a slot: its input is there; its input has been read; its result is there. */
+enum { MARK_FILLED = 0, MARK_READ = STEP_SLOTS, MARK_RESULT = 2 * STEP_SLOTS };
+_Static_assert(3 * STEP_SLOTS <= DEVICE_MARKS, "a device has too few marks");
+
+static int slots_on(bool gpu) {
+  return gpu ? STEP_SLOTS : 1;
+}
+
+size_t step_memory(const Config *c, bool gpu) {
+  int held = c->train.batch / c->train.ranks;
+  return (size_t)(slots_on(gpu) - 1) * batch_memory(c, held);
 }
 
 bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const float *rates,
@@ -19,14 +36,19 @@ bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const floa
                    .first_shard = first_shard,
                    .shards = shards,
                    .first_image = first_shard * per_shard,
-                   .images = shards * per_shard};
+                   .images = shards * per_shard,
+                   .slots = slots_on(!m->device->kernels->host_memory)};
   const Kernels *k = s->device->kernels;
-  bool ok = batch_create(&s->input, c, s->device, s->images, e);
+  bool ok = true;
+  for (int i = 0; ok && i < s->slots; i++)
+    ok = batch_create(&s->inputs[i], c, s->device, s->images, e);
   if (ok) ok = (s->state = carve_alloc(s->device, sizeof *s->state, "step state", e));
   if (ok)
     ok = (s->rate_table = carve_alloc(s->device, rate_count * sizeof *rates, "learning rates", e));
-  if (ok && !(s->losses = malloc((size_t)c->train.batch * sizeof *s->losses)))
-    ok = error_set(e, EXIT_DEVICE, "out of memory for the losses of %d images", c->train.batch);
+  size_t bytes = sizeof(struct StepResult) + (size_t)c->train.batch * sizeof(float);
+  for (int i = 0; ok && i < STEP_SLOTS; i++)
+    if (!(s->results[i] = k->host_alloc(s->device, bytes)))
+      ok = error_set(e, EXIT_DEVICE, "out of memory for the losses of %d images", c->train.batch);
   if (!ok) {
     step_destroy(s);
     return false;
@@ -39,10 +61,14 @@ bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const floa
 
 void step_destroy(TrainStep *s) {
   if (!s->device) return;
-  batch_destroy(&s->input);
-  if (s->state) s->device->kernels->free(s->device, s->state);
-  if (s->rate_table) s->device->kernels->free(s->device, s->rate_table);
-  free(s->losses);
+  const Kernels *k = s->device->kernels;
+  for (int i = 0; i < STEP_SLOTS; i++) {
+    k->forget(s->device, &s->recordings[i]);
+    if (s->inputs[i].arena) batch_destroy(&s->inputs[i]);
+    if (s->results[i]) k->host_free(s->device, s->results[i]);
+  }
+  if (s->state) k->free(s->device, s->state);
+  if (s->rate_table) k->free(s->device, s->rate_table);
   *s = (TrainStep){0};
 }
 
@@ -58,7 +84,7 @@ static void compute_gradients(TrainStep *s) {
     for (int i = 0; i < c->train.accumulate; i++, done += micro) {
       s->model->ready = done + micro == s->images ? s->ready : NULL;
       s->model->ready_user = s->user;
-      Batch batch = batch_view(&s->input, done, micro);
+      Batch batch = batch_view(&s->inputs[s->slot], done, micro);
       model_forward(s->model, &batch);
       model_loss(s->model, &batch, s->first_image + done, factor, s->state, true);
       model_backward(s->model, &batch, shard > 0, i > 0 || shard > 1);
@@ -91,23 +117,56 @@ static void update_weights(TrainStep *s) {
                       });
 }
 
-void step_run(TrainStep *s) {
+static void compute(void *user) {
+  TrainStep *s = user;
   compute_gradients(s);
   if (s->exchange) s->exchange(s->user, s->model);
   update_weights(s);
 }
 
-bool step_result(TrainStep *s, StepState *state, double *loss, Error *e) {
-  const Config *c = s->config;
+BatchBuffers *step_input(TrainStep *s) {
   const Kernels *k = s->device->kernels;
+  if (!s->filling) {
+    s->slot = (s->slot + 1) % s->slots;
+    s->filling = true;
+    k->use_queue(s->device, QUEUE_INPUT);
+    k->wait_mark(s->device, MARK_READ + s->slot);
+  }
+  return &s->inputs[s->slot];
+}
+
+void step_run(TrainStep *s) {
+  const Kernels *k = s->device->kernels;
+  if (s->filling) {
+    s->filling = false;
+    k->mark(s->device, MARK_FILLED + s->slot);
+    k->use_queue(s->device, QUEUE_COMPUTE);
+    k->wait_mark(s->device, MARK_FILLED + s->slot);
+  }
+  /* What an exchange does to the host's side cannot be replayed. */
+  if (s->exchange)
+    compute(s);
+  else
+    k->repeat(s->device, &s->recordings[s->slot], compute, s);
+  k->mark(s->device, MARK_READ + s->slot);
+  int turn = (int)(s->queued++ % STEP_SLOTS);
+  struct StepResult *result = s->results[turn];
+  k->download_later(s->device, &result->state, s->state, sizeof result->state);
+  k->download_later(s->device, result->losses, s->model->image_loss,
+                    (size_t)s->config->train.batch * sizeof *result->losses);
+  k->mark(s->device, MARK_RESULT + turn);
+}
+
+bool step_result(TrainStep *s, int back, StepState *state, double *loss, Error *e) {
+  const Config *c = s->config;
   char message[512];
-  k->download(s->device, state, s->state, sizeof *state);
-  k->download(s->device, s->losses, s->model->image_loss,
-              (size_t)c->train.batch * sizeof *s->losses);
-  if (!k->synchronize(s->device, message, sizeof message))
+  int turn = (int)((s->queued - 1 - (uint64_t)back) % STEP_SLOTS);
+  const struct StepResult *result = s->results[turn];
+  if (!s->device->kernels->reach_mark(s->device, MARK_RESULT + turn, message, sizeof message))
     return error_set(e, EXIT_DEVICE, "%s", message);
   double sum = 0;
-  for (int i = 0; i < c->train.batch; i++) sum += s->losses[i];
+  for (int i = 0; i < c->train.batch; i++) sum += result->losses[i];
+  *state = result->state;
   *loss = sum / ((double)c->train.batch * counted_patches(c));
   return true;
 }

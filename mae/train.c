@@ -12,6 +12,7 @@
 #include "mae/device.h"
 #include "mae/io.h"
 #include "mae/loader.h"
+#include "mae/memory.h"
 #include "mae/ranks.h"
 #include "mae/report.h"
 #include "mae/run_folder.h"
@@ -30,7 +31,11 @@ typedef struct Run {
   Model model;
   TrainStep step;
   Loader loader;
-  StepState state;
+  Evaluator evaluator; /* rank 0's */
+  ImagePool pool;
+  StepState state;                    /* after the last step whose result was read */
+  int64_t queued;                     /* steps; those after state.step are under way */
+  double began[STEP_SLOTS], finished; /* clock: steps queued, and the last result */
   int64_t steps;
   double steps_per_epoch;
   int64_t saved;       /* step of the newest checkpoint; -1: none */
@@ -91,40 +96,6 @@ static bool open_data(Run *run, Error *e) {
   return first || data_open(&run->dataset, run->config, NULL, NULL, e);
 }
 
-/* What to change so that the run fits: more micro-batches, which change no image of a step, or else
- * a smaller batch. */
-static void advise_memory(char *advice, size_t size, const Config *config, size_t available) {
-  Config smaller = *config;
-  int per_shard = config->train.batch / config->train.shards;
-  for (int parts = config->train.accumulate + 1; parts <= per_shard; parts++) {
-    if (per_shard % parts) continue;
-    smaller.train.accumulate = parts;
-    if (model_memory(&smaller, true).total > available) continue;
-    snprintf(advice, size, "train.accumulate = %d would fit", parts);
-    return;
-  }
-  smaller.train.accumulate = 1;
-  for (int batch = config->train.batch / 2; batch >= config->train.shards; batch /= 2) {
-    smaller.train.batch = batch - batch % config->train.shards;
-    if (model_memory(&smaller, true).total > available) continue;
-    snprintf(advice, size, "train.batch = %d would fit", smaller.train.batch);
-    return;
-  }
-  snprintf(advice, size, "the model itself is too large for this device");
-}
-
-static bool check_memory(Run *run, Error *e) {
-  DeviceInfo info;
-  char advice[128];
-  size_t planned = model_memory(run->config, true).total;
-  run->device->kernels->info(run->device, &info);
-  if (info.memory_free == 0 || planned <= info.memory_free) return true;
-  advise_memory(advice, sizeof advice, run->config, info.memory_free);
-  return error_set(e, EXIT_DEVICE, "this run needs %.0f MiB and %.0f MiB are free (%s); %s",
-                   (double)planned / 1048576.0, (double)info.memory_free / 1048576.0, info.name,
-                   advice);
-}
-
 static bool create_step(Run *run, Error *e) {
   const Config *config = run->config;
   float *rates = malloc((size_t)run->steps * sizeof *rates);
@@ -138,7 +109,9 @@ static bool create_step(Run *run, Error *e) {
   if (!ok) return false;
   ranks_join(&run->ranks, &run->step);
   return loader_create(&run->loader, config, &run->dataset, run->step.first_image, run->step.images,
-                       e);
+                       e) &&
+         (run->ranks.rank != 0 || evaluator_open(&run->evaluator, &run->model, e)) &&
+         pool_open(&run->pool, run->device, &run->dataset, e);
 }
 
 /* Initial weights, or those of the newest checkpoint. */
@@ -151,7 +124,7 @@ static bool load_state(Run *run, Error *e) {
     return false;
   if (!found) return model_init_weights(&run->model, e);
   step_set_state(&run->step, &run->state);
-  run->saved = (int64_t)run->state.step;
+  run->saved = run->queued = (int64_t)run->state.step;
   return checkpoint_state_hash(run->state_hash, &run->model, &run->state, e);
 }
 
@@ -171,7 +144,7 @@ static void greet(Run *run) {
 
 static bool start(Run *run, Error *e) {
   const Config *config = run->config;
-  size_t planned = model_memory(config, true).total;
+  size_t planned = memory_plan(config).total;
   ReportStart facts = {&run->model, &run->dataset, planned, (int64_t)run->state.step};
   if (!report_start(&run->report, &facts, run->steps, run->steps_per_epoch, e)) return false;
   greet(run);
@@ -189,7 +162,7 @@ static bool prepare(Run *run, Error *e) {
   return open_folder(run, e) && ranks_start(&run->ranks, config, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
          (run->device = device_open(config, run->ranks.rank, run->ranks.count, e)) &&
-         check_memory(run, e) && open_data(run, e) &&
+         memory_check(config, run->device, e) && open_data(run, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
          model_create(&run->model, config, run->device, true, e) && create_step(run, e) &&
          load_state(run, e) && start(run, e);
@@ -212,7 +185,7 @@ static bool save(Run *run, Error *e) {
 static bool score(Run *run, Error *e) {
   Metrics metrics;
   return run->ranks.rank != 0 ||
-         (evaluate(&metrics, &run->model, &run->dataset, e) &&
+         (evaluate(&metrics, &run->evaluator, &run->dataset, &run->pool, e) &&
           report_metrics(&run->report, (int64_t)run->state.step, &metrics, e));
 }
 
@@ -233,48 +206,69 @@ static bool check_finite(const Run *run, const StepState *before, double loss, E
   return true;
 }
 
-static bool make_step(Run *run, Error *e) {
-  double began = report_clock(), loss;
-  StepState before = run->state;
-  loader_load(&run->loader, (int64_t)run->state.step);
-  batch_set_crops(&run->step.input, run->dataset.pixels, run->loader.crops, run->loader.images);
-  batch_set_masks(&run->step.input, run->loader.visible, run->loader.masked, run->loader.images);
+static bool queue_step(Run *run, Error *e) {
+  run->began[run->queued % STEP_SLOTS] = report_clock();
+  loader_load(&run->loader, run->queued);
+  BatchBuffers *input = step_input(&run->step);
+  batch_set_crops(input, &run->pool, run->loader.crops, run->loader.images);
+  batch_set_masks(input, run->loader.visible, run->loader.masked, run->loader.images);
   step_run(&run->step);
-  bool ok = ranks_check(&run->ranks, e) && step_result(&run->step, &run->state, &loss, e);
-  if (!ranks_check(&run->ranks, e) || !ok) return false;
-  return report_step(&run->report, &run->state, loss, report_clock() - began, e) &&
-         check_finite(run, &before, loss, e);
+  run->queued++;
+  return ranks_check(&run->ranks, e);
+}
+
+/* Reads and reports the results of steps under way until only `left` of them are. A step's time is
+ * that since the one before it ended, or since it was queued. */
+static bool read_results(Run *run, int left, Error *e) {
+  while (run->queued - (int64_t)run->state.step > left) {
+    double loss, began = run->began[run->state.step % STEP_SLOTS];
+    StepState before = run->state;
+    int back = (int)(run->queued - (int64_t)run->state.step) - 1;
+    bool ok = step_result(&run->step, back, &run->state, &loss, e);
+    /* A lost rank is the cause of what it leads to. */
+    if (!ranks_check(&run->ranks, e) || !ok) return false;
+    double now = report_clock(), since = began > run->finished ? began : run->finished;
+    run->finished = now;
+    if (!report_step(&run->report, &run->state, loss, now - since, e) ||
+        !check_finite(run, &before, loss, e))
+      return false;
+  }
+  return true;
 }
 
 /* The signal to stop for, the same in both ranks; 0: go on. */
 static bool ask_stop(Run *run, Error *e) {
   int64_t after = run->options->stop_after;
   run->stop = stop_signal;
-  if (!run->stop && after > 0 && (int64_t)run->state.step >= after) run->stop = SIGINT;
+  if (!run->stop && after > 0 && run->queued >= after) run->stop = SIGINT;
   return ranks_decide(&run->ranks, &run->stop, e);
 }
 
 static bool is_due(const Run *run, int64_t every) {
-  int64_t step = (int64_t)run->state.step;
-  return every > 0 && step % every == 0 && step < run->steps;
+  return every > 0 && run->queued % every == 0 && run->queued < run->steps;
 }
 
+/* While a GPU computes a step, the next one is queued before the result is waited for; but what
+ * reads the weights comes before the next step. */
 static bool train(Run *run, Error *e) {
-  while ((int64_t)run->state.step < run->steps) {
+  int ahead = run->device->kernels->host_memory ? 0 : 1;
+  while (run->queued < run->steps) {
     if (!ask_stop(run, e)) return false;
-    if (run->stop) return save(run, e);
-    if (!make_step(run, e)) return false;
-    if (is_due(run, run->config->run.checkpoint_every) && !save(run, e)) return false;
-    if (is_due(run, run->config->eval.every) && !score(run, e)) return false;
+    if (run->stop) break;
+    if (!queue_step(run, e)) return false;
+    bool saves = is_due(run, run->config->run.checkpoint_every);
+    bool scores = is_due(run, run->config->eval.every);
+    if (!read_results(run, saves || scores ? 0 : ahead, e)) return false;
+    if ((saves && !save(run, e)) || (scores && !score(run, e))) return false;
   }
-  return true;
+  return read_results(run, 0, e) && (!run->stop || save(run, e));
 }
 
 static bool score_baselines(Run *run, Error *e) {
   static const char *const names[] = {"fill_mean", "fill_harmonic"};
   Metrics metrics;
   for (int i = 0; i < 2; i++)
-    if (!evaluate_baseline(&metrics, names[i], run->config, run->device, &run->dataset, e) ||
+    if (!evaluate_baseline(&metrics, names[i], &run->evaluator, &run->dataset, &run->pool, e) ||
         !report_baseline(&run->report, names[i], &metrics, e))
       return false;
   return true;
@@ -283,7 +277,7 @@ static bool score_baselines(Run *run, Error *e) {
 static bool draw_sheet(Run *run, Error *e) {
   char path[CONFIG_PATH_MAX];
   return io_join(path, sizeof path, run->options->out, "sheet.png", e) &&
-         sheet_write_held_out(path, &run->model, &run->dataset, SHEET_IMAGES, e) &&
+         sheet_write_held_out(path, &run->model, &run->dataset, &run->pool, SHEET_IMAGES, e) &&
          report_artifact(&run->report, "sheet", run->options->out, "sheet.png", e);
 }
 
@@ -299,6 +293,8 @@ static bool conclude(Run *run, Error *e) {
 }
 
 static void release(Run *run) {
+  evaluator_destroy(&run->evaluator);
+  pool_destroy(&run->pool);
   loader_destroy(&run->loader);
   step_destroy(&run->step);
   model_destroy(&run->model);

@@ -61,8 +61,8 @@ static void fill_step(Parity *p, size_t index) {
   memset(p->masked, 1, batch * patches);
   for (size_t b = 0; b < batch; b++)
     for (size_t i = 0; i < keep; i++) p->masked[b * patches + (size_t)visible[b * keep + i]] = 0;
-  batch_set_images(&p->step.input, p->images + index * batch * size * size * 3, (int)batch);
-  batch_set_masks(&p->step.input, visible, p->masked, (int)batch);
+  batch_set_images(step_input(&p->step), p->images + index * batch * size * size * 3, (int)batch);
+  batch_set_masks(step_input(&p->step), visible, p->masked, (int)batch);
 }
 
 /* Collects tensors for the output file; the arrays live until the process ends. */
@@ -88,7 +88,7 @@ static bool run_training(Parity *p, Error *e) {
     step_run(&p->step);
     StepState state;
     double loss;
-    if (!step_result(&p->step, &state, &loss, e)) return false;
+    if (!step_result(&p->step, 0, &state, &loss, e)) return false;
     losses[i] = (float)loss;
   }
   for (int i = 0; i < p->model.table.count; i++) {
@@ -106,7 +106,7 @@ static bool run_gradients(Parity *p, Error *e) {
   step_run(&p->step);
   StepState state;
   double loss;
-  if (!step_result(&p->step, &state, &loss, e)) return false;
+  if (!step_result(&p->step, 0, &state, &loss, e)) return false;
   *add_output("", "loss", 1) = (float)loss;
 
   size_t patches = (size_t)config_patches(&p->config), extra = (size_t)p->model.extra;

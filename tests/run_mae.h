@@ -18,6 +18,11 @@
 
 enum { PATH_SIZE = 512, ARGUMENTS_MAX = 96 };
 
+/* The program that run_mae runs. */
+#ifndef MAE_PROGRAM
+#define MAE_PROGRAM PROGRAM_DIR "/mae"
+#endif
+
 static char test_folder[64]; /* of the present test; data packs lie in its cache/ */
 
 static inline void make_test_folder(void) {
@@ -51,7 +56,7 @@ static inline pid_t start_mae(const char *command) {
       text[length++] = *command;
   }
   text[length] = '\0';
-  snprintf(program, sizeof program, "%s/mae", PROGRAM_DIR);
+  snprintf(program, sizeof program, "%s", MAE_PROGRAM);
   snprintf(cache, sizeof cache, "data.cache=%s/cache", test_folder);
   arguments[count++] = program;
   for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {

@@ -223,8 +223,8 @@ static void open_step(TrainStep *s, Tiny *t, int first_shard, int shards) {
   ck_assert_msg(ok, "%s", e.message);
   size_t pixels = (size_t)t->config.model.image_size * (size_t)t->config.model.image_size * 3;
   size_t first = (size_t)s->first_image;
-  batch_set_images(&s->input, t->images + first * pixels, s->images);
-  batch_set_masks(&s->input, t->visible + first * (size_t)config_kept(&t->config),
+  batch_set_images(step_input(s), t->images + first * pixels, s->images);
+  batch_set_masks(step_input(s), t->visible + first * (size_t)config_kept(&t->config),
                   t->masked + first * (size_t)config_patches(&t->config), s->images);
 }
 
@@ -235,7 +235,7 @@ static float *train(const char *settings, int steps, double *loss, StepState *st
   Error e = {0};
   open_step(&s, t, 0, t->config.train.shards);
   for (int i = 0; i < steps; i++) step_run(&s);
-  ck_assert_msg(step_result(&s, state, loss, &e), "%s", e.message);
+  ck_assert_msg(step_result(&s, 0, state, loss, &e), "%s", e.message);
   float *params = tiny_download(t, t->model.params, t->model.table.total);
   step_destroy(&s);
   tiny_close(t);
@@ -300,7 +300,7 @@ static void bring(void *user, Model *m) {
  * that the step must put them in their places itself. */
 static void compute_half(Peer *p) {
   Model *m = &p->tiny->model;
-  Batch batch = batch_view(&p->step.input, 0, p->step.images);
+  Batch batch = batch_view(step_input(&p->step), 0, p->step.images);
   int patches = config_patches(&p->tiny->config), hidden = patches - config_kept(&p->tiny->config);
   float factor = (float)(1.0 / ((double)p->tiny->config.train.batch * hidden));
   model_forward(m, &batch);
@@ -333,7 +333,7 @@ START_TEST(two_ranks_are_one_process_bit_for_bit) {
   for (int r = 0; r < 2; r++) {
     Error e = {0};
     size_t total = peers[r].tiny->model.table.total;
-    ck_assert(step_result(&peers[r].step, &state[r], &loss[r], &e));
+    ck_assert(step_result(&peers[r].step, 0, &state[r], &loss[r], &e));
     float *params = tiny_download(peers[r].tiny, peers[r].tiny->model.params, total);
     ck_assert(!memcmp(params, alone, total * sizeof *params));
     ck_assert(!memcmp(&state[r], &state[2], sizeof state[r]));
@@ -359,10 +359,10 @@ START_TEST(steps_learn_and_leave_the_rest_alone) {
   double first, last;
   open_step(&s, t, 0, 1);
   step_run(&s);
-  ck_assert(step_result(&s, &state, &first, &e));
+  ck_assert(step_result(&s, 0, &state, &first, &e));
   ck_assert_uint_eq(state.step, 1);
   for (int i = 1; i < 8; i++) step_run(&s);
-  ck_assert(step_result(&s, &state, &last, &e));
+  ck_assert(step_result(&s, 0, &state, &last, &e));
   ck_assert_uint_eq(state.step, 8);
   ck_assert_uint_eq(state.updates, 8);
   ck_assert_msg(last < 0.95 * first, "loss went from %g to %g", first, last);
@@ -414,10 +414,10 @@ START_TEST(steps_allocate_nothing) {
   for (int i = 0; i < 2; i++) step_run(&s);
   count_device_memory(t->device);
   size_t before = allocations;
-  batch_set_images(&s.input, t->images, 4);
-  batch_set_masks(&s.input, t->visible, t->masked, 4);
+  batch_set_images(step_input(&s), t->images, 4);
+  batch_set_masks(step_input(&s), t->visible, t->masked, 4);
   step_run(&s);
-  bool ok = step_result(&s, &state, &loss, &e);
+  bool ok = step_result(&s, 0, &state, &loss, &e);
   size_t after = allocations; /* the assertions below allocate */
   ck_assert_msg(ok, "%s", e.message);
   ck_assert_uint_eq(after, before);

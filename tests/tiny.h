@@ -49,7 +49,8 @@ static Config tiny_config(const char *settings) {
 
 static Device *tiny_device(const Config *c) {
   char message[256] = "";
-  Device *device = backend_open("cpu", 0, config_dtype(c) != DTYPE_F32, message, sizeof message);
+  Device *device =
+      backend_open(c->run.device, 0, config_dtype(c) != DTYPE_F32, message, sizeof message);
   ck_assert_msg(device != NULL, "%s", message);
   return device;
 }

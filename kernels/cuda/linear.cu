@@ -329,3 +329,13 @@ void cuda_linear_backward_input(Device *device, void *d_x, const void *d_y, cons
   ProductShape shape = input_shape(type, rows, in, out);
   product_run(d, &shape, d_x, w, d_y, NULL);
 }
+
+void cuda_linear_backward_weight(Device *device, float *d_w, float *d_bias, const void *d_y,
+                                 const void *x, Dtype type, size_t rows, int in, int out,
+                                 bool accumulate) {
+  CudaDevice *d = cuda_device(device);
+  if (d->error[0] || !rows) return;
+  ProductShape shape = weight_shape(type, rows, in, out, accumulate);
+  product_run(d, &shape, d_w, x, d_y, NULL);
+  if (d_bias) cuda_column_sums(d, d_bias, d_y, type, rows, out, accumulate);
+}

@@ -25,6 +25,7 @@ const Kernels cuda_kernels = {
     .linear_prepare = cuda_linear_prepare,
     .linear_forward = cuda_linear_forward,
     .linear_backward_input = cuda_linear_backward_input,
+    .linear_backward_weight = cuda_linear_backward_weight,
     .layernorm_forward = cuda_layernorm_forward,
     .layernorm_backward = cuda_layernorm_backward,
     .layernorm_apply = cuda_layernorm_apply,

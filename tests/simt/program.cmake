@@ -9,9 +9,7 @@ endif()
 # one that counts. The .cu files are compiled through a generated .cc: the language of a .cu file is
 # CUDA's in a build that has it.
 file(GLOB SIMT_CUDA CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
-set(SIMT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
-set(SIMT_SOURCES ${SIMT_FOLDER}/simt.cc ${SIMT_FOLDER}/runtime.cc ${SIMT_FOLDER}/cublaslt.cc
-  ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
+set(SIMT_SOURCES simt/simt.cc simt/runtime.cc simt/cublaslt.cc ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
 foreach(source ${SIMT_CUDA})
   get_filename_component(name ${source} NAME_WE)
   set(wrapped ${CMAKE_CURRENT_BINARY_DIR}/simt/${name}_cu.cc)
@@ -38,3 +36,28 @@ get_target_property(MAE_PROGRAM_SOURCES mae SOURCES)
 add_executable(mae_simt ${MAE_PROGRAM_SOURCES})
 set_target_properties(mae_simt PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 target_link_libraries(mae_simt PRIVATE kernels_simt maelib PkgConfig::JANSSON)
+
+# Check programs: `device` holds both backends, `program` runs mae_simt. Streams that run late, at once
+# and at random moments must make no difference.
+function(add_simt_check name source)
+  add_executable(${name} ${source})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_compile_options(${name} PRIVATE -Wno-pedantic -Wno-conversion -Wno-missing-prototypes)
+  target_compile_definitions(${name} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    PROGRAM_DIR="${CMAKE_BINARY_DIR}/bin" MAE_PROGRAM="${CMAKE_BINARY_DIR}/tests/mae_simt")
+  target_link_libraries(${name} PRIVATE ${ARGN} maelib PkgConfig::CHECK PkgConfig::JANSSON m)
+endfunction()
+# They need every kernel.
+if(NOT EXISTS ${CMAKE_SOURCE_DIR}/kernels/cuda/attention_general.cu)
+  return()
+endif()
+add_simt_check(simt_device simt/test_device.c kernels_simt)
+foreach(order lazy eager random)
+  add_test(NAME simt_device_${order} COMMAND simt_device)
+  set_tests_properties(simt_device_${order} PROPERTIES TIMEOUT 600
+    ENVIRONMENT "SIMT_STREAMS=${order}$<$<STREQUAL:${order},random>::1>")
+endforeach()
+add_simt_check(simt_program simt/test_program.c)
+add_dependencies(simt_program mae_simt)
+add_test(NAME simt_program COMMAND simt_program)
+set_tests_properties(simt_program PROPERTIES TIMEOUT 900)

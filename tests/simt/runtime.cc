@@ -11,9 +11,9 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { CAN_GUARD = 0 };
+enum { GUARDED = 0 };
 #else
-enum { CAN_GUARD = 1 };
+enum { GUARDED = 1 };
 #endif
 
 namespace {
@@ -80,7 +80,6 @@ struct Runtime {
   const char *report = nullptr;
   char *arena = nullptr;
   size_t arena_used = 0;
-  bool guarded = CAN_GUARD; /* the host cannot touch device memory */
   int unlocked = 0;
 
   Runtime();
@@ -88,6 +87,8 @@ struct Runtime {
 };
 
 enum { RUNTIME_VERSION = 13000 };
+/* How much of new memory is made NaN. Pages never touched cost nothing when protection changes. */
+const size_t POISONED = (size_t)1 << 20;
 const size_t ARENA_BYTES = (size_t)1 << 38;
 
 long number(const char *name, long initial) {
@@ -120,8 +121,7 @@ Runtime::Runtime() {
     if (sscanf(text, "%63[^:]:%lu:%d", name, &call, &code) == 3)
       failures.push_back({name, call, (cudaError_t)code});
   }
-  guarded = CAN_GUARD && number("SIMT_GUARD", 1);
-  if (guarded) {
+  if (GUARDED) {
     void *pages =
         mmap(nullptr, ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) {
@@ -157,7 +157,7 @@ struct Unlocked {
     if (!--runtime.unlocked) protect(PROT_NONE);
   }
   static void protect(int protection) {
-    if (runtime.guarded && runtime.arena_used) mprotect(runtime.arena, runtime.arena_used, protection);
+    if (GUARDED && runtime.arena_used) mprotect(runtime.arena, runtime.arena_used, protection);
   }
 };
 
@@ -404,7 +404,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   *memory = nullptr;
   if (round_up(bytes, 512) > runtime.memory - runtime.used) return fail(cudaErrorMemoryAllocation);
   void *p = nullptr;
-  if (runtime.guarded) {
+  if (GUARDED) {
     if (round_up(bytes, 4096) + 4096 > ARENA_BYTES - runtime.arena_used)
       return fail(cudaErrorMemoryAllocation);
     p = runtime.arena + runtime.arena_used;
@@ -414,7 +414,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   }
   {
     Unlocked unlocked;
-    memset(p, 0xff, bytes);
+    memset(p, 0xff, bytes < POISONED ? bytes : POISONED);
   }
   runtime.device_memory[static_cast<char *>(p)] = bytes;
   runtime.used += round_up(bytes, 512);
@@ -433,7 +433,7 @@ cudaError_t cudaFree(void *memory) {
   if (range == runtime.device_memory.end()) return fail(cudaErrorInvalidValue);
   drain_all();
   runtime.used -= round_up(range->second, 512);
-  if (runtime.guarded)
+  if (GUARDED)
     madvise(memory, round_up(range->second, 4096), MADV_DONTNEED);
   else
     free(memory);

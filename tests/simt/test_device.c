@@ -1,0 +1,266 @@
+/* The CUDA backend against the CPU's, both on this CPU: a whole model's loss, predictions and every
+ * gradient, then optimiser steps; recorded steps against plain ones; a table without gaps. */
+#include <math.h>
+
+#include "kernels/cuda/launchers.h"
+#include "mae/step.h"
+#include "tests/tiny.h"
+
+START_TEST(no_slot_is_empty) {
+  size_t first = offsetof(Kernels, close), count = (sizeof(Kernels) - first) / sizeof(void *);
+  void *slots[sizeof(Kernels) / sizeof(void *)];
+  memcpy(slots, (const char *)&cuda_kernels + first, count * sizeof *slots);
+  ck_assert_uint_gt(count, 30);
+  for (size_t i = 0; i < count; i++) ck_assert_msg(slots[i] != NULL, "slot %zu is empty", i);
+}
+END_TEST
+
+static float factor_of(const Config *c) {
+  int counted = c->train.loss == LOSS_ALL ? config_patches(c) : config_patches(c) - config_kept(c);
+  return (float)(1.0 / ((double)c->train.batch * counted));
+}
+
+static void run_model(Tiny *t, const StepState *state) {
+  Batch batch = batch_view(&t->input, 0, t->config.train.batch);
+  model_forward(&t->model, &batch);
+  model_loss(&t->model, &batch, 0, factor_of(&t->config), state, true);
+  model_backward(&t->model, &batch, 0, false);
+}
+
+/* ||a - b|| / ||b|| */
+static double difference(const float *a, const float *b, size_t count) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < count; i++) {
+    error += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    size += (double)b[i] * b[i];
+  }
+  return size > 0 ? sqrt(error / size) : sqrt(error);
+}
+
+static void compare(const Tiny *gpu, const float *on_gpu, const Tiny *cpu, const float *on_cpu,
+                    size_t count, double tolerance, const char *what) {
+  float *a = tiny_download(gpu, on_gpu, count), *b = tiny_download(cpu, on_cpu, count);
+  double d = difference(a, b, count);
+  ck_assert_msg(d <= tolerance, "%s: %g apart, allowed are %g", what, d, tolerance);
+  free(a);
+  free(b);
+}
+
+static void open_both(Tiny *pair[2], const char *settings) {
+  char text[1024];
+  for (int i = 0; i < 2; i++) {
+    snprintf(text, sizeof text, "%s run.device=%s", settings, i ? "cpu" : "cuda:0");
+    pair[i] = tiny_open(text, true);
+  }
+}
+
+typedef struct Case {
+  const char *settings;
+  double
+      tolerance; /* of predictions and gradients; weights after some steps may be 5 times as far */
+} Case;
+
+/* fp32 sums differ in their order; 16-bit results also where a sum falls on the other side of a
+ * rounding. */
+static const Case cases[] = {
+    {"", 2e-5},
+    {"train.norm_pix=true train.loss=all model.pos_embed=learned model.class_token=false", 2e-5},
+    {"model.encoder_mask_tokens=true train.recompute=true model.decoder_pos_embed=learned", 2e-5},
+    {"train.shards=2 train.accumulate=2 train.clip=0.01", 2e-5},
+    /* 50 tokens in the decoder, heads of 32 and 64: the tensor-core kernels. */
+    {"model.image_size=28 model.patch_size=4 model.encoder=64x1x2 model.decoder=64x1x1 "
+     "train.batch=2",
+     2e-5},
+    {"model.image_size=28 model.patch_size=4 model.encoder=64x1x2 model.decoder=64x1x1 "
+     "train.batch=2 train.precision=bf16",
+     2e-2},
+    {"model.image_size=28 model.patch_size=4 model.encoder=64x1x2 model.decoder=64x1x1 "
+     "train.batch=2 train.precision=fp16",
+     5e-3},
+    {"train.precision=bf16 train.recompute=true", 2e-2},
+    {"train.precision=fp16 train.shards=2", 5e-3},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+START_TEST(a_model_computes_what_the_cpu_does) {
+  Tiny *pair[2];
+  const Case *c = &cases[_i];
+  open_both(pair, c->settings);
+  const Config *config = &pair[0]->config;
+  if (config->train.shards == 1 && config->train.accumulate == 1) {
+    for (int i = 0; i < 2; i++) run_model(pair[i], NULL);
+    size_t n = (size_t)config->train.batch, patch = (size_t)config->model.patch_size;
+    const Model *gpu = &pair[0]->model, *cpu = &pair[1]->model;
+    compare(pair[0], gpu->image_loss, pair[1], cpu->image_loss, n, c->tolerance, "loss");
+    compare(pair[0], gpu->pred, pair[1], cpu->pred,
+            n * (size_t)decoder_tokens(config) * 3 * patch * patch, c->tolerance, "predictions");
+    for (int i = 0; i < gpu->table.count; i++) {
+      const Param *p = &gpu->table.list[i];
+      if (p->trainable)
+        compare(pair[0], gpu->grads[0] + p->offset, pair[1], cpu->grads[0] + p->offset, p->count,
+                c->tolerance, p->name);
+    }
+  }
+  tiny_close(pair[0]);
+  tiny_close(pair[1]);
+}
+END_TEST
+
+enum { STEPS = 7 };
+
+static void open_step(TrainStep *step, Tiny *t) {
+  const float rates[STEPS] = {1e-4f, 2e-4f, 3e-4f, 2e-4f, 1e-4f, 1e-4f, 1e-4f};
+  Error e = {0};
+  ck_assert_msg(step_create(step, &t->model, 0, t->config.train.shards, rates, STEPS, &e), "%s",
+                e.message);
+}
+
+/* Steps queued one ahead of the results read, with other images in each. */
+static void run_steps(Tiny *t, double *losses, StepState *state) {
+  const Config *c = &t->config;
+  size_t bytes =
+      (size_t)c->train.batch * (size_t)c->model.image_size * (size_t)c->model.image_size * 3;
+  TrainStep step;
+  Error e = {0};
+  open_step(&step, t);
+  for (int i = 0; i <= STEPS; i++) {
+    if (i < STEPS) {
+      for (size_t k = 0; k < bytes; k++)
+        t->images[k] = (uint8_t)random_bits(3, STREAM_SHAPES, (uint32_t)i, 0, (uint32_t)k);
+      batch_set_images(step_input(&step), t->images, c->train.batch);
+      batch_set_masks(step_input(&step), t->visible, t->masked, c->train.batch);
+      step_run(&step);
+    }
+    if (i > 0)
+      ck_assert_msg(step_result(&step, i < STEPS, state, &losses[i - 1], &e), "%s", e.message);
+    if (i > 0) ck_assert_uint_eq(state->step, (uint64_t)i);
+  }
+  step_destroy(&step);
+}
+
+START_TEST(steps_train_as_the_cpu_does) {
+  Tiny *pair[2];
+  double losses[2][STEPS];
+  StepState state[2];
+  const Case *c = &cases[_i];
+  open_both(pair, c->settings);
+  for (int i = 0; i < 2; i++) run_steps(pair[i], losses[i], &state[i]);
+  for (int i = 0; i < STEPS; i++)
+    ck_assert_double_eq_tol(losses[0][i], losses[1][i], 5 * c->tolerance * losses[1][i]);
+  ck_assert_uint_eq(state[0].updates, state[1].updates);
+  ck_assert_uint_eq(state[0].skipped, state[1].skipped);
+  ck_assert(state[0].loss_scale == state[1].loss_scale);
+  ck_assert(state[0].learning_rate == state[1].learning_rate);
+  compare(pair[0], pair[0]->model.params, pair[1], pair[1]->model.params,
+          pair[0]->model.table.total, 5 * c->tolerance, "weights");
+  tiny_close(pair[0]);
+  tiny_close(pair[1]);
+}
+END_TEST
+
+static void run_plainly(Device *d, Recording **recording, void (*work)(void *user), void *user) {
+  (void)d, (void)recording;
+  work(user);
+}
+
+/* A replayed step is the step that was recorded, with what has changed in device memory since. */
+START_TEST(recorded_steps_are_plain_steps) {
+  float *params[2];
+  size_t total = 0;
+  double losses[2][STEPS];
+  StepState state[2];
+  for (int plain = 0; plain < 2; plain++) {
+    char settings[256];
+    snprintf(settings, sizeof settings, "%s run.device=cuda:0", cases[_i].settings);
+    Tiny *t = tiny_open(settings, true);
+    Kernels table = *t->device->kernels;
+    const Kernels *own = t->device->kernels;
+    table.repeat = run_plainly;
+    if (plain) t->device->kernels = &table;
+    run_steps(t, losses[plain], &state[plain]);
+    total = t->model.table.total;
+    params[plain] = tiny_download(t, t->model.params, total);
+    t->device->kernels = own;
+    tiny_close(t);
+  }
+  ck_assert(!memcmp(losses[0], losses[1], sizeof losses[0]));
+  ck_assert(!memcmp(&state[0], &state[1], sizeof state[0]));
+  ck_assert(!memcmp(params[0], params[1], total * sizeof(float)));
+  ck_assert(losses[0][STEPS - 1] != losses[0][0]);
+  free(params[0]);
+  free(params[1]);
+}
+END_TEST
+
+/* What is recorded may not talk to the host: said at the first attempt, not found out later. */
+static void upload_something(void *user) {
+  Tiny *t = user;
+  t->device->kernels->upload(t->device, t->model.params, t->params, sizeof(float));
+}
+
+START_TEST(a_recording_refuses_transfers) {
+  Tiny *t = tiny_open("run.device=cuda:0", false);
+  const Kernels *k = t->device->kernels;
+  Recording *recording = NULL;
+  char message[512] = "";
+  k->repeat(t->device, &recording, upload_something, t);
+  ck_assert(k->synchronize(t->device, message, sizeof message));
+  k->repeat(t->device, &recording, upload_something, t);
+  ck_assert(!k->synchronize(t->device, message, sizeof message));
+  ck_assert_msg(strstr(message, "upload while recording") != NULL, "%s", message);
+  k->forget(t->device, &recording);
+  batch_destroy(&t->input);
+  model_destroy(&t->model);
+  k->close(t->device);
+  free(t->params);
+  free(t->images);
+  free(t->masked);
+  free(t->visible);
+  free(t);
+}
+END_TEST
+
+/* More than the staging memory holds, there and back, in both queues. */
+START_TEST(large_transfers_arrive) {
+  size_t count = (size_t)6 << 20;
+  char message[512] = "";
+  Device *device = backend_open("cuda:0", 1, false, message, sizeof message);
+  ck_assert_msg(device != NULL, "%s", message);
+  const Kernels *k = device->kernels;
+  uint32_t *host = malloc(count * sizeof *host), *back = malloc(count * sizeof *back);
+  uint32_t *there[2] = {k->alloc(device, count * sizeof *host), k->alloc(device, count * 4)};
+  for (int q = 0; q < QUEUES; q++) {
+    for (size_t i = 0; i < count; i++) host[i] = (uint32_t)(i * 2654435761u) + (uint32_t)q;
+    k->use_queue(device, (Queue)q);
+    k->upload(device, there[q], host, count * sizeof *host);
+    memset(host, 0, count * sizeof *host); /* the source is free at once */
+  }
+  for (int q = 0; q < QUEUES; q++) {
+    k->use_queue(device, (Queue)q);
+    k->download(device, back, there[q], count * sizeof *back);
+    for (size_t i = 0; i < count; i++)
+      ck_assert_uint_eq(back[i], (uint32_t)(i * 2654435761u) + (uint32_t)q);
+  }
+  free(host);
+  free(back);
+  k->close(device);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("simulated device");
+  TCase *tests = tcase_create("device");
+  tcase_set_timeout(tests, 300);
+  tcase_add_test(tests, no_slot_is_empty);
+  tcase_add_loop_test(tests, a_model_computes_what_the_cpu_does, 0, CASES);
+  tcase_add_loop_test(tests, steps_train_as_the_cpu_does, 0, CASES);
+  tcase_add_loop_test(tests, recorded_steps_are_plain_steps, 0, CASES);
+  tcase_add_test(tests, a_recording_refuses_transfers);
+  tcase_add_test(tests, large_transfers_arrive);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_ENV);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
