@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs what is missing to build, test and plot, from Debian's packages.
 #
-#   tests/deps.sh [oracle] [fuzz]
+#   tests/deps.sh [oracle] [fuzz] [tsan]
 #
-# oracle adds what the comparisons with PyTorch, scikit-image and Pillow need, fuzz adds clang. On a
-# system without apt it says what is missing and exits 4. Exit 0: everything is there.
+# oracle adds what the comparisons with PyTorch, scikit-image and Pillow need, fuzz adds clang, tsan
+# (the preset) clang with its OpenMP. On a system without apt it says what is missing and exits 4.
+# Exit 0: everything is there.
 set -eu
 
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
@@ -18,8 +19,12 @@ for group in "$@"; do
     packages="$packages clang"
     recommends=""
     ;;
+  tsan)
+    packages="$packages clang libomp-dev"
+    recommends=""
+    ;;
   *)
-    echo "deps.sh: no group '$group'; there are oracle and fuzz" >&2
+    echo "deps.sh: no group '$group'; there are oracle, fuzz and tsan" >&2
     exit 2
     ;;
   esac
@@ -38,7 +43,7 @@ deps.sh: this system has no apt. Install with its own tools, then run make again
   gnuplot 5.4 or later
 END
   case $groups in *oracle*) echo "  Python 3 with torch, scikit-image, Pillow and numpy" >&2 ;; esac
-  case $groups in *fuzz*) echo "  clang with libFuzzer" >&2 ;; esac
+  case $groups in *fuzz* | *tsan*) echo "  clang with its sanitizers, libFuzzer and OpenMP" >&2 ;; esac
   echo "If all of this is there already, \`make build\` and \`make test\` do without this step." >&2
   exit 4
 }

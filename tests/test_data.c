@@ -432,7 +432,7 @@ START_TEST(crops_stay_inside_and_follow_their_laws) {
     double ratio = (double)crop.width / crop.height;
     ck_assert(share > 0.19 && share <= 1 && ratio > 0.72 && ratio < 1.39);
     data_train_crop(&again, &one, &config, epoch, 0);
-    ck_assert_mem_eq(&crop, &again, sizeof crop);
+    ck_assert_mem_eq(&crop, &again, offsetof(Crop, flip) + sizeof crop.flip);
     area += share / DRAWS;
     flips += crop.flip;
   }
