@@ -265,6 +265,7 @@ END_TEST
 int main(void) {
   TCase *tc = tcase_create("safetensors");
   tcase_add_checked_fixture(tc, setup, teardown);
+  tcase_set_timeout(tc, 60);
   tcase_add_loop_test(tc, header_cases, 0, sizeof cases / sizeof *cases);
   tcase_add_test(tc, header_length_is_checked);
   tcase_add_test(tc, every_truncation_is_an_error);
