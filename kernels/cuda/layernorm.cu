@@ -1,49 +1,20 @@
-/* layernorm.cu - layer normalisation with the residual addition that precedes it. A warp holds a row
- * in registers, so each value is read once; statistics in fp32, mean before variance. */
-#include "kernels/cuda/cuda.cuh"
+/* layernorm.cu - layer normalisation with the residual addition that precedes it. A warp holds a
+ * row in registers, so each value is read once; rows too wide for that, or not aligned, are read
+ * twice or thrice.
+ * Statistics in fp32, mean before variance. */
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/numeric.cuh"
+#include "kernels/cuda/reduce.cuh"
 #include "kernels/scalar.h"
 
 enum {
   WARPS = 4,
   THREADS = WARPS * WARP_SIZE,
-  VECTOR = 4,       /* elements a lane takes at once */
-  ROW_CHUNKS = 512, /* blocks of the backward pass, and partial sums of d_weight: fixed */
+  VECTOR = 4,               /* elements a lane takes at once */
+  GROUPS_MAX = 8,           /* of 32 * VECTOR columns held in registers: rows of up to 1024 */
+  ROW_CHUNKS = 512,         /* blocks of the backward pass, and partial sums of d_weight: at most */
+  SHARED_ALWAYS = 48 << 10, /* bytes of shared memory that need not be asked for */
 };
-
-/* Four columns of a row; past the end they read as 0 and are not stored. */
-template <class T>
-__device__ inline void load_columns(float x[VECTOR], const T *row, int column, int width) {
-  if (width % VECTOR == 0) {
-    if (column < width) {
-      Pack<T, VECTOR> pack = load_pack<T, VECTOR>(row + column);
-#pragma unroll
-      for (int i = 0; i < VECTOR; i++) x[i] = to_float(pack.element[i]);
-    } else {
-#pragma unroll
-      for (int i = 0; i < VECTOR; i++) x[i] = 0;
-    }
-  } else {
-#pragma unroll
-    for (int i = 0; i < VECTOR; i++) x[i] = column + i < width ? to_float(row[column + i]) : 0;
-  }
-}
-
-template <class T>
-__device__ inline void store_columns(T *row, const float x[VECTOR], int column, int width) {
-  if (width % VECTOR == 0) {
-    if (column >= width) return;
-    Pack<T, VECTOR> pack;
-#pragma unroll
-    for (int i = 0; i < VECTOR; i++) pack.element[i] = from_float<T>(x[i]);
-    store_pack(row + column, pack);
-  } else {
-#pragma unroll
-    for (int i = 0; i < VECTOR; i++)
-      if (column + i < width) row[column + i] = from_float<T>(x[i]);
-  }
-}
 
 __device__ static inline int group_column(int group) {
   return (group * WARP_SIZE + (int)threadIdx.x % WARP_SIZE) * VECTOR;
@@ -52,13 +23,13 @@ __device__ static inline int group_column(int group) {
 template <class T>
 __device__ inline void normalise_columns(T *y, const float x[VECTOR], float mean, float rstd,
                                          const float *weight, const float *bias, int column,
-                                         int width) {
+                                         int width, bool aligned) {
   float w[VECTOR], b[VECTOR], r[VECTOR];
-  load_columns(w, weight, column, width);
-  load_columns(b, bias, column, width);
+  load_floats<VECTOR>(w, weight + column, width - column, aligned);
+  load_floats<VECTOR>(b, bias + column, width - column, aligned);
 #pragma unroll
   for (int i = 0; i < VECTOR; i++) r[i] = (x[i] - mean) * rstd * w[i] + b[i];
-  store_columns(y, r, column, width);
+  store_floats<VECTOR>(y + column, r, width - column, aligned);
 }
 
 template <class T, int GROUPS>
@@ -71,14 +42,14 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
   for (int g = 0; g < GROUPS; g++) {
     int column = group_column(g);
-    load_columns(value[g], x + row * width, column, width);
+    load_floats<VECTOR>(value[g], x + row * width + column, width - column, true);
     if (branch) {
       float added[VECTOR];
-      load_columns(added, branch + row * width, column, width);
+      load_floats<VECTOR>(added, branch + row * width + column, width - column, true);
 #pragma unroll
       for (int i = 0; i < VECTOR; i++) value[g][i] += added[i];
     }
-    if (sum) store_columns(sum + row * width, value[g], column, width);
+    if (sum) store_floats<VECTOR>(sum + row * width + column, value[g], width - column, true);
 #pragma unroll
     for (int i = 0; i < VECTOR; i++) total += value[g][i];
   }
@@ -94,7 +65,7 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
   for (int g = 0; g < GROUPS; g++)
     normalise_columns(y + row * width, value[g], row_mean, row_rstd, weight, bias, group_column(g),
-                      width);
+                      width, true);
   if (threadIdx.x % WARP_SIZE == 0) {
     mean[row] = row_mean;
     rstd[row] = row_rstd;
@@ -104,13 +75,15 @@ __global__ void __launch_bounds__(THREADS)
 template <class T>
 __global__ void __launch_bounds__(THREADS)
     layernorm_apply_rows(T *y, const float *x, const float *mean, const float *rstd,
-                         const float *weight, const float *bias, size_t rows, int width) {
+                         const float *weight, const float *bias, size_t rows, int width,
+                         bool aligned) {
   size_t row = blockIdx.x * (size_t)WARPS + threadIdx.x / WARP_SIZE;
   if (row >= rows) return;
   for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR) {
     float value[VECTOR];
-    load_columns(value, x + row * width, column, width);
-    normalise_columns(y + row * width, value, mean[row], rstd[row], weight, bias, column, width);
+    load_floats<VECTOR>(value, x + row * width + column, width - column, aligned);
+    normalise_columns(y + row * width, value, mean[row], rstd[row], weight, bias, column, width,
+                      aligned);
   }
 }
 
@@ -134,9 +107,9 @@ __global__ void __launch_bounds__(THREADS)
     for (int g = 0; g < GROUPS; g++) {
       int column = group_column(g);
       float w[VECTOR], dy[VECTOR];
-      load_columns(normal[g], x + row * width, column, width);
-      load_columns(dy, d_y + row * width, column, width);
-      load_columns(w, weight, column, width);
+      load_floats<VECTOR>(normal[g], x + row * width + column, width - column, true);
+      load_floats<VECTOR>(dy, d_y + row * width + column, width - column, true);
+      load_floats<VECTOR>(w, weight + column, width - column, true);
 #pragma unroll
       for (int i = 0; i < VECTOR; i++) {
         normal[g][i] = (normal[g][i] - m) * r;
@@ -153,18 +126,21 @@ __global__ void __launch_bounds__(THREADS)
     for (int g = 0; g < GROUPS; g++) {
       int column = group_column(g);
       float result[VECTOR] = {};
-      if (d_residual) load_columns(result, d_residual + row * width, column, width);
+      if (d_residual)
+        load_floats<VECTOR>(result, d_residual + row * width + column, width - column, true);
 #pragma unroll
       for (int i = 0; i < VECTOR; i++)
         result[i] += r * (gradient[g][i] - sum_g - normal[g][i] * sum_gx);
-      store_columns(d_x + row * width, result, column, width);
-      if (d_x16) store_columns(d_x16 + row * width, result, column, width);
+      store_floats<VECTOR>(d_x + row * width + column, result, width - column, true);
+      if (d_x16) store_floats<VECTOR>(d_x16 + row * width + column, result, width - column, true);
     }
   }
 #pragma unroll
   for (int g = 0; g < GROUPS; g++) {
-    store_columns(sums + (2 * warp) * width, d_weight[g], group_column(g), width);
-    store_columns(sums + (2 * warp + 1) * width, d_bias[g], group_column(g), width);
+    store_floats<VECTOR>(sums + (2 * warp) * width + group_column(g), d_weight[g],
+                         width - group_column(g), true);
+    store_floats<VECTOR>(sums + (2 * warp + 1) * width + group_column(g), d_bias[g],
+                         width - group_column(g), true);
   }
   __syncthreads();
   for (int i = (int)threadIdx.x; i < 2 * width; i += THREADS) {
@@ -174,16 +150,106 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-/* Adds up the blocks' partial sums in block order. */
+/* Rows too wide for registers, or not aligned. What pass 2 and 3 read of a row, the same lane wrote
+ * or read before: it comes from the cache. */
+template <class T>
 __global__ void __launch_bounds__(THREADS)
-    layernorm_reduce(float *d_weight, float *d_bias, const float *partial, int chunks, int width,
-                     bool accumulate) {
-  int column = (int)(blockIdx.x * THREADS + threadIdx.x);
-  if (column >= 2 * width) return;
-  float total = 0;
-  for (int c = 0; c < chunks; c++) total += partial[(size_t)c * 2 * width + column];
-  float *out = column < width ? d_weight + column : d_bias + column - width;
-  *out = accumulate ? *out + total : total;
+    layernorm_general_rows(T *y, float *sum, float *mean, float *rstd, const float *x,
+                           const T *branch, const float *weight, const float *bias, size_t rows,
+                           int width, bool aligned) {
+  size_t row = blockIdx.x * (size_t)WARPS + threadIdx.x / WARP_SIZE, start = row * width;
+  if (row >= rows) return;
+  const float *summed = sum ? sum : x;
+  float value[VECTOR], total = 0, squares = 0;
+  for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR) {
+    int left = width - column;
+    load_floats<VECTOR>(value, x + start + column, left, aligned);
+    if (branch) {
+      float added[VECTOR];
+      load_floats<VECTOR>(added, branch + start + column, left, aligned);
+#pragma unroll
+      for (int i = 0; i < VECTOR; i++) value[i] += added[i];
+    }
+    if (sum) store_floats<VECTOR>(sum + start + column, value, left, aligned);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) total += value[i];
+  }
+  float row_mean = warp_sum(total) / (float)width;
+  for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR) {
+    load_floats<VECTOR>(value, summed + start + column, width - column, aligned);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) {
+      float centred = column + i < width ? value[i] - row_mean : 0;
+      squares += centred * centred;
+    }
+  }
+  float row_rstd = 1 / sqrtf(warp_sum(squares) / (float)width + LAYERNORM_EPS);
+  for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR) {
+    load_floats<VECTOR>(value, summed + start + column, width - column, aligned);
+    normalise_columns(y + start, value, row_mean, row_rstd, weight, bias, column, width, aligned);
+  }
+  if (threadIdx.x % WARP_SIZE == 0) {
+    mean[row] = row_mean;
+    rstd[row] = row_rstd;
+  }
+}
+
+/* The same for the backward pass: the warps' shares of d_weight and d_bias are in shared memory
+ * from the start, in as many warps as there is room for. */
+template <class T>
+__global__ void __launch_bounds__(THREADS)
+    layernorm_backward_general_rows(float *d_x, T *d_x16, float *partial, const float *d_residual,
+                                    const T *d_y, const float *x, const float *mean,
+                                    const float *rstd, const float *weight, size_t rows, int width,
+                                    bool aligned) {
+  DYNAMIC_SHARED(float, sums); /* [warps, 2, width] */
+  int warps = (int)blockDim.x / WARP_SIZE, warp = (int)threadIdx.x / WARP_SIZE;
+  float *d_weight = sums + 2 * warp * width, *d_bias = d_weight + width;
+  for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR)
+    for (int i = 0; i < VECTOR && column + i < width; i++)
+      d_weight[column + i] = d_bias[column + i] = 0;
+  size_t per_block = (rows + gridDim.x - 1) / gridDim.x;
+  size_t first = blockIdx.x * per_block, end = first + per_block < rows ? first + per_block : rows;
+  for (size_t row = first + warp; row < end; row += warps) {
+    size_t start = row * width;
+    float m = mean[row], r = rstd[row], sum_g = 0, sum_gx = 0;
+    float normal[VECTOR], dy[VECTOR], w[VECTOR];
+    for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR) {
+      int left = width - column;
+      load_floats<VECTOR>(normal, x + start + column, left, aligned);
+      load_floats<VECTOR>(dy, d_y + start + column, left, aligned);
+      load_floats<VECTOR>(w, weight + column, left, aligned);
+      for (int i = 0; i < VECTOR && i < left; i++) {
+        float n = (normal[i] - m) * r;
+        d_weight[column + i] += dy[i] * n;
+        d_bias[column + i] += dy[i];
+        float g = __fmul_rn(dy[i], w[i]); /* rounded as below, so that equal terms cancel */
+        sum_g += g;
+        sum_gx += g * n;
+      }
+    }
+    sum_g = warp_sum(sum_g) / (float)width;
+    sum_gx = warp_sum(sum_gx) / (float)width;
+    for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR) {
+      int left = width - column;
+      float result[VECTOR] = {};
+      load_floats<VECTOR>(normal, x + start + column, left, aligned);
+      load_floats<VECTOR>(dy, d_y + start + column, left, aligned);
+      load_floats<VECTOR>(w, weight + column, left, aligned);
+      if (d_residual) load_floats<VECTOR>(result, d_residual + start + column, left, aligned);
+#pragma unroll
+      for (int i = 0; i < VECTOR; i++)
+        result[i] += r * (__fmul_rn(dy[i], w[i]) - sum_g - (normal[i] - m) * r * sum_gx);
+      store_floats<VECTOR>(d_x + start + column, result, left, aligned);
+      if (d_x16) store_floats<VECTOR>(d_x16 + start + column, result, left, aligned);
+    }
+  }
+  __syncthreads();
+  for (int i = (int)threadIdx.x; i < 2 * width; i += (int)blockDim.x) {
+    float total = 0;
+    for (int w = 0; w < warps; w++) total += sums[2 * w * width + i];
+    partial[blockIdx.x * (size_t)(2 * width) + i] = total;
+  }
 }
 
 /* Runs statement with GROUPS large enough for the width. */
@@ -211,15 +277,35 @@ __global__ void __launch_bounds__(THREADS)
     }                                                                                              \
   } while (0)
 
+/* Whether rows of all these move VECTOR elements at a time. */
+template <class T>
+static bool all_aligned(int width, const T *a, const T *b, const float *c, const float *d,
+                        const float *e, const float *f) {
+  return rows_aligned<T, VECTOR>(a, width) && rows_aligned<T, VECTOR>(b, width) &&
+         rows_aligned<float, VECTOR>(c, width) && rows_aligned<float, VECTOR>(d, width) &&
+         rows_aligned<float, VECTOR>(e, width) && rows_aligned<float, VECTOR>(f, width);
+}
+
+/* Whether a warp holds such rows in registers. */
+static bool fits_registers(int width, bool aligned) {
+  return aligned && width <= GROUPS_MAX * WARP_SIZE * VECTOR;
+}
+
 void cuda_layernorm_forward(Device *device, void *y, Dtype type, float *sum, float *mean,
                             float *rstd, const float *x, const void *branch, const float *weight,
                             const float *bias, size_t rows, int width) {
   CudaDevice *d = cuda_device(device);
   dim3 grid(blocks_for(rows, WARPS)), block(THREADS);
-  WITH_TYPE(type, T,
-            WITH_GROUPS(width, GROUPS,
-                        LAUNCH((layernorm_rows<T, GROUPS>), grid, block, 0, d->stream, (T *)y, sum,
-                               mean, rstd, x, (const T *)branch, weight, bias, rows, width)));
+  WITH_TYPE(type, T, {
+    bool aligned = all_aligned<T>(width, (T *)y, (const T *)branch, sum, x, weight, bias);
+    if (!fits_registers(width, aligned))
+      LAUNCH((layernorm_general_rows<T>), grid, block, 0, d->stream, (T *)y, sum, mean, rstd, x,
+             (const T *)branch, weight, bias, rows, width, aligned);
+    else
+      WITH_GROUPS(width, GROUPS,
+                  LAUNCH((layernorm_rows<T, GROUPS>), grid, block, 0, d->stream, (T *)y, sum, mean,
+                         rstd, x, (const T *)branch, weight, bias, rows, width));
+  });
   cuda_launched(d, "layernorm forward");
 }
 
@@ -227,10 +313,31 @@ void cuda_layernorm_apply(Device *device, void *y, Dtype type, const float *x, c
                           const float *rstd, const float *weight, const float *bias, size_t rows,
                           int width) {
   CudaDevice *d = cuda_device(device);
-  WITH_TYPE(type, T,
-            LAUNCH((layernorm_apply_rows<T>), dim3(blocks_for(rows, WARPS)), dim3(THREADS), 0,
-                   d->stream, (T *)y, x, mean, rstd, weight, bias, rows, width));
+  WITH_TYPE(type, T, {
+    bool aligned = all_aligned<T>(width, (T *)y, NULL, NULL, x, weight, bias);
+    LAUNCH((layernorm_apply_rows<T>), dim3(blocks_for(rows, WARPS)), dim3(THREADS), 0, d->stream,
+           (T *)y, x, mean, rstd, weight, bias, rows, width, aligned);
+  });
   cuda_launched(d, "layernorm apply");
+}
+
+template <class T>
+static void backward_general(CudaDevice *d, float *d_x, T *d_x16, const float *d_residual,
+                             const T *d_y, const float *x, const float *mean, const float *rstd,
+                             const float *weight, size_t rows, int width, int chunks,
+                             bool aligned) {
+  size_t of_warp = 2 * (size_t)width * sizeof(float);
+  int warps = WARPS;
+  while (warps > 1 && warps * of_warp > SHARED_ALWAYS) warps /= 2;
+  size_t shared = warps * of_warp;
+  if (shared > SHARED_ALWAYS)
+    cuda_check(d,
+               cudaFuncSetAttribute(layernorm_backward_general_rows<T>,
+                                    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
+               "shared memory for a layernorm so wide");
+  LAUNCH((layernorm_backward_general_rows<T>), dim3((unsigned)chunks),
+         dim3((unsigned)warps * WARP_SIZE), shared, d->stream, d_x, d_x16, (float *)d->scratch,
+         d_residual, d_y, x, mean, rstd, weight, rows, width, aligned);
 }
 
 void cuda_layernorm_backward(Device *device, float *d_x, void *d_x16, Dtype type, float *d_weight,
@@ -238,15 +345,21 @@ void cuda_layernorm_backward(Device *device, float *d_x, void *d_x16, Dtype type
                              const float *x, const float *mean, const float *rstd,
                              const float *weight, size_t rows, int width, bool accumulate) {
   CudaDevice *d = cuda_device(device);
-  int chunks = rows < ROW_CHUNKS ? (int)rows : ROW_CHUNKS;
-  float *partial = (float *)d->scratch;
-  size_t shared = (size_t)WARPS * 2 * width * sizeof(float);
-  WITH_TYPE(type, T,
-            WITH_GROUPS(width, GROUPS,
-                        LAUNCH((layernorm_backward_rows<T, GROUPS>), dim3((unsigned)chunks),
-                               dim3(THREADS), shared, d->stream, d_x, (T *)d_x16, partial,
-                               d_residual, (const T *)d_y, x, mean, rstd, weight, rows, width)));
-  LAUNCH(layernorm_reduce, dim3(blocks_for(2 * (size_t)width, THREADS)), dim3(THREADS), 0,
-         d->stream, d_weight, d_bias, partial, chunks, width, accumulate);
+  size_t sums = 2 * (size_t)width, room = SCRATCH_BYTES / sizeof(float) / sums;
+  size_t most = ROW_CHUNKS < room ? (size_t)ROW_CHUNKS : room;
+  int chunks = (int)(rows < most ? rows : most);
+  size_t shared = WARPS * sums * sizeof(float);
+  WITH_TYPE(type, T, {
+    bool aligned = all_aligned<T>(width, (T *)d_x16, (const T *)d_y, d_x, d_residual, x, weight);
+    if (!fits_registers(width, aligned))
+      backward_general<T>(d, d_x, (T *)d_x16, d_residual, (const T *)d_y, x, mean, rstd, weight,
+                          rows, width, chunks, aligned);
+    else
+      WITH_GROUPS(width, GROUPS,
+                  LAUNCH((layernorm_backward_rows<T, GROUPS>), dim3((unsigned)chunks),
+                         dim3(THREADS), shared, d->stream, d_x, (T *)d_x16, (float *)d->scratch,
+                         d_residual, (const T *)d_y, x, mean, rstd, weight, rows, width));
+  });
   cuda_launched(d, "layernorm backward");
+  reduce_chunks(d, d_weight, d_bias, chunks, 2, width, accumulate);
 }

@@ -53,13 +53,18 @@ template <class T, int N> static inline bool rows_aligned(const void *first, int
 }
 
 /* N consecutive elements as fp32, of which the first `count` are there: the others read as 0 and
- * are not stored. One access when they are aligned to their size and all there. */
+ * are not stored. aligned: to their size, and either all or none are there; then one access. */
 template <int N, class T>
 __device__ inline void load_floats(float x[N], const T *p, int count, bool aligned) {
-  if (aligned && count >= N) {
-    Pack<T, N> pack = load_pack<T, N>(p);
+  if (aligned) {
+    if (count > 0) {
+      Pack<T, N> pack = load_pack<T, N>(p);
 #pragma unroll
-    for (int i = 0; i < N; i++) x[i] = to_float(pack.element[i]);
+      for (int i = 0; i < N; i++) x[i] = to_float(pack.element[i]);
+    } else {
+#pragma unroll
+      for (int i = 0; i < N; i++) x[i] = 0;
+    }
   } else {
 #pragma unroll
     for (int i = 0; i < N; i++) x[i] = i < count ? to_float(p[i]) : 0;
@@ -67,7 +72,8 @@ __device__ inline void load_floats(float x[N], const T *p, int count, bool align
 }
 template <int N, class T>
 __device__ inline void store_floats(T *p, const float x[N], int count, bool aligned) {
-  if (aligned && count >= N) {
+  if (aligned) {
+    if (count <= 0) return;
     Pack<T, N> pack;
 #pragma unroll
     for (int i = 0; i < N; i++) pack.element[i] = from_float<T>(x[i]);

@@ -48,8 +48,9 @@ __global__ void __launch_bounds__(THREADS)
     for (int u = 0; u < LOADS; u++) {
       size_t at = (v + u * THREADS) * VECTOR;
       int left = v + u * THREADS < end ? (count - at < VECTOR ? (int)(count - at) : VECTOR) : 0;
-      load_floats<VECTOR>(a[u], grad_a + at, left, aligned);
-      load_floats<VECTOR>(b[u], grad_b + at, grad_b ? left : 0, aligned);
+      bool whole = aligned && left % VECTOR == 0;
+      load_floats<VECTOR>(a[u], grad_a + at, left, whole);
+      load_floats<VECTOR>(b[u], grad_b + at, grad_b ? left : 0, whole);
     }
 #pragma unroll
     for (int u = 0; u < LOADS; u++)
@@ -87,6 +88,7 @@ __global__ void __launch_bounds__(THREADS)
   size_t first = (blockIdx.x * (size_t)THREADS + threadIdx.x) * VECTOR;
   if (first >= a.count) return;
   int left = a.count - first < VECTOR ? (int)(a.count - first) : VECTOR;
+  aligned = aligned && left == VECTOR;
   float param[VECTOR], m[VECTOR], v[VECTOR], grad_a[VECTOR], grad_b[VECTOR];
   load_floats<VECTOR>(param, a.param + first, left, aligned);
   load_floats<VECTOR>(m, a.m + first, left, aligned);

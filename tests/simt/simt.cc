@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include <vector>
-
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -31,7 +29,7 @@ static inline void __tsan_release(void *) {}
 namespace simt {
 namespace {
 
-enum { STACK_BYTES = 256 << 10, WARP = 32 };
+enum { STACK_BYTES = 256 << 10, WARP = 32, THREADS_MAX = 1024 };
 enum Waiting { READY, AT_BARRIER, AT_WARP, FINISHED };
 
 struct Fiber {
@@ -61,8 +59,11 @@ struct Block {
   char start, barrier_synchronisation;
 };
 
-std::vector<Fiber> fibers; /* kept from launch to launch: making one is dear under sanitizers */
-std::vector<Warp> warps;
+/* Kept from launch to launch: making a fiber is dear under sanitizers. Arrays, because a library's
+ * container would be watched by ThreadSanitizer. */
+Fiber fibers[THREADS_MAX];
+int fiber_count;
+Warp warps[THREADS_MAX / WARP];
 Block block;
 int current;
 const std::function<void()> *body;
@@ -141,7 +142,7 @@ SCHEDULER void fiber_main() {
 }
 
 SCHEDULER void add_fiber() {
-  Fiber fiber = {};
+  Fiber &fiber = fibers[fiber_count++];
   fiber.stack = mmap(nullptr, STACK_BYTES, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (fiber.stack == MAP_FAILED) {
@@ -156,7 +157,6 @@ SCHEDULER void add_fiber() {
 #if defined(__SANITIZE_THREAD__)
   fiber.tsan = __tsan_create_fiber(0);
 #endif
-  fibers.push_back(fiber);
 }
 
 SCHEDULER bool can_run(const Fiber &fiber, int index) {
@@ -192,7 +192,10 @@ SCHEDULER void report_deadlock() {
 SCHEDULER void run_block() {
   block.unfinished = block.threads;
   block.arrived = 0;
-  for (Warp &warp : warps) warp.arrived = 0;
+  for (int w = 0; w < (block.threads + WARP - 1) / WARP; w++) {
+    warps[w].arrived = 0;
+    for (int lane = 0; lane < WARP; lane++) warps[w].phase[lane] = 0;
+  }
   for (int i = 0; i < block.threads; i++) {
     unsigned n = static_cast<unsigned>(i);
     fibers[i].waiting = READY;
@@ -301,7 +304,7 @@ SCHEDULER void launch(dim3 grid, dim3 size, size_t shared_bytes,
   block.size = size;
   block.grid = grid;
   block.threads = static_cast<int>(size.x * size.y * size.z);
-  if (block.threads < 1 || block.threads > 1024 || grid.x < 1 || grid.y < 1 || grid.z < 1 ||
+  if (block.threads < 1 || block.threads > THREADS_MAX || grid.x < 1 || grid.y < 1 || grid.z < 1 ||
       grid.y > 65535 || grid.z > 65535 || shared_bytes > (227u << 10)) {
     fprintf(stderr,
             "simt: launch of %u,%u,%u blocks of %d threads, %zu bytes shared: a GPU refuses\n",
@@ -312,8 +315,7 @@ SCHEDULER void launch(dim3 grid, dim3 size, size_t shared_bytes,
   scheduler_tsan = __tsan_get_current_fiber();
 #endif
   body = &kernel;
-  while (fibers.size() < static_cast<size_t>(block.threads)) add_fiber();
-  warps.assign(static_cast<size_t>((block.threads + WARP - 1) / WARP), Warp());
+  while (fiber_count < block.threads) add_fiber();
   for (unsigned z = 0; z < grid.z; z++)
     for (unsigned y = 0; y < grid.y; y++)
       for (unsigned x = 0; x < grid.x; x++) {

@@ -148,6 +148,11 @@ static inline unsigned mask_or_all(unsigned mask = ~0u) {
 #define __expf(x) expf(x)
 #define __logf(x) logf(x)
 #define __fdividef(x, y) ((x) / (y))
+/* A product rounded by itself, never fused with an addition. */
+static inline float __fmul_rn(float x, float y) {
+  volatile float product = x * y;
+  return product;
+}
 static inline float rsqrtf(float x) {
   return 1.0f / sqrtf(x);
 }
