@@ -21,5 +21,5 @@ int backend_cuda_count(void) {
 }
 
 size_t backend_own_memory(const char *device) {
-  return strncmp(device, "cuda", 4) ? 0 : cuda_own_memory();
+  return strncmp(device, "cuda", 4) ? 0 : CUDA_SCRATCH_BYTES + CUDA_WORKSPACE_BYTES;
 }

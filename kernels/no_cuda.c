@@ -12,7 +12,3 @@ Device *cuda_open(int ordinal, char *message, size_t size) {
 int cuda_count(void) {
   return 0;
 }
-
-size_t cuda_own_memory(void) {
-  return 0;
-}

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
+#include "mae/memory.h"
 #include "mae/step.h"
 #include "tests/tiny.h"
 
@@ -162,6 +163,23 @@ START_TEST(vit_base_fits) {
   ModelMemory evaluation = model_memory(&c, false);
   ck_assert_uint_eq(evaluation.gradients + evaluation.moments, 0);
   ck_assert_uint_lt(evaluation.activations, (size_t)100 << 20);
+}
+END_TEST
+
+/* 256 images of the T4's model at once on one card of 16 GB, of which 14.5 GiB can be used. */
+START_TEST(batch_256_fits_a_t4) {
+  Config c = tiny_config("model.image_size=224 model.patch_size=16 model.encoder=vit_base "
+                         "model.decoder=384x12x6 train.batch=256 train.precision=fp16 "
+                         "train.recompute=true run.device=cuda eval.batch=64");
+  MemoryPlan plan = memory_plan(&c);
+  ck_assert_uint_eq(plan.total,
+                    plan.model.total + plan.input + plan.evaluation + plan.images + plan.own);
+  ck_assert_uint_lt(plan.total, (size_t)14848 << 20);
+  ck_assert_uint_gt(plan.input, (size_t)256 * 224 * 224 * 3);
+  ck_assert_uint_gt(plan.own, (size_t)32 << 20);
+  size_t with = plan.model.activations;
+  c.train.recompute = false;
+  ck_assert_uint_gt(memory_plan(&c).model.activations, with + with / 3);
 }
 END_TEST
 
@@ -434,6 +452,7 @@ int main(void) {
   tcase_add_loop_test(tc, maps_put_every_token_in_its_place, 0, 4);
   tcase_add_loop_test(tc, planned_memory_is_what_is_allocated, 0, 10);
   tcase_add_test(tc, vit_base_fits);
+  tcase_add_test(tc, batch_256_fits_a_t4);
   tcase_add_test(tc, failed_allocations_are_errors);
   tcase_add_loop_test(tc, evaluation_predicts_the_same_bits, 0, 2);
   tcase_add_loop_test(tc, splitting_a_step_changes_rounding_only, 0, 3);

@@ -11,7 +11,7 @@
 typedef struct CudaLinear CudaLinear; /* cuBLASLt handle, workspace, pinned algorithms */
 
 enum {
-  SCRATCH_BYTES = 32 << 20,
+  SCRATCH_BYTES = CUDA_SCRATCH_BYTES,
   STAGING_BYTES = 16 << 20,
   STAGING_PARTS = 4,
 };
@@ -76,7 +76,6 @@ static inline unsigned blocks_for(size_t items, size_t per_block) {
 /* linear.cu: matrix products. */
 bool linear_open(CudaDevice *, char *message, size_t size);
 void linear_close(CudaDevice *);
-size_t linear_workspace_bytes(void);
 void linear_library(char *text, size_t size); /* "cuBLASLt 13.0.2" */
 /* The algorithms chosen so far, as much as fits. */
 void linear_describe(const CudaDevice *, char *text, size_t size);

@@ -77,10 +77,6 @@ int cuda_count(void) {
   return 0;
 }
 
-size_t cuda_own_memory(void) {
-  return SCRATCH_BYTES + linear_workspace_bytes();
-}
-
 /* The GPU exists and can run this build's kernels. */
 static bool admit(CudaDevice *d, char *message, size_t size) {
   int count = 0;
@@ -204,7 +200,7 @@ void cuda_info(Device *device, DeviceInfo *info) {
                             p->major, p->minor, p->multiProcessorCount, driver_text);
   linear_describe(d, info->features + length, sizeof info->features - length);
   cudaMemGetInfo(&info->memory_free, &info->memory_total);
-  info->memory_peak = d->peak + cuda_own_memory();
+  info->memory_peak = d->peak + CUDA_SCRATCH_BYTES + CUDA_WORKSPACE_BYTES;
   info->has_f16 = true; /* every admitted device has fp16 tensor cores */
   info->has_bf16 = p->major >= 8;
 }

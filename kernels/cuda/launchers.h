@@ -13,8 +13,9 @@ extern "C" {
 Device *cuda_open(int ordinal, char *message, size_t size);
 /* GPUs that the driver offers; 0 without one, or without a driver. */
 int cuda_count(void);
-/* Bytes that an open device holds for its own purposes. */
-size_t cuda_own_memory(void);
+/* What an open device holds for its own work: partial sums of reductions, and cuBLASLt's work space
+ * (the size NVIDIA advises for compute capability 9.0). */
+enum { CUDA_SCRATCH_BYTES = 32 << 20, CUDA_WORKSPACE_BYTES = 32 << 20 };
 
 extern const Kernels cuda_kernels; /* table.c */
 

@@ -15,10 +15,7 @@
 
 #include "kernels/cuda/cuda.cuh"
 
-enum {
-  WORKSPACE_BYTES = 32 << 20, /* what NVIDIA advises for compute capability 9.0 */
-  ALIGNMENT = 16,             /* more makes no difference to any access */
-};
+enum { ALIGNMENT = 16 }; /* more makes no difference to any access */
 
 /* d[m,n] = op(a)[m,k] op(b)[k,n] (+ bias[m] to each column) (+ d), column-major. */
 typedef struct ProductShape {
@@ -60,7 +57,7 @@ bool linear_open(CudaDevice *d, char *message, size_t size) {
              cublasLtGetStatusString(status));
     return false;
   }
-  if (cuda_check(d, cudaMalloc(&l->workspace, WORKSPACE_BYTES), "memory for matrix products"))
+  if (cuda_check(d, cudaMalloc(&l->workspace, CUDA_WORKSPACE_BYTES), "memory for matrix products"))
     return true;
   snprintf(message, size, "%s", d->error);
   return false;
@@ -84,10 +81,6 @@ void linear_close(CudaDevice *d) {
   if (l->handle) cublasLtDestroy(l->handle);
   free(l);
   d->linear = NULL;
-}
-
-size_t linear_workspace_bytes(void) {
-  return WORKSPACE_BYTES;
 }
 
 void linear_library(char *text, size_t size) {
@@ -186,7 +179,7 @@ static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
   cublasLtMatmulPreference_t preference = NULL;
   cublasLtMatmulHeuristicResult_t found;
   int count = 0;
-  uint64_t workspace = WORKSPACE_BYTES;
+  uint64_t workspace = CUDA_WORKSPACE_BYTES;
   uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   uint32_t alignment = (uint32_t)p->shape.alignment;
   cublasStatus_t status = cublasLtMatmulPreferenceCreate(&preference);
@@ -257,7 +250,7 @@ static void product_run(CudaDevice *d, ProductShape *shape, void *result, const 
   if (!status)
     status = cublasLtMatmul(d->linear->handle, p->operation, &one, a, p->a, b, p->b, &beta, result,
                             p->d, result, p->d, &p->algorithm, d->linear->workspace,
-                            WORKSPACE_BYTES, d->stream);
+                            CUDA_WORKSPACE_BYTES, d->stream);
   check(d, status, shape, "failure");
 }
 

@@ -80,7 +80,7 @@ static const Case cases[] = {
     {"train.precision=bf16 train.recompute=true", 2e-2},
     {"train.precision=fp16 train.shards=2", 5e-3},
 };
-enum { CASES = sizeof cases / sizeof *cases };
+enum { CASES = sizeof cases / sizeof *cases, SMALL_CASES = 4 };
 
 START_TEST(a_model_computes_what_the_cpu_does) {
   Tiny *pair[2];
@@ -249,15 +249,17 @@ END_TEST
 
 int main(void) {
   Suite *suite = suite_create("simulated device");
-  TCase *tests = tcase_create("device");
+  TCase *tests = tcase_create("device"), *queues = tcase_create("queues");
   tcase_set_timeout(tests, 300);
   tcase_add_test(tests, no_slot_is_empty);
   tcase_add_loop_test(tests, a_model_computes_what_the_cpu_does, 0, CASES);
   tcase_add_loop_test(tests, steps_train_as_the_cpu_does, 0, CASES);
-  tcase_add_loop_test(tests, recorded_steps_are_plain_steps, 0, CASES);
   tcase_add_test(tests, a_recording_refuses_transfers);
-  tcase_add_test(tests, large_transfers_arrive);
   suite_add_tcase(suite, tests);
+  tcase_set_timeout(queues, 300);
+  tcase_add_loop_test(queues, recorded_steps_are_plain_steps, 0, SMALL_CASES);
+  tcase_add_test(queues, large_transfers_arrive);
+  suite_add_tcase(suite, queues);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);
