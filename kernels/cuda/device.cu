@@ -209,6 +209,7 @@ void cuda_info(Device *device, DeviceInfo *info) {
 
 void *cuda_alloc(Device *device, size_t bytes) {
   CudaDevice *d = cuda_device(device);
+  if (d->error[0]) return NULL;
   CudaAllocation *a = static_cast<CudaAllocation *>(malloc(sizeof *a));
   if (!a) return NULL;
   cudaError_t result = cudaMalloc(&a->memory, bytes ? bytes : 1);
@@ -217,11 +218,13 @@ void *cuda_alloc(Device *device, size_t bytes) {
     free(a);
     return NULL;
   }
-  bool ok = cuda_check(d, result, "memory") &&
+  bool there = cuda_check(d, result, "memory");
+  bool ok = there &&
             cuda_check(d, cudaMemsetAsync(a->memory, 0, bytes, d->stream), "clearing memory") &&
             /* So that the other queue, too, finds it cleared. */
             cuda_check(d, cudaStreamSynchronize(d->stream), "clearing memory");
   if (!ok) {
+    if (there) cudaFree(a->memory);
     free(a);
     return NULL;
   }
