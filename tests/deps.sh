@@ -14,7 +14,7 @@ groups=""
 recommends="--no-install-recommends"
 for group in "$@"; do
   case $group in
-  oracle) # without OpenBLAS Debian's PyTorch multiplies with the reference BLAS, some 20 times slower
+  oracle) # without OpenBLAS Debian's PyTorch multiplies with the reference BLAS, 20 times slower
     packages="$packages python3-torch python3-skimage python3-pil python3-numpy
       libopenblas0-pthread"
     ;;

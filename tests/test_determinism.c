@@ -4,6 +4,7 @@
  * that these comparisons can fail. */
 #include "tests/run_mae.h"
 
+#include <sched.h>
 #include <time.h>
 
 #include "mae/checkpoint.h"
@@ -130,6 +131,41 @@ START_TEST(test_threads) {
     train_to_end(&more, name, settings);
     assert_same(&one, &more, settings);
   }
+}
+END_TEST
+
+/* What a batch system or a user's shell may set, and one core for several threads. */
+START_TEST(test_surroundings) {
+  Trace plain, other;
+  train_to_end(&plain, "plain", precisions[_i]);
+  setenv("OMP_NUM_THREADS", "5", 1);
+  setenv("OMP_DYNAMIC", "true", 1);
+  setenv("OMP_SCHEDULE", "dynamic,1", 1);
+  train_to_end(&other, "openmp", precisions[_i]);
+  assert_same(&plain, &other, "OMP_NUM_THREADS=5 OMP_DYNAMIC=true OMP_SCHEDULE=dynamic,1");
+  cpu_set_t all, first;
+  ck_assert_int_eq(sched_getaffinity(0, sizeof all, &all), 0);
+  int core = 0;
+  while (!CPU_ISSET(core, &all)) core++;
+  CPU_ZERO(&first);
+  CPU_SET(core, &first);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof first, &first), 0);
+  train_to_end(&other, "one-core", precisions[_i]);
+  assert_same(&plain, &other, "on one core");
+}
+END_TEST
+
+/* Seven images a step, a number that no vector or tile divides, in one shard. */
+START_TEST(test_odd_batch) {
+  Trace one, three;
+  char settings[128];
+  snprintf(settings, sizeof settings, "%s train.batch=7 train.shards=1 run.threads=1",
+           precisions[_i]);
+  train_to_end(&one, "one", settings);
+  snprintf(settings, sizeof settings, "%s train.batch=7 train.shards=1 run.threads=3",
+           precisions[_i]);
+  train_to_end(&three, "three", settings);
+  assert_same(&one, &three, settings);
 }
 END_TEST
 
@@ -276,6 +312,8 @@ int main(void) {
   tcase_add_test(runs, test_seed_matters);
   tcase_add_loop_test(runs, test_ranks, 0, PRECISIONS);
   tcase_add_loop_test(runs, test_threads, 0, PRECISIONS);
+  tcase_add_loop_test(runs, test_surroundings, 0, PRECISIONS);
+  tcase_add_loop_test(runs, test_odd_batch, 0, PRECISIONS);
   tcase_add_test(runs, test_accumulate);
   tcase_add_loop_test(runs, test_kill_and_resume, 0, PRECISIONS);
   tcase_add_test(runs, test_stop_and_resume);
