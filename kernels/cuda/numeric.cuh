@@ -90,6 +90,12 @@ template <class F> __device__ inline F warp_sum(F x) {
   for (int bits = WARP_SIZE / 2; bits; bits >>= 1) x += __shfl_xor_sync(FULL_WARP, x, bits);
   return x;
 }
+/* Maximum over the 32 lanes; every lane gets it. */
+__device__ static inline float warp_max(float x) {
+  for (int bits = WARP_SIZE / 2; bits; bits >>= 1)
+    x = fmaxf(x, __shfl_xor_sync(FULL_WARP, x, bits));
+  return x;
+}
 /* Sum over a block of `warps` full warps; every thread gets it. partial: [warps] in shared memory;
  * a barrier before and after makes it reusable at once. */
 template <class F> __device__ inline F block_sum(F x, F *partial, int warps) {

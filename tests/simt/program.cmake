@@ -9,7 +9,9 @@ endif()
 # one that counts. The .cu files are compiled through a generated .cc: the language of a .cu file is
 # CUDA's in a build that has it.
 file(GLOB SIMT_CUDA CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
-set(SIMT_SOURCES simt/simt.cc simt/runtime.cc simt/cublaslt.cc ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
+set(SIMT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
+set(SIMT_SOURCES ${SIMT_FOLDER}/simt.cc ${SIMT_FOLDER}/runtime.cc ${SIMT_FOLDER}/cublaslt.cc
+  ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
 foreach(source ${SIMT_CUDA})
   get_filename_component(name ${source} NAME_WE)
   set(wrapped ${CMAKE_CURRENT_BINARY_DIR}/simt/${name}_cu.cc)

@@ -11,9 +11,9 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { GUARDED = 0 };
+enum { CAN_GUARD = 0 };
 #else
-enum { GUARDED = 1 };
+enum { CAN_GUARD = 1 };
 #endif
 
 namespace {
@@ -80,6 +80,7 @@ struct Runtime {
   const char *report = nullptr;
   char *arena = nullptr;
   size_t arena_used = 0;
+  bool guarded = CAN_GUARD; /* the host cannot touch device memory */
   int unlocked = 0;
 
   Runtime();
@@ -121,7 +122,8 @@ Runtime::Runtime() {
     if (sscanf(text, "%63[^:]:%lu:%d", name, &call, &code) == 3)
       failures.push_back({name, call, (cudaError_t)code});
   }
-  if (GUARDED) {
+  guarded = CAN_GUARD && number("SIMT_GUARD", 1);
+  if (guarded) {
     void *pages =
         mmap(nullptr, ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (pages == MAP_FAILED) {
@@ -162,7 +164,7 @@ struct Unlocked {
     if (!--runtime.unlocked) protect(PROT_NONE);
   }
   static void protect(int protection) {
-    if (GUARDED && runtime.arena_used) mprotect(runtime.arena, runtime.arena_used, protection);
+    if (runtime.guarded && runtime.arena_used) mprotect(runtime.arena, runtime.arena_used, protection);
   }
 };
 
@@ -409,7 +411,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   *memory = nullptr;
   if (round_up(bytes, 512) > runtime.memory - runtime.used) return fail(cudaErrorMemoryAllocation);
   void *p = nullptr;
-  if (GUARDED) {
+  if (runtime.guarded) {
     if (round_up(bytes, 4096) + 4096 > ARENA_BYTES - runtime.arena_used)
       return fail(cudaErrorMemoryAllocation);
     p = runtime.arena + runtime.arena_used;
@@ -438,7 +440,7 @@ cudaError_t cudaFree(void *memory) {
   if (range == runtime.device_memory.end()) return fail(cudaErrorInvalidValue);
   drain_all();
   runtime.used -= round_up(range->second, 512);
-  if (GUARDED)
+  if (runtime.guarded)
     madvise(memory, round_up(range->second, 4096), MADV_DONTNEED);
   else
     free(memory);

@@ -15,6 +15,7 @@
  *   SIMT_CAPABILITY=8.0   compute capability
  *   SIMT_MEMORY=16384     MiB of memory
  *   SIMT_DRIVER=13000     CUDA version of the driver; 0: none installed
+ *   SIMT_GUARD=1          0: the host may touch device memory; many small transfers cost less
  *   SIMT_FAIL=NAME:N:CODE[,...]  the N-th call of a function fails with that error; NAME `launch`
  * is a refused launch, `kernel` one that fails while it runs SIMT_REPORT=FILE      at the end,
  * appends what happened: see Counters */

@@ -1,0 +1,124 @@
+/* Attention, forward and backward, with scores of ordinary size and with scores so large that a
+ * softmax without its maximum taken off would overflow. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "tests/kernels/cases.h"
+
+/* Tokens: every edge of a tile of 16 rows and of a chunk of 64 keys, the 50 and 197 tokens of the
+ * encoder and decoder at 224 pixels, the largest that fits 64 KiB, and more. Head sizes: those of
+ * the tensor-core kernels, and others. */
+static const int sizes[][CASE_SIZES] = {
+    {1, 1, 1, 64},   {2, 2, 3, 32},   {1, 15, 2, 64},  {3, 16, 1, 32},  {1, 17, 2, 64},
+    {3, 50, 3, 64},  {1, 50, 6, 32},  {1, 63, 1, 32},  {1, 64, 1, 64},  {1, 65, 2, 32},
+    {1, 128, 1, 64}, {1, 129, 1, 64}, {1, 197, 2, 32}, {1, 197, 1, 64}, {1, 208, 1, 64},
+    {1, 257, 1, 64}, {2, 21, 2, 16},  {1, 50, 2, 24},  {1, 33, 1, 80},  {1, 65, 1, 128},
+    {1, 70, 3, 8},   {2, 5, 2, 1},    {1, 19, 1, 37},
+};
+/* More than shared memory holds; too much work for a simulated device. */
+static const int long_sizes[][CASE_SIZES] = {{1, 577, 2, 64}, {1, 1025, 1, 32}};
+static const int speed_sizes[][CASE_SIZES] = {
+    {256, 50, 12, 64}, {256, 197, 6, 64}, {256, 197, 12, 32}, {8, 577, 12, 64}, {8, 1025, 12, 64}};
+
+static size_t part_count(const Case *c) {
+  return (size_t)c->size[0] * c->size[1] * c->size[2] * c->size[3];
+}
+
+/* d_qkv (NULL: not wanted) of the sum of d_out * attention(qkv); out, lse and the sum on the way.
+ * Any of out, lse may be NULL. */
+static double attention(double *out, double *lse, const double *qkv, const double *d_out,
+                        const Case *c) {
+  int batch = c->size[0], tokens = c->size[1], heads = c->size[2], size = c->size[3];
+  size_t row = (size_t)heads * size;
+  double *p = malloc((size_t)tokens * sizeof *p), objective = 0;
+  for (int b = 0; b < batch; b++)
+    for (int h = 0; h < heads; h++)
+      for (int t = 0; t < tokens; t++) {
+        const double *first = qkv + (size_t)b * tokens * 3 * row + (size_t)h * size;
+        const double *q = first + t * 3 * row;
+        double max = -INFINITY, total = 0;
+        for (int u = 0; u < tokens; u++) {
+          const double *k = first + u * 3 * row + row;
+          p[u] = 0;
+          for (int i = 0; i < size; i++) p[u] += q[i] * k[i];
+          p[u] /= sqrt(size);
+          max = fmax(max, p[u]);
+        }
+        for (int u = 0; u < tokens; u++) total += p[u] = exp(p[u] - max);
+        if (lse) lse[((size_t)b * heads + h) * tokens + t] = max + log(total);
+        for (int i = 0; i < size; i++) {
+          size_t at = ((size_t)b * tokens + t) * row + (size_t)h * size + i;
+          double sum = 0;
+          for (int u = 0; u < tokens; u++) sum += p[u] * first[u * 3 * row + 2 * row + i];
+          if (out) out[at] = sum / total;
+          if (d_out) objective += d_out[at] * sum / total;
+        }
+      }
+  free(p);
+  return objective;
+}
+
+static void add_flops(Case *c, double products) {
+  c->flops = products * 2 * c->size[0] * (double)c->size[1] * c->size[1] * c->size[2] * c->size[3];
+}
+
+static void describe_forward(Case *c, double deviation) {
+  case_out(c, "out", (Kind)c->type, part_count(c),
+           case_tolerance(c->type, c->type == DTYPE_F32 ? 16 : 4));
+  case_out(c, "lse", KIND_F32, part_count(c) / c->size[3], case_tolerance(DTYPE_F32, 4));
+  case_in(c, "qkv", (Kind)c->type, 3 * part_count(c), 0, deviation);
+  add_flops(c, 2);
+}
+static void forward_describe(Case *c) {
+  describe_forward(c, 1);
+}
+static void forward_call(Device *d, void *const *b, const Case *c) {
+  d->kernels->attention_forward(d, b[0], b[1], b[2], c->type, c->size[0], c->size[1], c->size[2],
+                                c->size[3]);
+}
+static void forward_reference(double *const *b, const Case *c) {
+  attention(b[0], b[1], b[2], NULL, c);
+}
+
+/* Scores of some hundreds, whose last bits in fp32 are that much larger in the exponential. */
+static void large_describe(Case *c) {
+  describe_forward(c, 12);
+  if (c->type == DTYPE_F32) c->buffer[0].tolerance = case_tolerance(DTYPE_F32, 512);
+}
+
+static void backward_describe(Case *c) {
+  case_out(c, "d_qkv", (Kind)c->type, 3 * part_count(c), case_tolerance(c->type, 8));
+  case_in(c, "d_out", (Kind)c->type, part_count(c), 0, 1);
+  case_in(c, "qkv", (Kind)c->type, 3 * part_count(c), 0, 1);
+  case_in(c, "out", (Kind)c->type, part_count(c), 0, 0);
+  case_in(c, "lse", KIND_F32, part_count(c) / c->size[3], 0, 0);
+  case_gradient(c, 0, 2);
+  add_flops(c, 5);
+}
+static void backward_prepare(double *const *b, const Case *c) {
+  attention(b[3], b[4], b[2], NULL, c);
+}
+static void backward_call(Device *d, void *const *b, const Case *c) {
+  d->kernels->attention_backward(d, b[0], b[1], b[2], b[3], b[4], c->type, c->size[0], c->size[1],
+                                 c->size[2], c->size[3]);
+}
+static double backward_objective(double *const *b, const Case *c) {
+  return attention(NULL, NULL, b[2], b[1], c);
+}
+
+#define SIZES(list)                                                                                \
+  .size_names = "batch tokens heads head_size", .sizes = list, .size_count = CASE_COUNT(list)
+#define SPEED .speed_sizes = speed_sizes, .speed_count = CASE_COUNT(speed_sizes)
+#define FORWARD .call = forward_call, .reference = forward_reference
+#define BACKWARD                                                                                   \
+  .describe = backward_describe, .prepare = backward_prepare, .call = backward_call,               \
+  .objective = backward_objective
+
+const Operation attention_operations[] = {
+    {.name = "attention_forward", SIZES(sizes), SPEED, .describe = forward_describe, FORWARD},
+    {.name = "attention_forward long", SIZES(long_sizes), .describe = forward_describe, FORWARD},
+    {.name = "attention_forward large scores", SIZES(sizes), .describe = large_describe, FORWARD},
+    {.name = "attention_backward", SIZES(sizes), SPEED, BACKWARD},
+    {.name = "attention_backward long", SIZES(long_sizes), BACKWARD},
+    {0},
+};
