@@ -98,7 +98,8 @@ double case_tolerance(Dtype type, double ulps);
 double case_uniform(const Case *, uint32_t stream, uint32_t i);
 
 /* The lists. */
-extern const Operation elementwise_operations[], layernorm_operations[], attention_operations[];
+extern const Operation elementwise_operations[], layernorm_operations[], attention_operations[],
+    tokens_operations[], patches_operations[], pictures_operations[], optimizer_operations[];
 
 /* Before repetition `repeat` of a case: puts the threads of a simulated device in another order. */
 void cases_reorder(int repeat);

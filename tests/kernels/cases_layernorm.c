@@ -5,9 +5,9 @@
 #include "tests/kernels/cases.h"
 
 /* Widths: one per number of register groups, and odd ones that no vector divides. */
-static const int sizes[][CASE_SIZES] = {{1, 96},   {50, 96},  {197, 192}, {3, 384}, {50, 768},
-                                        {7, 512},  {9, 1024}, {5, 97},    {2, 1},   {3, 6},
-                                        {600, 32}, {4, 641},  {1, 1000}};
+static const int sizes[][CASE_SIZES] = {
+    {1, 96}, {50, 96}, {197, 192}, {3, 384}, {50, 768}, {7, 512},  {9, 1024}, {5, 97},
+    {2, 1},  {3, 6},   {600, 32},  {4, 641}, {1, 1000}, {3, 1280}, {2, 1027}, {2, 8192}};
 static const int speed_sizes[][CASE_SIZES] = {{256 * 50, 768}, {256 * 197, 384}, {256 * 197, 512}};
 
 static size_t cells(const Case *c) {

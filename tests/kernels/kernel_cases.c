@@ -11,7 +11,9 @@
 #include "tests/kernels/cases.h"
 
 static const Operation *const lists[] = {elementwise_operations, layernorm_operations,
-                                         attention_operations};
+                                         attention_operations,   tokens_operations,
+                                         patches_operations,     pictures_operations,
+                                         optimizer_operations};
 
 typedef struct Options {
   const char *device, *only;
