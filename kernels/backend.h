@@ -54,11 +54,12 @@ typedef struct DeviceInfo {
   bool has_f16;
 } DeviceInfo;
 
-/* A device has two queues of operations: one computes while the other brings the next input. A mark
- * is a place in a queue, to be waited for by the other queue or by the host. A CPU has done every
+/* A device has queues of operations: one computes while another brings the next input and a third
+ * exchanges gradients with other devices. A mark is a place in a queue, to be waited for by another
+ * queue or by the host. A CPU has done every
  * operation when its call returns, so there queues, marks and recordings mean nothing. */
-typedef enum Queue { QUEUE_COMPUTE, QUEUE_INPUT, QUEUES } Queue;
-enum { DEVICE_MARKS = 8 };
+typedef enum Queue { QUEUE_COMPUTE, QUEUE_INPUT, QUEUE_EXCHANGE, QUEUES } Queue;
+enum { DEVICE_MARKS = 10 };
 
 /* Operations that a device has learned to repeat by themselves: see repeat(). */
 typedef struct Recording Recording;
@@ -142,6 +143,9 @@ struct Kernels {
 
   /* Operations go to this queue from now on; QUEUE_COMPUTE at first. */
   void (*use_queue)(Device *, Queue);
+  /* The current queue as libraries know it (cudaStream_t): for operations that are not in this
+   * table, which come in call order with those that are. NULL on a CPU. */
+  void *(*stream)(Device *);
   /* Puts mark number 0..DEVICE_MARKS-1 at the end of the current queue. */
   void (*mark)(Device *, int mark);
   /* What is queued in the current queue from now on waits until the mark is reached; at once when

@@ -38,14 +38,29 @@ bool ranks_check(Ranks *ranks, Error *e) {
   return false;
 }
 
+bool ranks_connect(Ranks *ranks, Device *device, Error *e) {
+  if (ranks->count == 1 || device->kernels->host_memory) return true;
+  return ranks_nccl_open(ranks, device, e);
+}
+
+static void ready(void *user, Model *model, size_t decayed_from, size_t rest_from) {
+  ranks_nccl_ready(user, model, decayed_from, rest_from);
+}
+
 static void exchange(void *user, Model *model) {
   Ranks *ranks = user;
-  if (!ranks->failed) ranks_local_exchange(ranks, model);
+  if (ranks->failed) return;
+  if (ranks->nccl)
+    ranks_nccl_exchange(ranks, model);
+  else
+    ranks_local_exchange(ranks, model);
 }
 
 void ranks_join(Ranks *ranks, TrainStep *step) {
   if (ranks->count == 1) return;
+  step->ready = ranks->nccl ? ready : NULL;
   step->exchange = exchange;
+  step->exchange_queues = ranks->nccl != NULL;
   step->user = ranks;
 }
 
@@ -85,6 +100,7 @@ bool ranks_compare(Ranks *ranks, const char hash[65], Error *e) {
 
 void ranks_stop(Ranks *ranks, const Error *e) {
   if (ranks->count == 1 || !ranks->share) return;
+  if (ranks->nccl) ranks_nccl_close(ranks);
   ranks_local_stop(ranks, e);
   pthread_mutex_destroy(&ranks->lock);
 }

@@ -18,12 +18,16 @@
 
 #include "mae/step.h"
 
+typedef struct RankNccl RankNccl;
+
 typedef struct Ranks {
   int rank, count; /* count 1: every call below is trivial */
   const Config *config;
   size_t gradient_count;
   struct RankShare *share; /* memory of all ranks, where they are on one machine */
   pid_t parent, *children; /* [count]: rank 0's children by rank; 0: none, or waited for */
+  RankNccl *nccl;          /* NULL: gradients go through `share` */
+  atomic_uint meetings;    /* calls so far in which all ranks take part */
   atomic_bool failed;      /* and `error` says why */
   Error error;
   pthread_mutex_t lock; /* of children, failed and error */
@@ -32,6 +36,8 @@ typedef struct Ranks {
 /* Forks the other ranks; returns in all, `rank` tells which. Must come before the process uses
  * OpenMP or opens a device, since threads do not survive a fork. */
 bool ranks_start(Ranks *, const Config *, Error *);
+/* Once the device is open: on GPUs, where the build has NCCL, starts it. */
+bool ranks_connect(Ranks *, Device *, Error *);
 /* Makes a step exchange its gradients with the other ranks'. */
 void ranks_join(Ranks *, TrainStep *);
 /* False when another rank is lost; asked around anything that waits for the device. */

@@ -123,7 +123,7 @@ bool ranks_local_start(Ranks *ranks, Error *e) {
 }
 
 /* Rank 0's look at its children. */
-static bool children_alive(Ranks *ranks) {
+static bool children_alive(Ranks *ranks, bool waiting) {
   for (int r = 1; r < ranks->count; r++) {
     int status;
     pthread_mutex_lock(&ranks->lock);
@@ -131,6 +131,8 @@ static bool children_alive(Ranks *ranks) {
     bool ended = child && waitpid(child, &status, WNOHANG) == child;
     if (ended) ranks->children[r] = 0;
     pthread_mutex_unlock(&ranks->lock);
+    if (waiting && !child) return ranks_fail(ranks, "rank %d has ended", r);
+    if (ended && !waiting && WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;
     if (ended && WIFSIGNALED(status))
       return ranks_fail(ranks, "rank %d (process %d) was killed by signal %d", r, (int)child,
                         WTERMSIG(status));
@@ -141,7 +143,7 @@ static bool children_alive(Ranks *ranks) {
   return true;
 }
 
-bool ranks_local_alive(Ranks *ranks) {
+bool ranks_local_alive(Ranks *ranks, bool waiting) {
   RankShare *share = ranks->share;
   int by = share->failed;
   if (by && by != ranks->rank) {
@@ -154,7 +156,7 @@ bool ranks_local_alive(Ranks *ranks) {
     pthread_mutex_unlock(&ranks->lock);
     return false;
   }
-  if (ranks->rank == 0) return children_alive(ranks);
+  if (ranks->rank == 0) return children_alive(ranks, waiting);
   return getppid() == ranks->parent ||
          ranks_fail(ranks, "rank 0 (process %d) has ended", (int)ranks->parent);
 }
@@ -183,7 +185,7 @@ static bool barrier(Ranks *ranks) {
   while (share->generation == generation) {
     futex(&share->generation, FUTEX_WAIT, generation, &wait);
     if (share->generation != generation) break;
-    if (ranks->failed || !ranks_local_alive(ranks)) return false;
+    if (ranks->failed || !ranks_local_alive(ranks, true)) return false;
     if (seconds() > give_up) return fail_for_time(ranks, generation + 1);
   }
   return true;
@@ -191,6 +193,7 @@ static bool barrier(Ranks *ranks) {
 
 bool ranks_local_gather(Ranks *ranks, void *all, const void *own, size_t bytes, Error *e) {
   RankSlot *slots = ranks->share->slots;
+  ranks->meetings++;
   if (bytes) memcpy(slots[ranks->rank].message, own, bytes);
   if (!barrier(ranks)) return ranks_check(ranks, e);
   if (!bytes) return true;
@@ -232,8 +235,7 @@ void ranks_local_stop(Ranks *ranks, const Error *e) {
   RankShare *share = ranks->share;
   if (ranks->rank != 0) {
     int32_t nobody = 0;
-    if (e->code && !ranks->failed &&
-        atomic_compare_exchange_strong(&share->failing, &nobody, ranks->rank)) {
+    if (e->code && atomic_compare_exchange_strong(&share->failing, &nobody, ranks->rank)) {
       share->error = *e;
       share->failed = ranks->rank;
     }

@@ -10,13 +10,24 @@ enum { RANK_MESSAGE_MAX = 128 };
  * Returns false. */
 bool ranks_fail(Ranks *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Marks of a device that are the ranks': a gradient is complete; all is exchanged. */
+enum { MARK_GRADIENT = DEVICE_MARKS - 2, MARK_EXCHANGED };
+
 /* Ranks of one machine. */
 bool ranks_local_start(Ranks *, Error *);
 void ranks_local_stop(Ranks *, const Error *);
-/* False, and the ranks have failed, when one of them has ended. */
-bool ranks_local_alive(Ranks *);
+/* False, and the ranks have failed, when one of them has ended; one that has finished its work
+ * counts only while this rank is `waiting` for it. */
+bool ranks_local_alive(Ranks *, bool waiting);
 /* all[count][bytes] = every rank's `bytes` bytes (at most RANK_MESSAGE_MAX), in rank order. */
 bool ranks_local_gather(Ranks *, void *all, const void *own, size_t bytes, Error *);
 void ranks_local_exchange(Ranks *, Model *);
+
+/* Ranks with a GPU each; ranks_no_nccl.c where NCCL is not there, and then ranks->nccl stays NULL.
+ * Between open and close a thread watches the other ranks. */
+bool ranks_nccl_open(Ranks *, Device *, Error *);
+void ranks_nccl_close(Ranks *);
+void ranks_nccl_ready(Ranks *, Model *, size_t decayed_from, size_t rest_from);
+void ranks_nccl_exchange(Ranks *, Model *);
 
 #endif

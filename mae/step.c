@@ -144,7 +144,7 @@ void step_run(TrainStep *s) {
     k->wait_mark(s->device, MARK_FILLED + s->slot);
   }
   /* What an exchange does to the host's side cannot be replayed. */
-  if (s->exchange)
+  if (s->exchange && !s->exchange_queues)
     compute(s);
   else
     k->repeat(s->device, &s->recordings[s->slot], compute, s);

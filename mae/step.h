@@ -38,6 +38,7 @@ typedef struct TrainStep {
    * bring the other ranks' part of model->image_loss. NULL: nothing to bring. */
   GradientReady ready;
   void (*exchange)(void *user, Model *);
+  bool exchange_queues; /* both only queue operations: steps can be recorded */
   void *user;
 } TrainStep;
 

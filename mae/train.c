@@ -162,7 +162,8 @@ static bool prepare(Run *run, Error *e) {
   return open_folder(run, e) && ranks_start(&run->ranks, config, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
          (run->device = device_open(config, run->ranks.rank, run->ranks.count, e)) &&
-         memory_check(config, run->device, e) && open_data(run, e) &&
+         ranks_connect(&run->ranks, run->device, e) && memory_check(config, run->device, e) &&
+         open_data(run, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
          model_create(&run->model, config, run->device, true, e) && create_step(run, e) &&
          load_state(run, e) && start(run, e);

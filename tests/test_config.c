@@ -255,7 +255,7 @@ static const struct {
     {"run.device", "cuda:", "run.device: 'cuda:' is not one of auto, cpu, cuda, cuda:N"},
     {"run.device", "cuda:-1", "run.device: 'cuda:-1' is not one of auto, cpu, cuda, cuda:N"},
     {"data.path", "a\nb",
-     "data.path: 'a\nb' is not text of at most 1023 bytes without control characters"},
+     "data.path: 'a?b' is not text of at most 1023 bytes without control characters"},
     {"train.bacth", "3", "train.bacth: no such option; did you mean train.batch?"},
     {"mask_ratio", "3", "mask_ratio: no such option; did you mean train.mask_ratio?"},
     {"train.patch_size", "3", "train.patch_size: no such option; did you mean model.patch_size?"},

@@ -179,7 +179,9 @@ START_TEST(a_failure_frees_its_gpu) {
   setenv("FAKE_TRAINER", "exit:3", 1);
   setenv("FAKE_ONLY", "seed = 1\n", 1);
   expect_code("", 1, "failed: exit code 3");
-  expect_trials(6, 2);
+  int started, most = most_at_once(NULL, &started);
+  ck_assert_int_eq(started, 6);
+  ck_assert_int_le(most, 2); /* trials that do not wait may well follow each other */
   char *log = scratch_read("log");
   int done = 0;
   for (char *at = log; (at = strstr(at, "done: psnr")); at++) done++;

@@ -144,6 +144,11 @@ static void cpu_use_queue(Device *device, Queue queue) {
   (void)device, (void)queue;
 }
 
+static void *cpu_stream(Device *device) {
+  (void)device;
+  return NULL;
+}
+
 static void cpu_mark(Device *device, int mark) {
   (void)device, (void)mark;
 }
@@ -235,6 +240,7 @@ static const Kernels cpu_kernels = {
     .download_later = cpu_download,
     .zero = cpu_zero,
     .use_queue = cpu_use_queue,
+    .stream = cpu_stream,
     .mark = cpu_mark,
     .wait_mark = cpu_mark,
     .reach_mark = cpu_reach_mark,

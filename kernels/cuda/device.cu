@@ -341,6 +341,10 @@ void cuda_use_queue(Device *device, Queue queue) {
   d->stream = d->streams[queue];
 }
 
+void *cuda_stream(Device *device) {
+  return cuda_device(device)->stream;
+}
+
 void cuda_mark(Device *device, int mark) {
   CudaDevice *d = cuda_device(device);
   cuda_check(d, cudaEventRecord(d->marks[mark], d->stream), "mark");

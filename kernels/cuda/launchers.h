@@ -31,6 +31,7 @@ void cuda_download_later(Device *, void *host_dst, const void *src, size_t bytes
 void cuda_zero(Device *, void *dst, size_t bytes);
 bool cuda_synchronize(Device *, char *message, size_t size);
 void cuda_use_queue(Device *, Queue);
+void *cuda_stream(Device *);
 void cuda_mark(Device *, int mark);
 void cuda_wait_mark(Device *, int mark);
 bool cuda_reach_mark(Device *, int mark, char *message, size_t size);

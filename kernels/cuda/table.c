@@ -15,6 +15,7 @@ const Kernels cuda_kernels = {
     .download_later = cuda_download_later,
     .zero = cuda_zero,
     .use_queue = cuda_use_queue,
+    .stream = cuda_stream,
     .mark = cuda_mark,
     .wait_mark = cuda_wait_mark,
     .reach_mark = cuda_reach_mark,

@@ -11,7 +11,7 @@ endif()
 file(GLOB SIMT_CUDA CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
 set(SIMT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
 set(SIMT_SOURCES ${SIMT_FOLDER}/simt.cc ${SIMT_FOLDER}/runtime.cc ${SIMT_FOLDER}/cublaslt.cc
-  ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
+  ${SIMT_FOLDER}/nccl.cc ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
 foreach(source ${SIMT_CUDA})
   get_filename_component(name ${source} NAME_WE)
   set(wrapped ${CMAKE_CURRENT_BINARY_DIR}/simt/${name}_cu.cc)
@@ -35,9 +35,13 @@ endif()
 target_compile_options(kernels_simt PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${SIMT_OPTIONS}>)
 
 get_target_property(MAE_PROGRAM_SOURCES mae SOURCES)
+# The ranks' exchange through NCCL, in front of whatever maelib has.
+add_library(ranks_simt OBJECT ${CMAKE_SOURCE_DIR}/mae/ranks_nccl.c)
+target_include_directories(ranks_simt BEFORE PRIVATE simt/nccl)
+target_link_libraries(ranks_simt PUBLIC maebench_options)
 add_executable(mae_simt ${MAE_PROGRAM_SOURCES})
 set_target_properties(mae_simt PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-target_link_libraries(mae_simt PRIVATE kernels_simt maelib PkgConfig::JANSSON)
+target_link_libraries(mae_simt PRIVATE kernels_simt ranks_simt maelib PkgConfig::JANSSON)
 
 # Check programs: `device` holds both backends, `program` runs mae_simt. Streams that run late, at once
 # and at random moments must make no difference.
@@ -66,3 +70,7 @@ add_simt_check(simt_program simt/test_program.c)
 add_dependencies(simt_program mae_simt)
 add_test(NAME simt_program COMMAND simt_program)
 set_tests_properties(simt_program PROPERTIES TIMEOUT 900)
+add_simt_check(simt_ranks simt/test_ranks.c)
+add_dependencies(simt_ranks mae_simt)
+add_test(NAME simt_ranks COMMAND simt_ranks)
+set_tests_properties(simt_ranks PROPERTIES TIMEOUT 600)
