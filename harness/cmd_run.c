@@ -15,6 +15,8 @@
 typedef struct RunCommand {
   Arguments arguments;
   const char *scale, *db, *out, *trainer_given;
+  const char *shard_text;
+  int shard, shards; /* of --shard; 1 of 1 without it */
   double jobs, jobs_per_gpu, timeout;
   bool dry_run, json, any_build;
   char trainer[CONFIG_PATH_MAX], binary_sha256[65];
@@ -27,7 +29,16 @@ static const char about[] =
     "Runs every trial of the experiments, each in a `mae train` process, and records it. Trials\n"
     "that this build of mae has done already are skipped, failed ones run again, interrupted ones\n"
     "continue from their checkpoint. FILE is looked for as given and under experiments/.\n"
-    "Later wins: defaults, the scale, FILE, --set. Ctrl-C stops cleanly; the same command goes on.";
+    "Later wins: defaults, the scale, FILE, --set. Ctrl-C stops cleanly; the same command goes "
+    "on.\n"
+    "\n"
+    "A cluster shares a sweep out as a job array, each task with a database of its own; any "
+    "order,\n"
+    "any machine, tasks that are killed are queued again:\n"
+    "  #SBATCH --array=1-16 --gpus=1 --signal=B:TERM@120\n"
+    "  exec harness run FILE --shard $SLURM_ARRAY_TASK_ID/16 --out /shared/results \\\n"
+    "    --db /tmp/results-$SLURM_JOB_ID.db\n"
+    "Afterwards `harness import --out /shared/results` puts all of it into one database.";
 
 /* The trainer may be started from another folder one day (harness verify): paths become absolute.
  * They take no part in the config hash. */
@@ -98,7 +109,7 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
   char text[512];
   int left = 0;
   for (int i = 0; i < count; i++) {
-    left += jobs[i].action != JOB_SKIP;
+    left += job_is_to_run(&jobs[i]);
     memory = jobs[i].memory > memory ? jobs[i].memory : memory;
   }
   *places = (Places){0};
@@ -110,11 +121,17 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
   return true;
 }
 
+static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *error) {
+  if (!jobs_create(jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
+  jobs_keep_shard(*jobs, plan->count, run->shard, run->shards);
+  return true;
+}
+
 static bool dry_run(RunCommand *run, const Plan *plan, Error *error) {
   Job *jobs;
   Places places;
   char basis[256];
-  if (!jobs_create(&jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
+  if (!make_jobs(&jobs, run, plan, error)) return false;
   jobs_estimate(jobs, plan->count, basis, sizeof basis);
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
@@ -146,13 +163,15 @@ static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *
 }
 
 static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) {
-  int done = 0, other = 0, go_on = 0;
+  int done = 0, other = 0, go_on = 0, elsewhere = 0;
   for (int i = 0; i < plan->count; i++) {
     done += jobs[i].action == JOB_SKIP;
     other += jobs[i].action == JOB_REPLACE;
     go_on += jobs[i].action == JOB_CONTINUE;
+    elsewhere += jobs[i].action == JOB_ELSEWHERE;
   }
   if (done) fprintf(stderr, "%d of %d trials are done already\n", done, plan->count);
+  if (elsewhere) fprintf(stderr, "%d are left to other shards\n", elsewhere);
   if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
   if (other)
     fprintf(stderr,
@@ -163,7 +182,7 @@ static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) 
 
 static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *error) {
   Job *jobs;
-  if (!jobs_create(&jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
+  if (!make_jobs(&jobs, run, plan, error)) return false;
   Progress progress;
   SuperviseResult result = {0};
   Places places;
@@ -178,7 +197,8 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *err
   }
   if (ok) report_results(stdout, plan, jobs, run->json);
   run->signal = result.signal;
-  for (int i = 0; i < plan->count; i++) run->failed += jobs[i].status == TRIAL_FAILED;
+  for (int i = 0; i < plan->count; i++)
+    run->failed += jobs[i].action != JOB_ELSEWHERE && jobs[i].status == TRIAL_FAILED;
   if (ok && result.unrecorded)
     ok = error_set(error, EXIT_DATA,
                    "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
@@ -225,14 +245,34 @@ static void say_next(const RunCommand *run) {
     fputs("\nstopped; the same command continues\n", stderr);
   else if (run->failed)
     fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
+  else if (run->shards > 1)
+    fprintf(stderr, "\nnext, when the other shards are done too: harness import --out %s\n",
+            run->out);
   else
     fprintf(stderr, "\nnext: sqlite3 %s 'select * from trials'; make plots; harness status\n",
             run->db);
 }
 
+/* --shard I/N. A database has one writer, so a shard must name one. */
+static bool read_shard(RunCommand *run, Error *error) {
+  const char *text = run->shard_text;
+  int end = 0;
+  run->shard = run->shards = 1;
+  if (!text) return true;
+  if (sscanf(text, "%d/%d%n", &run->shard, &run->shards, &end) != 2 || text[end] ||
+      run->shard < 1 || run->shard > run->shards)
+    return error_set(error, EXIT_CONFIG, "--shard %.50s: expected I/N, I from 1 to N", text);
+  if (run->shards > 1 && !strcmp(run->db, DEFAULT_DB) && !run->dry_run)
+    return error_set(error, EXIT_CONFIG,
+                     "--shard %s needs --db PATH, a database of its own on this machine's disk; "
+                     "`harness import` joins the shards",
+                     text);
+  return true;
+}
+
 static bool prepare(RunCommand *run, Error *error) {
   Error missing = {0};
-  if (!load_plans(run, error)) return false;
+  if (!read_shard(run, error) || !load_plans(run, error)) return false;
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
                sha256_file(run->binary_sha256, run->trainer, &missing);
   if (!found && run->dry_run) {
@@ -253,6 +293,8 @@ int cmd_run(int argc, char **argv) {
       {"--out", OPTION_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
       {"--jobs", OPTION_NUMBER, &run.jobs, "N", "trials side by side; on a CPU they share it"},
       {"--jobs-per-gpu", OPTION_NUMBER, &run.jobs_per_gpu, "N", "trials that share one GPU"},
+      {"--shard", OPTION_TEXT, &run.shard_text, "I/N",
+       "only every N-th trial, from the I-th on: see above"},
       {"--timeout", OPTION_NUMBER, &run.timeout, "SECONDS",
        "silence that counts as a hang (600; longer for slow steps)"},
       {"--dry-run", OPTION_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},

@@ -42,12 +42,15 @@ const char *folder_experiment(const char *sweep_folder) {
   return slash ? slash + 1 : sweep_folder;
 }
 
-/* Replaces folder/name by bytes, all or nothing. */
+/* Replaces folder/name by bytes, all or nothing. Harnesses of other machines may be writing the
+ * same file at the same time (--shard), so the temporary file's name is this process's own. */
 static bool write_file(const char *folder, const char *name, const char *bytes, size_t size,
                        Error *error) {
-  char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + 8];
+  char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + HOST_NAME_MAX + 32];
+  char host[HOST_NAME_MAX + 1] = "";
   if (!io_join(path, sizeof path, folder, name, error)) return false;
-  snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  gethostname(host, sizeof host - 1);
+  snprintf(temporary, sizeof temporary, "%s.%s-%d.tmp", path, host, (int)getpid());
   int fd = io_create(temporary, error);
   if (fd < 0) return false;
   bool ok = io_write(fd, temporary, bytes, size, error);

@@ -125,6 +125,15 @@ void jobs_free(Job *jobs, int count) {
   free(jobs);
 }
 
+void jobs_keep_shard(Job *jobs, int count, int shard, int shards) {
+  for (int i = 0; i < count; i++)
+    if (i % shards != shard - 1 && jobs[i].action != JOB_SKIP) jobs[i].action = JOB_ELSEWHERE;
+}
+
+bool job_is_to_run(const Job *job) {
+  return job->action != JOB_SKIP && job->action != JOB_ELSEWHERE;
+}
+
 const char *job_action_text(JobAction action) {
   switch (action) {
   case JOB_SKIP:
@@ -137,12 +146,14 @@ const char *job_action_text(JobAction action) {
     return "failed, to run again";
   case JOB_REPLACE:
     return "of another build, to run again";
+  case JOB_ELSEWHERE:
+    return "of another shard";
   }
   return "";
 }
 
 double job_work_left(const Job *job) {
-  if (job->action == JOB_SKIP) return 0;
+  if (!job_is_to_run(job)) return 0;
   bool anew =
       job->action == JOB_START || job->action == JOB_REPLACE || !folder_has_checkpoint(job->folder);
   double left = (double)(job->steps - (anew ? 0 : job->facts.step));
@@ -220,7 +231,7 @@ void jobs_estimate(Job *jobs, int count, char *basis, size_t size) {
     snprintf(basis, size, "unknown: the device could not be opened for a measurement");
   for (int i = 0; i < count; i++) {
     double own = jobs[i].facts.gflops_per_second;
-    jobs[i].seconds = jobs[i].steps > 0 || jobs[i].action == JOB_SKIP
+    jobs[i].seconds = jobs[i].steps > 0 || !job_is_to_run(&jobs[i])
                           ? job_work_left(&jobs[i]) / (own > 0 ? own : speed)
                           : NAN;
   }

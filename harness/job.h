@@ -7,11 +7,12 @@
 #include "harness/plan.h"
 
 typedef enum JobAction {
-  JOB_SKIP,     /* done by this build */
-  JOB_START,    /* nothing there, or nothing to continue from */
-  JOB_CONTINUE, /* from its checkpoint */
-  JOB_RETRY,    /* failed before; from its checkpoint when there is one */
-  JOB_REPLACE,  /* another build's: anew, from the beginning */
+  JOB_SKIP,      /* done by this build */
+  JOB_START,     /* nothing there, or nothing to continue from */
+  JOB_CONTINUE,  /* from its checkpoint */
+  JOB_RETRY,     /* failed before; from its checkpoint when there is one */
+  JOB_REPLACE,   /* another build's: anew, from the beginning */
+  JOB_ELSEWHERE, /* another shard's, see jobs_keep_shard */
 } JobAction;
 
 typedef struct Job {
@@ -36,6 +37,11 @@ typedef struct Job {
 bool jobs_create(Job **, const Plan *, const char *out, const char *binary_sha256, bool any_build,
                  Error *);
 void jobs_free(Job *, int count);
+/* Leaves every `shards`-th job, from job number `shard` - 1 on, as it is; the rest that is not done
+ * is for other harnesses. */
+void jobs_keep_shard(Job *, int count, int shard, int shards);
+/* This harness runs it. */
+bool job_is_to_run(const Job *);
 const char *job_action_text(JobAction);
 /* Images of an optimiser step times GFLOP of each, times the steps still to do. */
 double job_work_left(const Job *);

@@ -87,7 +87,7 @@ static void plan_table(FILE *out, const Plan *plan, const Job *jobs) {
     else
       table_cell(&table, "%s", "?");
     format_duration(text, sizeof text, job->seconds);
-    table_cell(&table, "%s", job->action == JOB_SKIP ? "-" : text);
+    table_cell(&table, "%s", job_is_to_run(job) ? text : "-");
     table_cell(&table, "%s", job_action_text(job->action));
     total += job->seconds;
   }

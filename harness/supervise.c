@@ -123,7 +123,7 @@ static void catch_up(Run *run) {
   store_retry(run->store);
   run->retry_at = runner_clock() + retry_seconds;
   for (int i = 0; i < run->next; i++)
-    for (int f = 0; run->jobs[i].action != JOB_SKIP && f < 2; f++)
+    for (int f = 0; job_is_to_run(&run->jobs[i]) && f < 2; f++)
       record_file(run->store, run->jobs[i].id, run->jobs[i].folder, files[f], &error);
   if (store_broken(run->store)) return;
   run->result->unrecorded -= run->waiting;
@@ -238,10 +238,17 @@ static void fill_slots(Run *run) {
     while (slot->trainer.pid == 0 && run->next < run->count) {
       Job *job = &run->jobs[run->next++];
       Error error = {0};
-      if (job->action != JOB_SKIP && !start_job(run, slot, job, &error))
+      if (job_is_to_run(job) && !start_job(run, slot, job, &error))
         fail_to_start(run, slot, job, &error);
     }
   }
+}
+
+/* Whether a job has still to be started. Where there is none there may be no place either. */
+static bool job_waits(const Run *run) {
+  for (int i = run->next; i < run->count; i++)
+    if (job_is_to_run(&run->jobs[i])) return true;
+  return false;
 }
 
 /* Reads what the trainers wrote; returns how many run. */
@@ -269,7 +276,7 @@ static void show(Run *run) {
   double left = 0, done = run->work_done;
   int count = 0;
   for (int i = 0; i < run->count; i++) {
-    bool settled = run->jobs[i].action == JOB_SKIP || i < run->next;
+    bool settled = !job_is_to_run(&run->jobs[i]) || i < run->next;
     sweep.done += settled && run->jobs[i].status == TRIAL_DONE;
     sweep.failed += settled && run->jobs[i].status == TRIAL_FAILED;
     if (i >= run->next) left += job_work_left(&run->jobs[i]);
@@ -333,7 +340,7 @@ void supervise(Job *jobs, int count, Store *store, const SuperviseOptions *optio
   make_slots(&run);
   for (;;) {
     fill_slots(&run);
-    if (poll_slots(&run) == 0 && run.next >= run.count) break;
+    if (poll_slots(&run) == 0 && !job_waits(&run)) break;
     if (runner_clock() >= run.retry_at) catch_up(&run);
     show(&run);
     wait_and_obey(&run);

@@ -215,6 +215,37 @@ START_TEST(another_build_runs_again) {
 }
 END_TEST
 
+/* Three harnesses at once on one folder, as a job array has them; import joins what they did. */
+START_TEST(shards_of_a_sweep) {
+  const char *sql = "SELECT trial, swept, status, psnr_masked FROM trials ORDER BY 1";
+  pid_t shards[3];
+  char words[256];
+  expect_code("run exp.ini --scale none --db one.db --out one --mae " FAKE, 0, "done");
+  setenv("FAKE_TRAINER", "slow:10", 1);
+  for (int i = 0; i < 3; i++) {
+    snprintf(words, sizeof words,
+             "run exp.ini --scale none --shard %d/3 --db s%d.db --out out --mae " FAKE, i + 1, i);
+    shards[i] = start_harness(words);
+  }
+  for (int i = 0; i < 3; i++) ck_assert_int_eq(scratch_wait(shards[i]), 0);
+  expect_code("import --db r.db --out out", 0, "4 trials of out are in r.db");
+  char *joined = query_db("r.db", sql), *alone = query_db("one.db", sql);
+  ck_assert_str_eq(joined, alone);
+  expect_rows("SELECT attempts FROM trials", "1\n1\n1\n1\n");
+  /* A second time there is nothing left to do, in a database that is new again. */
+  expect_code("run exp.ini --scale none --shard 2/3 --db s9.db --out out --mae " FAKE, 0,
+              "4 of 4 trials are done already");
+  /* A shard that fails says so, the others' failures are not its own. */
+  setenv("FAKE_TRAINER", "exit:3", 1);
+  expect_code("run exp.ini --scale none --shard 1/4 --db f.db --out f --mae " FAKE, 1, "1 failed");
+  unsetenv("FAKE_TRAINER");
+  expect_code("run exp.ini --scale none --shard 2/4 --db f2.db --out f --mae " FAKE, 0,
+              "harness import --out f");
+  free(joined);
+  free(alone);
+}
+END_TEST
+
 /* The event files are the source of truth. */
 START_TEST(import_rebuilds_the_same) {
   const char *sql = "SELECT * FROM trials ORDER BY trial";
@@ -275,6 +306,9 @@ static const struct {
     {"run exp.ini --json=yes", "takes no value", 2},
     {"run nothing.ini --scale none", "looked for nothing.ini, experiments/nothing.ini", 2},
     {"run exp.ini --scale cpux", "there is no scale cpux", 2},
+    {"run exp.ini --scale none --shard 0/4 --db r.db", "expected I/N, I from 1 to N", 2},
+    {"run exp.ini --scale none --shard 5/4 --db r.db", "expected I/N, I from 1 to N", 2},
+    {"run exp.ini --scale none --shard 1/4", "needs --db PATH", 2},
     {"run exp.ini --scale none --jobs few", "expected a number", 2},
     {"run exp.ini --scale none --set batch=3", "expected section.key=value", 2},
     {"run exp.ini --scale none --set train.bach=3", "did you mean train.batch?", 2},
@@ -325,6 +359,11 @@ int main(void) {
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   tcase_add_test(cases, validated_before_the_first_starts);
   suite_add_tcase(suite, cases);
+  TCase *shards = tcase_create("shards");
+  tcase_set_timeout(shards, 120);
+  tcase_add_checked_fixture(shards, setup, scratch_teardown);
+  tcase_add_test(shards, shards_of_a_sweep);
+  suite_add_tcase(suite, shards);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_ENV);
   int failed = srunner_ntests_failed(runner);
