@@ -56,10 +56,10 @@ typedef struct DeviceInfo {
 
 /* A device has queues of operations: one computes while another brings the next input and a third
  * exchanges gradients with other devices. A mark is a place in a queue, to be waited for by another
- * queue or by the host. A CPU has done every
- * operation when its call returns, so there queues, marks and recordings mean nothing. */
+ * queue or by the host. A CPU has done every operation when its call returns, so there queues, marks
+ * and recordings mean nothing. */
 typedef enum Queue { QUEUE_COMPUTE, QUEUE_INPUT, QUEUE_EXCHANGE, QUEUES } Queue;
-enum { DEVICE_MARKS = 10 };
+enum { DEVICE_MARKS = 10, DEVICE_STAMPS = 1024 };
 
 /* Operations that a device has learned to repeat by themselves: see repeat(). */
 typedef struct Recording Recording;
@@ -153,6 +153,12 @@ struct Kernels {
   void (*wait_mark)(Device *, int mark);
   /* The host waits until the mark is reached; false and a message as synchronize(). */
   bool (*reach_mark)(Device *, int mark, char *message, size_t size);
+
+  /* For measuring: notes the time at which the current queue reaches this place, by the device's
+   * own clock, as stamp number 0..DEVICE_STAMPS-1. */
+  void (*stamp)(Device *, int stamp);
+  /* Waits for two stamps of one queue, and gives the seconds between them. */
+  double (*stamp_seconds)(Device *, int from, int to);
 
   /* Queues what work(user) queues. *recording is NULL at first; a GPU runs work the first time,
    * records what it queues the second time, and from then on replays that without calling work. So

@@ -5,7 +5,8 @@
 
 #include "kernels/scalar.h"
 #include "mae/carve.h"
-#include "mae/mask.h"
+#include "mae/loader.h"
+#include "mae/profile.h"
 #include "mae/step.h"
 
 static double now(void) {
@@ -27,87 +28,115 @@ static double quantile(const double *sorted, int count, double q) {
   return sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]);
 }
 
-/* Everything a benchmark holds on the host. */
-typedef struct Host {
-  uint8_t *images, *masked;
-  int32_t *visible;
-  float *rates;
+/* Everything a benchmark holds beside the model. */
+typedef struct Inputs {
+  Dataset data; /* of noise: the sources that --pipeline cuts crops from */
+  PackImage *list;
+  uint8_t *pixels; /* [SOURCES_MIN or more, SOURCE_SIZE, SOURCE_SIZE, 3], NULL without a pipeline */
+  ImagePool pool;  /* pixels where the device can read them */
+  uint8_t *images; /* [batch, size, size, 3], NULL with a pipeline */
+  Loader loader;   /* draws masks and crops as training does */
   double *seconds;
-} Host;
+} Inputs;
 
-static bool host_alloc(Host *h, const Config *c, int steps, int warmup, Error *e) {
-  size_t n = (size_t)c->train.batch, size = (size_t)c->model.image_size;
-  size_t total = (size_t)(steps + warmup);
-  h->images = malloc(n * size * size * 3);
-  h->masked = malloc(n * (size_t)config_patches(c));
-  h->visible = malloc(n * (size_t)config_kept(c) * sizeof *h->visible);
-  h->rates = malloc(total * sizeof *h->rates);
-  h->seconds = malloc(total * sizeof *h->seconds);
-  if (!h->images || !h->masked || !h->visible || !h->rates || !h->seconds)
-    return error_set(e, EXIT_DEVICE, "out of memory for %d images", c->train.batch);
-  for (size_t i = 0; i < n; i++)
-    for (size_t k = 0; k < size * size * 3; k++)
-      h->images[i * size * size * 3 + k] = (uint8_t)(k * 31 + i * 101 + (k * k >> 7));
-  for (size_t i = 0; i < total; i++) h->rates[i] = 1e-4f;
+enum { SOURCES_MIN = 8192, SOURCE_SIZE = 64 };
+enum { SOURCE_BYTES = SOURCE_SIZE * SOURCE_SIZE * 3 };
+
+static uint8_t *noise(size_t bytes) {
+  uint8_t *pixels = malloc(bytes);
+  for (size_t i = 0; pixels && i < bytes; i++) pixels[i] = (uint8_t)(i * 31 + (i * i >> 7));
+  return pixels;
+}
+
+static bool make_sources(Inputs *in, const Config *c) {
+  int count = c->train.batch > SOURCES_MIN ? c->train.batch : SOURCES_MIN;
+  size_t bytes = (size_t)count * SOURCE_BYTES;
+  in->list = malloc((size_t)count * sizeof *in->list);
+  in->pixels = noise(bytes);
+  if (!in->list || !in->pixels) return false;
+  for (int i = 0; i < count; i++)
+    in->list[i] = (PackImage){
+        .offset = (uint64_t)i * SOURCE_BYTES, .width = SOURCE_SIZE, .height = SOURCE_SIZE};
+  in->data.train_count = count;
+  in->data.train = in->list;
+  in->data.pixels = in->pixels;
+  in->data.pixel_bytes = bytes;
   return true;
 }
 
-static void host_free(Host *h) {
-  free(h->images);
-  free(h->masked);
-  free(h->visible);
-  free(h->rates);
-  free(h->seconds);
+static bool open_inputs(Inputs *in, const Config *c, Device *device, bool pipeline, int total,
+                        Error *e) {
+  size_t size = (size_t)c->model.image_size;
+  in->seconds = malloc((size_t)total * sizeof *in->seconds);
+  bool ok = in->seconds && make_sources(in, c);
+  if (ok && !pipeline) ok = (in->images = noise((size_t)c->train.batch * size * size * 3)) != NULL;
+  if (!ok) return error_set(e, EXIT_DEVICE, "out of memory for %d images", c->train.batch);
+  return loader_create(&in->loader, c, &in->data, 0, c->train.batch, e) &&
+         (!pipeline ||
+          pool_create(&in->pool, device, in->pixels, in->data.pixel_bytes, SOURCE_BYTES, e));
 }
 
-static void queue_step(TrainStep *s, Host *h, int index) {
-  const Config *c = s->config;
-  int side = c->model.image_size / c->model.patch_size, kept = config_kept(c);
-  for (int i = 0; i < s->images; i++)
-    mask_draw(h->visible + (size_t)i * (size_t)kept, h->masked + (size_t)i * (size_t)(side * side),
-              side, kept, c->train.mask, c->run.seed, STREAM_MASK, (uint32_t)index, (uint64_t)i);
+static void close_inputs(Inputs *in) {
+  pool_destroy(&in->pool);
+  loader_destroy(&in->loader);
+  free(in->list);
+  free(in->pixels);
+  free(in->images);
+  free(in->seconds);
+}
+
+static void queue_step(TrainStep *s, Inputs *in, int index) {
+  loader_load(&in->loader, index);
   BatchBuffers *input = step_input(s);
-  batch_set_images(input, h->images, s->images);
-  batch_set_masks(input, h->visible, h->masked, s->images);
+  if (!in->images)
+    batch_set_crops(input, &in->pool, in->loader.crops, s->images);
+  else if (index < s->slots) /* into each of the buffers that steps take in turn */
+    batch_set_images(input, in->images, s->images);
+  batch_set_masks(input, in->loader.visible, in->loader.masked, s->images);
   step_run(s);
 }
 
 /* As a training run goes: a GPU has the next step queued before the result of one is waited for. A
  * step's time is that from the end of the one before it to its own. */
-static bool time_steps(TrainStep *s, Host *h, int steps, int warmup, double *loss, Error *e) {
+static bool time_steps(TrainStep *s, Inputs *in, int steps, int warmup, double *loss, Error *e) {
   int ahead = s->device->kernels->host_memory ? 0 : 1, total = steps + warmup;
   double ended = now();
   for (int i = 0; i < total + ahead; i++) {
     int done = i - ahead;
     StepState state;
-    if (i < total) queue_step(s, h, i);
+    if (i == warmup) profile_reset();
+    if (i < total) queue_step(s, in, i);
     if (done < 0) continue;
     if (!step_result(s, i < total ? ahead : 0, &state, loss, e)) return false;
     double before = ended;
     ended = now();
-    if (done >= warmup) h->seconds[done - warmup] = ended - before;
+    if (done >= warmup) in->seconds[done - warmup] = ended - before;
   }
   return true;
 }
 
-bool bench_steps(BenchResult *r, const Config *config, Device *device, int steps, int warmup,
-                 Error *e) {
+bool bench_steps(BenchResult *r, const Config *config, Device *device, bool pipeline, int steps,
+                 int warmup, Error *e) {
   Config alone = *config, *c = &alone;
   alone.train.ranks = 1; /* this process takes the whole batch */
   Model model = {0};
   TrainStep step = {0};
-  Host host = {0};
+  Inputs in = {.list = NULL};
   DeviceInfo info;
+  int total = steps + warmup;
+  float *rates = malloc((size_t)total * sizeof *rates);
   *r = (BenchResult){.steps = steps, .warmup = warmup};
-  bool ok = model_create(&model, c, device, true, e) && model_init_weights(&model, e) &&
-            host_alloc(&host, c, steps, warmup, e) &&
-            step_create(&step, &model, 0, c->train.shards, host.rates, (size_t)(steps + warmup), e);
-  if (ok) ok = time_steps(&step, &host, steps, warmup, &r->loss, e);
+  for (int i = 0; rates && i < total; i++) rates[i] = 1e-4f;
+  bool ok = rates || error_set(e, EXIT_DEVICE, "out of memory for %d learning rates", total);
+  ok = ok && model_create(&model, c, device, true, e) && model_init_weights(&model, e) &&
+       step_create(&step, &model, 0, c->train.shards, rates, (size_t)total, e) &&
+       open_inputs(&in, c, device, pipeline, total, e);
+  if (ok) ok = time_steps(&step, &in, steps, warmup, &r->loss, e);
   if (ok) {
-    qsort(host.seconds, (size_t)steps, sizeof *host.seconds, compare_doubles);
-    r->step_seconds_median = quantile(host.seconds, steps, 0.5);
-    r->step_seconds_p10 = quantile(host.seconds, steps, 0.1);
-    r->step_seconds_p90 = quantile(host.seconds, steps, 0.9);
+    qsort(in.seconds, (size_t)steps, sizeof *in.seconds, compare_doubles);
+    r->step_seconds_median = quantile(in.seconds, steps, 0.5);
+    r->step_seconds_p10 = quantile(in.seconds, steps, 0.1);
+    r->step_seconds_p90 = quantile(in.seconds, steps, 0.9);
     r->images_per_second = c->train.batch / r->step_seconds_median;
     r->gflops_per_image = model_gflops_per_image(c, true);
     r->gflops_per_second = r->images_per_second * r->gflops_per_image;
@@ -117,7 +146,8 @@ bool bench_steps(BenchResult *r, const Config *config, Device *device, int steps
   }
   step_destroy(&step);
   model_destroy(&model);
-  host_free(&host);
+  close_inputs(&in);
+  free(rates);
   return ok;
 }
 
@@ -178,5 +208,34 @@ bool bench_peak(double *gflops_per_second, Device *device, Dtype type, Error *e)
     if (rate > *gflops_per_second) *gflops_per_second = rate;
     if (seconds > 0.05) break;
   }
+  return true;
+}
+
+/* Median seconds of converting `count` numbers: 4 bytes of each are read and 2 written. */
+static double time_conversion(Device *device, void *to, const float *from, size_t count) {
+  enum { REPEATS = 10 };
+  double samples[REPEATS];
+  const Kernels *k = device->kernels;
+  for (int i = 0; i <= REPEATS; i++) {
+    k->stamp(device, 0);
+    k->convert(device, to, DTYPE_F16, from, count);
+    k->stamp(device, 1);
+    if (i > 0) samples[i - 1] = k->stamp_seconds(device, 0, 1); /* the first finds the pages */
+  }
+  qsort(samples, REPEATS, sizeof *samples, compare_doubles);
+  return quantile(samples, REPEATS, 0.5);
+}
+
+bool bench_memory(double *gigabytes_per_second, Device *device, Error *e) {
+  /* More than any cache holds. */
+  size_t count = (size_t)64 << 20;
+  char message[512];
+  float *from = carve_alloc(device, count * (sizeof *from + 2), "a large array", e);
+  if (!from) return false;
+  double seconds = time_conversion(device, from + count, from, count);
+  device->kernels->free(device, from);
+  if (!device->kernels->synchronize(device, message, sizeof message))
+    return error_set(e, EXIT_DEVICE, "%s", message);
+  *gigabytes_per_second = 6e-9 * (double)count / seconds;
   return true;
 }

@@ -13,12 +13,17 @@ typedef struct BenchResult {
   size_t memory_peak, memory_planned;
 } BenchResult;
 
-/* Forward, backward and optimiser on noise images, with new masks every step; the first `warmup`
- * steps are left out. */
-bool bench_steps(BenchResult *, const Config *, Device *, int steps, int warmup, Error *);
+/* Forward, backward and optimiser with new masks every step, on noise images that lie on the device
+ * from the start, or with pipeline on new crops of smaller sources in every step; the first `warmup`
+ * steps are left out, of an attached profile too. */
+bool bench_steps(BenchResult *, const Config *, Device *, bool pipeline, int steps, int warmup,
+                 Error *);
 
 /* GFLOP/s of large square matrix products in `type`: the best of several sizes, each the median of
  * repetitions over about a second. */
 bool bench_peak(double *gflops_per_second, Device *, Dtype type, Error *);
+
+/* GB/s of reading and writing arrays that no cache holds. */
+bool bench_memory(double *gigabytes_per_second, Device *, Error *);
 
 #endif

@@ -19,23 +19,26 @@ static const char about[] =
 /* What one run measured; plain data, since --suite passes it through a pipe. */
 typedef struct Report {
   BenchResult result;
-  double peak; /* GFLOP/s of large matrix products; 0: not measured */
+  double peak;   /* GFLOP/s of large matrix products; 0: not measured */
+  double memory; /* GB/s of large arrays; 0: not measured */
   DeviceInfo device;
   Error error; /* code 0: none */
 } Report;
 
 typedef struct BenchOptions {
   int64_t steps, warmup;
-  bool peak, profile;
+  bool peak, profile, pipeline;
+  ProfilePeaks assumed; /* --floors */
 } BenchOptions;
 
 static bool run_on(Report *r, const Config *c, Device *device, const BenchOptions *o) {
   Error *e = &r->error;
-  if (o->profile) profile_attach(device);
-  bool ok = bench_steps(&r->result, c, device, (int)o->steps, (int)o->warmup, e);
+  if (o->profile) profile_attach(device, false);
+  bool ok = bench_steps(&r->result, c, device, o->pipeline, (int)o->steps, (int)o->warmup, e);
   if (o->profile) profile_detach(device);
   device->kernels->info(device, &r->device);
-  return ok && (!o->peak || bench_peak(&r->peak, device, config_dtype(c), e));
+  return ok && (!o->peak || bench_peak(&r->peak, device, config_dtype(c), e)) &&
+         (!o->profile || bench_memory(&r->memory, device, e));
 }
 
 static bool run_bench(Report *r, const Config *c, const BenchOptions *o) {
@@ -51,15 +54,15 @@ static json_t *report_json(const Report *r, const Config *c) {
   const BenchResult *b = &r->result;
   char encoder[64], decoder[64];
   json_t *json = json_pack(
-      "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "device",
-      r->device.name, "encoder", config_get(c, "model.encoder", encoder, sizeof encoder), "decoder",
-      config_get(c, "model.decoder", decoder, sizeof decoder), "precision",
+      "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}",
+      "device", r->device.name, "encoder", config_get(c, "model.encoder", encoder, sizeof encoder),
+      "decoder", config_get(c, "model.decoder", decoder, sizeof decoder), "precision",
       dtype_name(config_dtype(c)), "image_size", c->model.image_size, "batch", c->train.batch,
       "steps", b->steps, "warmup_steps", b->warmup, "images_per_second", b->images_per_second,
       "gflops_per_second", b->gflops_per_second, "gflops_per_image", b->gflops_per_image,
       "step_seconds_median", b->step_seconds_median, "step_seconds_p10", b->step_seconds_p10,
-      "step_seconds_p90", b->step_seconds_p90, "peak_memory_bytes", (json_int_t)b->memory_peak,
-      "planned_memory_bytes", (json_int_t)b->memory_planned);
+      "step_seconds_p90", b->step_seconds_p90, "loss", b->loss, "peak_memory_bytes",
+      (json_int_t)b->memory_peak, "planned_memory_bytes", (json_int_t)b->memory_planned);
   if (json && r->peak > 0) {
     json_object_set_new(json, "peak_gflops_per_second", json_real(r->peak));
     json_object_set_new(json, "share_of_peak", json_real(b->gflops_per_second / r->peak));
@@ -101,8 +104,11 @@ static void print_report(const Report *r, const Config *c, const BenchOptions *o
   printf("memory       %.4g MiB at most, of it %.4g MiB planned for the model\n",
          (double)b->memory_peak / 0x1p20, (double)b->memory_planned / 0x1p20);
   if (o->profile) {
-    printf("\n");
-    profile_print(stdout, b->steps + b->warmup);
+    ProfilePeaks peaks = {1e9 * r->peak, 1e9 * r->memory};
+    printf("\nBeside the floors that %.4g TFLOP/s of matrix products and %.4g GB/s of memory set, "
+           "both\nmeasured in this run; each step as its operations one by one, not replayed:\n\n",
+           1e-3 * r->peak, r->memory);
+    profile_print(stdout, b->steps, &peaks);
   }
 }
 
@@ -202,14 +208,58 @@ static int run_suite(const Config *base, BenchOptions o, bool as_json) {
   return code;
 }
 
+/* "4800:700", GB/s and TFLOP/s, both above 0. */
+static bool parse_peaks(ProfilePeaks *peaks, const char *text, Error *e) {
+  double bytes, flops;
+  char end;
+  if (sscanf(text, "%lf:%lf%c", &bytes, &flops, &end) != 2 || !(bytes > 0) || !(flops > 0))
+    return error_set(e, EXIT_CONFIG, "--floors %.100s: expected GB/s:TFLOP/s, such as 4800:700",
+                     text);
+  *peaks = (ProfilePeaks){1e12 * flops, 1e9 * bytes};
+  return true;
+}
+
+/* One step, counted and not run. */
+static int print_floors(const Config *c, const BenchOptions *o) {
+  BenchResult counted;
+  Error e;
+  char message[512];
+  Device *device = backend_open("cpu", 0, true, message, sizeof message);
+  if (!device) {
+    error_set(&e, EXIT_DEVICE, "%s", message);
+    return cmd_fail("bench", &e);
+  }
+  profile_attach(device, true);
+  bool ok = bench_steps(&counted, c, device, o->pipeline, 1, 0, &e);
+  profile_detach(device);
+  device->kernels->close(device);
+  if (!ok) return cmd_fail("bench", &e);
+  printf("Computed, not measured: the least a training step takes where matrix products reach "
+         "%.4g\nTFLOP/s and memory %.4g GB/s. Batch %d, %s, %.4g GFLOP per image.\n\n",
+         1e-12 * o->assumed.flops_per_second, 1e-9 * o->assumed.bytes_per_second, c->train.batch,
+         dtype_name(config_dtype(c)), counted.gflops_per_image);
+  double floor = profile_print(stdout, 1, &o->assumed);
+  printf("\n%.0f images/s when every operation is at its floor: %.0f%% of the products' peak\n",
+         c->train.batch / floor,
+         1e11 * counted.gflops_per_image * c->train.batch / floor / o->assumed.flops_per_second);
+  return EXIT_OK;
+}
+
 int cmd_bench(int argc, char **argv) {
   BenchOptions o = {.steps = 20, .warmup = 3};
   bool as_json = false, whole_suite = false;
+  const char *floors = NULL;
   const CmdOption options[] = {
       {"--steps", CMD_COUNT, &o.steps, "N", "steps to time (default: 20)"},
       {"--warmup", CMD_COUNT, &o.warmup, "N", "steps before the first that counts (default: 3)"},
       {"--peak", CMD_FLAG, &o.peak, NULL, "also time large matrix products, the ceiling"},
-      {"--profile", CMD_FLAG, &o.profile, NULL, "also print the time of every operation"},
+      {"--pipeline", CMD_FLAG, &o.pipeline, NULL,
+       "cut each step's images out of 64 x 64 sources; otherwise they lie on the device"},
+      {"--profile", CMD_FLAG, &o.profile, NULL,
+       "also print the time of every operation beside the least it can take"},
+      {"--floors", CMD_TEXT, &floors, "GB/S:TFLOP/S",
+       "only print what a step takes at the least on a device with such memory and such\n"
+       "                         matrix products: nothing is run"},
       {"--suite", CMD_FLAG, &whole_suite, NULL,
        "a table of the two reference models in every precision the device has"},
       {"--json", CMD_FLAG, &as_json, NULL, "print the result as JSON"},
@@ -230,6 +280,11 @@ int cmd_bench(int argc, char **argv) {
     error_set(&r.error, EXIT_CONFIG, "--json and --profile exclude each other");
     return cmd_fail("bench", &r.error);
   }
+  if (floors) {
+    if (!parse_peaks(&o.assumed, floors, &r.error)) return cmd_fail("bench", &r.error);
+    return print_floors(&line.config, &o);
+  }
+  o.peak |= o.profile;
   if (whole_suite) return run_suite(&line.config, o, as_json);
   if (!run_bench(&r, &line.config, &o)) return cmd_fail("bench", &r.error);
   if (as_json) return print_json(report_json(&r, &line.config));

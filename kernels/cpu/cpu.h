@@ -27,6 +27,7 @@ typedef struct CpuDevice {
   CpuBuffer wide[3];         /* fp32 copies of 16-bit operands when a product is emulated */
   struct Product *products;  /* product.c's list of ready primitives */
   struct ProductEngine *dnn; /* product.c's library handles */
+  double stamps[DEVICE_STAMPS]; /* seconds of a clock */
   float pixel[3][256];       /* normalised value of each uint8 value, per channel */
 } CpuDevice;
 

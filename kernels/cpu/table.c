@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -158,6 +159,16 @@ static bool cpu_reach_mark(Device *device, int mark, char *message, size_t size)
   return cpu_synchronize(device, message, size);
 }
 
+static void cpu_stamp(Device *device, int stamp) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  cpu_device(device)->stamps[stamp] = (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static double cpu_stamp_seconds(Device *device, int from, int to) {
+  return cpu_device(device)->stamps[to] - cpu_device(device)->stamps[from];
+}
+
 static void cpu_repeat(Device *device, Recording **recording, void (*work)(void *user),
                        void *user) {
   (void)device, (void)recording;
@@ -244,6 +255,8 @@ static const Kernels cpu_kernels = {
     .mark = cpu_mark,
     .wait_mark = cpu_mark,
     .reach_mark = cpu_reach_mark,
+    .stamp = cpu_stamp,
+    .stamp_seconds = cpu_stamp_seconds,
     .repeat = cpu_repeat,
     .forget = cpu_forget,
     .synchronize = cpu_synchronize,

@@ -33,6 +33,7 @@ typedef struct CudaDevice {
   Queue queue;
   cudaStream_t streams[QUEUES];
   cudaEvent_t marks[DEVICE_MARKS];
+  cudaEvent_t stamps[DEVICE_STAMPS]; /* NULL until used */
   cudaDeviceProp properties;
   size_t shared_limit; /* bytes of shared memory a block may have */
   void *scratch;       /* partial sums of reductions, SCRATCH_BYTES; the compute queue's alone */

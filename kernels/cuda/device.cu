@@ -175,6 +175,8 @@ void cuda_close(Device *device) {
       if (d->staging.done[part][q]) cudaEventDestroy(d->staging.done[part][q]);
   for (int m = 0; m < DEVICE_MARKS; m++)
     if (d->marks[m]) cudaEventDestroy(d->marks[m]);
+  for (int s = 0; s < DEVICE_STAMPS; s++)
+    if (d->stamps[s]) cudaEventDestroy(d->stamps[s]);
   for (int q = 0; q < QUEUES; q++)
     if (d->streams[q]) cudaStreamDestroy(d->streams[q]);
   cudaGetLastError();
@@ -361,6 +363,22 @@ bool cuda_reach_mark(Device *device, int mark, char *message, size_t size) {
     cuda_check(d, cudaEventSynchronize(d->marks[mark]), "an operation failed on the device");
   if (d->error[0]) snprintf(message, size, "%s", d->error);
   return !d->error[0];
+}
+
+void cuda_stamp(Device *device, int stamp) {
+  CudaDevice *d = cuda_device(device);
+  cudaEvent_t *event = &d->stamps[stamp];
+  if (!*event && !cuda_check(d, cudaEventCreateWithFlags(event, cudaEventDefault), "stamp")) return;
+  cuda_check(d, cudaEventRecord(*event, d->stream), "stamp");
+}
+
+double cuda_stamp_seconds(Device *device, int from, int to) {
+  CudaDevice *d = cuda_device(device);
+  float milliseconds = 0;
+  if (!d->error[0] &&
+      cuda_check(d, cudaEventSynchronize(d->stamps[to]), "an operation failed on the device"))
+    cuda_check(d, cudaEventElapsedTime(&milliseconds, d->stamps[from], d->stamps[to]), "stamp");
+  return 1e-3 * milliseconds;
 }
 
 struct Recording {

@@ -35,6 +35,8 @@ void *cuda_stream(Device *);
 void cuda_mark(Device *, int mark);
 void cuda_wait_mark(Device *, int mark);
 bool cuda_reach_mark(Device *, int mark, char *message, size_t size);
+void cuda_stamp(Device *, int stamp);
+double cuda_stamp_seconds(Device *, int from, int to);
 void cuda_repeat(Device *, Recording **, void (*work)(void *user), void *user);
 void cuda_forget(Device *, Recording **);
 void cuda_linear_prepare(Device *, Dtype y_type, Dtype type, size_t rows, int in, int out,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <deque>
 #include <map>
@@ -21,6 +22,8 @@ namespace {
 /* A place in a stream: reached when `completed` is at least the number it was given. */
 struct EventState {
   uint64_t recorded, completed;
+  double reached; /* when it was completed, seconds */
+  bool timed;
   SimtStream *stream;
   struct Capture *capture; /* recorded into this one */
   size_t capture_position; /* work of `stream` in the capture by then */
@@ -518,9 +521,16 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return runtime.sticky;
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned) {
+static double seconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   ENTER("cudaEventCreateWithFlags");
   *event = new SimtEvent{std::make_shared<EventState>()};
+  (*event)->state->timed = !(flags & cudaEventDisableTiming);
   return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -538,7 +548,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     return cudaSuccess;
   }
   uint64_t now = ++state->recorded;
-  stream->queue.push_back({[state, now] { state->completed = now; }, nullptr, 0});
+  auto complete = [state, now] {
+    state->completed = now;
+    if (state->timed) state->reached = seconds();
+  };
+  stream->queue.push_back({complete, nullptr, 0});
   after_queueing(stream);
   return cudaSuccess;
 }
@@ -573,6 +587,15 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   ENTER("cudaEventQuery");
   return event->state->completed < event->state->recorded ? cudaErrorNotReady : runtime.sticky;
+}
+
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  ENTER("cudaEventElapsedTime");
+  const EventState &a = *from->state, &b = *to->state;
+  if (!a.timed || !b.timed || !a.recorded || !b.recorded) return fail(cudaErrorInvalidValue);
+  if (a.completed < a.recorded || b.completed < b.recorded) return cudaErrorNotReady;
+  *milliseconds = (float)(1e3 * (b.reached - a.reached));
+  return runtime.sticky;
 }
 
 /* Graphs ---------------------------------------------------------------------------------------*/
