@@ -140,7 +140,7 @@ Runtime::Runtime() {
 
 Runtime::~Runtime() {
   /* What an error that stays kept from being freed goes with the process, and is no leak. */
-  if (sticky && !GUARDED)
+  if (sticky && !guarded)
     for (const auto &range : device_memory) free(range.first);
   if (sticky)
     for (const auto &range : host_memory) free(range.first);

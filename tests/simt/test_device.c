@@ -220,7 +220,7 @@ START_TEST(a_recording_refuses_transfers) {
 }
 END_TEST
 
-/* More than the staging memory holds, there and back, in both queues. */
+/* More than the staging memory holds, there and back, in every queue. */
 START_TEST(large_transfers_arrive) {
   size_t count = (size_t)6 << 20;
   char message[512] = "";
@@ -228,8 +228,10 @@ START_TEST(large_transfers_arrive) {
   ck_assert_msg(device != NULL, "%s", message);
   const Kernels *k = device->kernels;
   uint32_t *host = malloc(count * sizeof *host), *back = malloc(count * sizeof *back);
-  uint32_t *there[2] = {k->alloc(device, count * sizeof *host), k->alloc(device, count * 4)};
+  uint32_t *there[QUEUES];
   for (int q = 0; q < QUEUES; q++) {
+    there[q] = k->alloc(device, count * sizeof *host);
+    ck_assert_ptr_nonnull(there[q]);
     for (size_t i = 0; i < count; i++) host[i] = (uint32_t)(i * 2654435761u) + (uint32_t)q;
     k->use_queue(device, (Queue)q);
     k->upload(device, there[q], host, count * sizeof *host);
