@@ -13,18 +13,19 @@ all: build
 deps:
 	@sh tests/deps.sh
 
+# Everything, or TARGETS.
 build:
 	@mkdir -p $(BUILD)
 	@cmake --preset release -B $(BUILD) > $(BUILD)/configure.log 2>&1 || \
 	  { cat $(BUILD)/configure.log; exit 1; }
-	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --build $(BUILD) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
 install: build
 	cmake --install $(BUILD)
 
-# The whole way on this machine: sweep the mask ratio, draw the figures.
+# The whole way on this machine: sweep the mask ratio, draw the figures. The tests are not built.
 demo: deps
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build TARGETS="mae harness"
 	$(BUILD)/bin/harness run ablations/mask_ratio.ini --db $(DB)
 	@$(MAKE) --no-print-directory plots
 
