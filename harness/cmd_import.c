@@ -32,6 +32,7 @@ int cmd_import(int argc, char **argv) {
     ok = ok && (!*folder || io_make_folders(folder, &error)) && store_open(&store, db, &error) &&
          store_import(store, out, &trials, &error);
     store_close(store);
+    if (ok && !trials) ok = error_set(&error, EXIT_DATA, "%s: no trials below it", out);
     if (ok) printf("%d trials of %s are in %s\n", trials, out, db);
     code = ok ? EXIT_OK : command_fail("import", &error);
   }

@@ -75,7 +75,7 @@ bool store_recover(Store *, Error *);
 
 /* Rebuilds from every sweep folder under out, then store_recover. Trials keep the ids of their
  * trial.json; where two machines gave out the same id, the later created trial gets a new one, and
- * standard error says so. */
+ * standard error says so. A folder without sweeps gives 0 trials. */
 bool store_import(Store *, const char *out, int *trials, Error *);
 
 typedef struct TrialInfo {

@@ -468,7 +468,6 @@ bool store_import(Store *store, const char *out, int *trials, Error *e) {
   int count = 0;
   *trials = 0;
   bool ok = list_found(&sweeps, &count, out, "sweep.json", 0, e);
-  if (ok && !count) ok = error_set(e, EXIT_DATA, "%s: no EXPERIMENT/sweep.json below it", out);
   ok = ok && store_begin(store, e);
   if (ok) {
     ok = import_all(store, sweeps, count, trials, e) && store_commit(store, e);

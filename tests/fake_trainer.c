@@ -293,5 +293,7 @@ int main(int argc, char **argv) {
   note_place(&fake, '+');
   int code = train(&fake);
   note_place(&fake, '-');
+  Error ignored;
+  events_close(&fake.log, &ignored);
   return code;
 }

@@ -99,6 +99,13 @@ static void wait_for_step(int trials, int step) {
   ck_abort_msg("not %d trials reached step %d", trials, step);
 }
 
+/* results/ of a fresh clone holds reference/ and nothing else: not a sweep to take in. */
+START_TEST(folder_without_sweeps) {
+  ck_assert_int_eq(system("mkdir -p out/reference"), 0);
+  expect_code(RUN_FAKE, 0, "done: psnr_masked 18.01 dB");
+}
+END_TEST
+
 START_TEST(sweep_is_recorded_and_skipped) {
   expect_code(RUN_FAKE, 0, "done: psnr_masked 18.01 dB");
   expect_rows("SELECT trial, status, seed, mask_ratio, psnr_masked, images_per_second, attempts "
@@ -320,9 +327,11 @@ static const struct {
     {"show one --db nothing.db", "no trial's number", 2},
     {"verify 1 --class exact", "expected bitwise, numerical or statistical", 2},
     {"import --out nothing", "no such folder", 4},
+    {"import --db new.db --out reference", "no trials below it", 4},
 };
 
 START_TEST(refuses) {
+  ck_assert_int_eq(system("mkdir -p reference"), 0);
   expect_code(refusals[_i].words, refusals[_i].code, refusals[_i].said);
   ck_assert_int_ne(access("r.db", F_OK), 0);
   char *kept = scratch_read("exp.ini");
@@ -344,6 +353,7 @@ int main(void) {
   TCase *cases = tcase_create("fake trainer");
   tcase_set_timeout(cases, 120);
   tcase_add_checked_fixture(cases, setup, scratch_teardown);
+  tcase_add_test(cases, folder_without_sweeps);
   tcase_add_test(cases, sweep_is_recorded_and_skipped);
   tcase_add_test(cases, side_by_side_gives_the_same);
   tcase_add_test(cases, failed_trials_run_again);
