@@ -468,8 +468,7 @@ bool store_import(Store *store, const char *out, int *trials, Error *e) {
   int count = 0;
   *trials = 0;
   bool ok = list_found(&sweeps, &count, out, "sweep.json", 0, e);
-  if (!ok || !count) return ok;
-  ok = store_begin(store, e);
+  ok = ok && store_begin(store, e);
   if (ok) {
     ok = import_all(store, sweeps, count, trials, e) && store_commit(store, e);
     if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
