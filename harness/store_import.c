@@ -469,7 +469,9 @@ bool store_import(Store *store, const char *out, int *trials, Error *e) {
   *trials = 0;
   bool ok = list_found(&sweeps, &count, out, "sweep.json", 0, e);
   ok = ok && store_begin(store, e);
-  if (ok) {
+  if (ok && !count) {
+    ok = store_commit(store, e);
+  } else if (ok) {
     ok = import_all(store, sweeps, count, trials, e) && store_commit(store, e);
     if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
   }
