@@ -222,6 +222,12 @@ def compare_training(case, oracle, images, visible, out):
     return checks
 
 
+def largest(checks, start):
+    """The largest error of the checks whose names begin so, as a column of the table."""
+    errors = [error for name, error, _ in checks if name.startswith(start)]
+    return f"{max(errors):9.1e}" if errors else " " * 9
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tool", required=True)
@@ -235,14 +241,14 @@ def main():
     cases = small_cases() + ([] if arguments.quick else base_cases())
     cases = [case for case in cases if arguments.only in case.name]
     passed = failed = 0
-    print(f"{'case':42s} {'loss':>9s} {'predict.':>9s} {'worst':>9s}  of")
+    print(f"{'case':42s} {'loss':>9s} {'predict.':>9s} {'weights':>9s} {'worst':>9s}  of")
     for case in cases:
         checks, seconds = run_case(case, arguments.tool, generator)
         worst = max(checks, key=lambda check: check[1] / check[2])
         good = worst[1] <= worst[2]
         passed, failed = passed + good, failed + (not good)
-        second = f"{checks[1][1]:9.1e}" if not case.steps else " " * 9
-        print(f"{case.name:42s} {checks[0][1]:9.1e} {second} {worst[1]:9.1e}  {worst[0]}"
+        print(f"{case.name:42s} {largest(checks, 'loss')} {largest(checks, 'prediction')} "
+              f"{largest(checks, 'trained')} {worst[1]:9.1e}  {worst[0]}"
               f"{'' if good else f'   > {worst[2]:.0e}  FAILED'}", flush=True)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
