@@ -13,6 +13,7 @@ enum {
   VECTOR = 4,               /* elements a lane takes at once */
   GROUPS_MAX = 8,           /* of 32 * VECTOR columns held in registers: rows of up to 1024 */
   ROW_CHUNKS = 512,         /* blocks of the backward pass, and partial sums of d_weight: at most */
+  BLOCKS = 8,               /* of the backward pass, in a multiprocessor: 64 registers a thread */
   SHARED_ALWAYS = 48 << 10, /* bytes of shared memory that need not be asked for */
 };
 
@@ -89,9 +90,10 @@ __global__ void __launch_bounds__(THREADS)
 
 /* d_x of each row, and this block's share of d_weight and d_bias into partial[block, 2, width]. A
  * block takes a fixed run of rows, a warp every fourth of them; the warps' sums meet in shared
- * memory in warp order. */
+ * memory in warp order. Up to two groups fit 64 registers, if asked for: left to choose, ptxas may
+ * spill to get there. */
 template <class T, int GROUPS>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(THREADS, GROUPS <= 2 ? BLOCKS : 1)
     layernorm_backward_rows(float *d_x, T *d_x16, float *partial, const float *d_residual,
                             const T *d_y, const float *x, const float *mean, const float *rstd,
                             const float *weight, size_t rows, int width) {
