@@ -47,6 +47,7 @@ typedef struct CommandLine {
   const char *words_help;   /* words the command takes, as in its usage line: "FILE"; or NULL */
   int words_min, words_max; /* of them */
   bool no_data;             /* the command reads no images: data.path may be missing */
+  bool silent;              /* says nothing of a wrong command line or configuration */
   const CmdOption *options; /* beside --config, --set, --help and --version */
   int option_count;
   /* Puts a configuration other than the defaults into line->config, over which files and settings

@@ -208,7 +208,7 @@ bool cmd_parse(CommandLine *line, int argc, char **argv, int *code) {
     else
       go_on = build_config(line, &reading, &e);
   }
-  if (e.code) *code = cmd_fail(line->name, &e);
+  if (e.code) *code = line->silent ? e.code : cmd_fail(line->name, &e);
   free(reading.files);
   free(reading.settings);
   return go_on;

@@ -1,5 +1,6 @@
 /* mae train: one training run. */
 #include "mae/cmd.h"
+#include "mae/ranks.h"
 #include "mae/train.h"
 
 static const char about[] =
@@ -19,6 +20,7 @@ int cmd_train(int argc, char **argv) {
   };
   CommandLine line = {.name = "train",
                       .about = about,
+                      .silent = ranks_launch().rank > 0, /* rank 0 has the same to say */
                       .options = options,
                       .option_count = sizeof options / sizeof *options};
   int code;
@@ -26,9 +28,9 @@ int cmd_train(int argc, char **argv) {
   if (!cmd_parse(&line, argc, argv, &code)) return code;
   if (!train.out) {
     error_set(&e, EXIT_CONFIG, "--out DIR is missing: the folder for checkpoints and events");
-    return cmd_fail(line.name, &e);
+    return line.silent ? e.code : cmd_fail(line.name, &e);
   }
   code = train_run(&line.config, &train, &e);
-  if (e.code) cmd_fail(line.name, &e);
+  if (e.code && !line.silent) cmd_fail(line.name, &e);
   return code;
 }

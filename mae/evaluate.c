@@ -158,7 +158,7 @@ static bool fill_pictures(Evaluator *ev, bool harmonic, float *pictures, uint8_t
   const Config *config = ev->config;
   size_t values = picture_values(config), patches = (size_t)config_patches(config);
   int size = config->model.image_size, patch = config->model.patch_size, failures = 0;
-  int threads = device_threads(config, config->train.ranks);
+  int threads = device_threads(config, 1);
   k->download(ev->device, images, ev->input.images, (size_t)count * values);
   if (!finish(ev, e)) return false;
 #pragma omp parallel for schedule(dynamic) reduction(+ : failures) num_threads(threads)

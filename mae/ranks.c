@@ -6,15 +6,31 @@
 
 #include "mae/ranks_parts.h"
 
+/* One rank, by itself. */
+static bool alone_gather(Ranks *ranks, void *all, const void *own, size_t bytes, Error *e) {
+  if (bytes) memcpy(all, own, bytes);
+  return ranks_check(ranks, e);
+}
+
+static const RankLink link_alone = {.gather = alone_gather};
+
 bool ranks_start(Ranks *ranks, const Config *config, Error *e) {
-  *ranks = (Ranks){.count = config->train.ranks, .config = config};
-  if (ranks->count == 1) return true;
+  RankLaunch launch = ranks_launch();
+  *ranks = (Ranks){.count = config->train.ranks, .config = config, .sharers = 1};
   pthread_mutex_init(&ranks->lock, NULL);
   ParamTable table;
   if (!params_build(&table, config, e)) return false;
   ranks->gradient_count = table.trainable;
   params_free(&table);
-  return ranks_local_start(ranks, e);
+  if (launch.count > 1) return ranks_mpi_start(ranks, &launch, e);
+  if (ranks->count > 1) return ranks_local_start(ranks, e);
+  ranks->link = &link_alone;
+  return true;
+}
+
+bool ranks_gather(Ranks *ranks, void *all, const void *own, size_t bytes, Error *e) {
+  ranks->meetings++;
+  return ranks->link->gather(ranks, all, own, bytes, e);
 }
 
 bool ranks_fail(Ranks *ranks, const char *format, ...) {
@@ -53,11 +69,11 @@ static void exchange(void *user, Model *model) {
   if (ranks->nccl)
     ranks_nccl_exchange(ranks, model);
   else
-    ranks_local_exchange(ranks, model);
+    ranks->link->exchange(ranks, model);
 }
 
 void ranks_join(Ranks *ranks, TrainStep *step) {
-  if (ranks->count == 1) return;
+  if (ranks->count == 1 && !ranks->nccl) return;
   step->ready = ranks->nccl ? ready : NULL;
   step->exchange = exchange;
   step->exchange_queues = ranks->nccl != NULL;
@@ -65,7 +81,7 @@ void ranks_join(Ranks *ranks, TrainStep *step) {
 }
 
 bool ranks_barrier(Ranks *ranks, Error *e) {
-  return ranks->count == 1 || ranks_local_gather(ranks, NULL, NULL, 0, e);
+  return ranks_gather(ranks, NULL, NULL, 0, e);
 }
 
 /* [count][bytes] for the messages of all; NULL when there is no memory. */
@@ -76,31 +92,35 @@ static void *message_space(const Ranks *ranks, size_t bytes, Error *e) {
 }
 
 bool ranks_decide(Ranks *ranks, int64_t *value, Error *e) {
-  if (ranks->count == 1) return true;
   int64_t *all = message_space(ranks, sizeof *all, e);
-  bool ok = all && ranks_local_gather(ranks, all, value, sizeof *all, e);
-  if (ok) *value = all[0];
+  bool ok = all && ranks_gather(ranks, all, value, sizeof *all, e);
+  for (int r = 0; ok && r < ranks->count; r++)
+    if ((*value = all[r])) break;
   free(all);
   return ok;
 }
 
-bool ranks_compare(Ranks *ranks, const char hash[65], Error *e) {
-  if (ranks->count == 1) return true;
-  char(*all)[65] = message_space(ranks, sizeof *all, e);
-  bool ok = all && ranks_local_gather(ranks, all, hash, sizeof *all, e);
+bool ranks_compare(Ranks *ranks, const char *what, const char *text, int code, const char *advice,
+                   Error *e) {
+  char own[65], (*all)[65] = message_space(ranks, sizeof own, e);
+  snprintf(own, sizeof own, "%s", text);
+  bool ok = all && ranks_gather(ranks, all, own, sizeof own, e);
   for (int r = 1; ok && r < ranks->count; r++)
     if (strcmp(all[0], all[r]))
-      ok = error_set(e, EXIT_DEVICE,
-                     "the training states of ranks 0 and %d differ (%.12s and %.12s): a memory or "
-                     "processor fault; the last checkpoint is from before it",
-                     r, all[0], all[r]);
+      ok = error_set(e, code, "the %s of ranks 0 and %d differ (%.12s and %.12s): %s", what, r,
+                     all[0], all[r], advice);
   free(all);
   return ok;
 }
 
-void ranks_stop(Ranks *ranks, const Error *e) {
-  if (ranks->count == 1 || !ranks->share) return;
+void ranks_stop(Ranks *ranks, int code, Error *e) {
+  if (!ranks->link) return;
   if (ranks->nccl) ranks_nccl_close(ranks);
-  ranks_local_stop(ranks, e);
+  if (ranks->link->stop) ranks->link->stop(ranks, code, e);
+}
+
+void ranks_close(Ranks *ranks, const Error *e) {
+  if (!ranks->link) return;
+  if (ranks->link->close) ranks->link->close(ranks, e);
   pthread_mutex_destroy(&ranks->lock);
 }

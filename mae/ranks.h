@@ -1,14 +1,16 @@
 /* ranks.h - processes that train one model. Each computes one shard's gradient, the gradients are
  * added up, and all make the same update.
  *
- * On one machine the program forks the other ranks. Gradients go through NCCL on GPUs
- * (ranks_nccl.c), through memory shared by the processes otherwise (ranks_local.c), which adds them
- * in rank order. The sum of two numbers is one number whoever adds them, so one process with two
- * shards and two ranks compute the same bits, by either way. With more ranks the order is NCCL's:
- * the same in every run on the same machines, and no other rank count's.
+ * On one machine the program forks the other ranks (ranks_local.c). On many, `mpirun` or Slurm
+ * starts them all and MPI joins them (ranks_mpi.c, where the build has it). Gradients go through
+ * NCCL on GPUs (ranks_nccl.c), otherwise through shared memory or MPI, which add them in rank
+ * order. The sum of two numbers is one number whoever adds them, so one process with two shards and
+ * two ranks compute the same bits, by either way. With more ranks the order is NCCL's: the same in
+ * every run on the same machines, and no other rank count's.
  *
- * A rank that has ended is noticed within a second by those that wait for it, one that hangs after
- * train.rank_timeout. From then on every call fails with a message that says so. */
+ * A rank that has ended is noticed within a second, by those that wait for it or by the launcher;
+ * one that hangs after train.rank_timeout. From then on every call fails with a message that says
+ * so. */
 #ifndef MAE_RANKS_H
 #define MAE_RANKS_H
 
@@ -18,23 +20,42 @@
 
 #include "mae/step.h"
 
+/* Processes that a launcher started together with this one, as the environment says. One process
+ * started by a launcher is as good as none (count 1): a batch script's, or `srun -n 1`. */
+typedef struct RankLaunch {
+  int rank, count;
+  const char *launcher, *variable; /* "srun", and where the count stands */
+} RankLaunch;
+RankLaunch ranks_launch(void);
+/* Whether "NAME=value" is a variable that ranks_launch reads: it is about this process, and not for
+ * programs that this one starts. */
+bool ranks_launch_variable(const char *entry);
+
 typedef struct RankNccl RankNccl;
+typedef struct RankMpi RankMpi;
+typedef struct RankLink RankLink;
 
 typedef struct Ranks {
-  int rank, count; /* count 1: every call below is trivial */
+  int rank, count;   /* count 1: every call below is trivial */
+  int node_rank;     /* among the ranks on this machine */
+  int gpu, sharers;  /* the rank's GPU, and how many ranks share this one's CPUs: device_open's */
+  char started[256]; /* who joined the ranks, for the provenance; "": this program itself */
   const Config *config;
+  const RankLink *link; /* NULL: not started */
   size_t gradient_count;
-  struct RankShare *share; /* memory of all ranks, where they are on one machine */
+  struct RankShare *share; /* memory of all ranks that were forked */
   pid_t parent, *children; /* [count]: rank 0's children by rank; 0: none, or waited for */
-  RankNccl *nccl;          /* NULL: gradients go through `share` */
-  atomic_uint meetings;    /* calls so far in which all ranks take part */
-  atomic_bool failed;      /* and `error` says why */
+  RankMpi *mpi;
+  RankNccl *nccl;       /* NULL: gradients go through the host's memory */
+  atomic_uint meetings; /* calls so far in which all ranks take part */
+  atomic_bool failed;   /* and `error` says why */
   Error error;
   pthread_mutex_t lock; /* of children, failed and error */
 } Ranks;
 
-/* Forks the other ranks; returns in all, `rank` tells which. Must come before the process uses
- * OpenMP or opens a device, since threads do not survive a fork. */
+/* Forks the other ranks, or meets those that a launcher started; returns in all, `rank` tells
+ * which. Must come before the process uses OpenMP or opens a device, since threads do not survive a
+ * fork. */
 bool ranks_start(Ranks *, const Config *, Error *);
 /* Once the device is open: on GPUs, where the build has NCCL, starts it. */
 bool ranks_connect(Ranks *, Device *, Error *);
@@ -44,12 +65,16 @@ void ranks_join(Ranks *, TrainStep *);
 bool ranks_check(Ranks *, Error *);
 /* Waits for the other ranks. */
 bool ranks_barrier(Ranks *, Error *);
-/* All ranks return the value that rank 0 gave. */
+/* All ranks return the first value, in rank order, that is not 0. */
 bool ranks_decide(Ranks *, int64_t *value, Error *);
-/* Compares a hash of the training state: the ranks' states must never differ. */
-bool ranks_compare(Ranks *, const char hash[65], Error *);
-/* A rank but rank 0 ends here, leaving its error for rank 0 to report; rank 0 waits for the others,
- * or, when `e` holds an error, ends them. */
-void ranks_stop(Ranks *, const Error *e);
+/* All ranks must have the same text, of at most 64 characters; else the error, with this exit code,
+ * says that `what` of two ranks differ, and the advice. */
+bool ranks_compare(Ranks *, const char *what, const char *text, int code, const char *advice,
+                   Error *);
+/* Ranks end together. A rank but rank 0 ends in here, leaving its error for rank 0 to report, or
+ * with exit code `code` when there is none; rank 0 returns, with the error, if any, of a rank. */
+void ranks_stop(Ranks *, int code, Error *);
+/* Rank 0 has reported; the others, which may have waited for that, are gone. */
+void ranks_close(Ranks *, const Error *);
 
 #endif

@@ -78,7 +78,7 @@ static void become_rank(Ranks *ranks, int rank, pid_t parent) {
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  ranks->rank = rank;
+  ranks->rank = ranks->node_rank = ranks->gpu = rank;
   ranks->parent = parent;
   free(ranks->children);
   ranks->children = NULL;
@@ -92,34 +92,6 @@ static void end_children(Ranks *ranks, bool kill_them) {
     }
   free(ranks->children);
   ranks->children = NULL;
-}
-
-bool ranks_local_start(Ranks *ranks, Error *e) {
-  ranks->children = calloc((size_t)ranks->count, sizeof *ranks->children);
-  if (!ranks->children) return error_set(e, EXIT_DEVICE, "out of memory");
-  ranks->share = share_create(ranks, e);
-  if (!ranks->share) {
-    free(ranks->children);
-    return false;
-  }
-  pid_t parent = getpid();
-  for (int r = 1; r < ranks->count; r++) {
-    pid_t child = fork();
-    if (child == 0) {
-      become_rank(ranks, r, parent);
-      return true;
-    }
-    if (child < 0) {
-      error_set(e, EXIT_DEVICE, "train.ranks = %d: no process for rank %d: %s", ranks->count, r,
-                strerror(errno));
-      end_children(ranks, true);
-      munmap(ranks->share, ranks->share->bytes);
-      ranks->share = NULL;
-      return false;
-    }
-    ranks->children[r] = child;
-  }
-  return true;
 }
 
 /* Rank 0's look at its children. */
@@ -143,7 +115,7 @@ static bool children_alive(Ranks *ranks, bool waiting) {
   return true;
 }
 
-bool ranks_local_alive(Ranks *ranks, bool waiting) {
+static bool local_alive(Ranks *ranks, bool waiting) {
   RankShare *share = ranks->share;
   int by = share->failed;
   if (by && by != ranks->rank) {
@@ -185,15 +157,14 @@ static bool barrier(Ranks *ranks) {
   while (share->generation == generation) {
     futex(&share->generation, FUTEX_WAIT, generation, &wait);
     if (share->generation != generation) break;
-    if (ranks->failed || !ranks_local_alive(ranks, true)) return false;
+    if (ranks->failed || !local_alive(ranks, true)) return false;
     if (seconds() > give_up) return fail_for_time(ranks, generation + 1);
   }
   return true;
 }
 
-bool ranks_local_gather(Ranks *ranks, void *all, const void *own, size_t bytes, Error *e) {
+static bool local_gather(Ranks *ranks, void *all, const void *own, size_t bytes, Error *e) {
   RankSlot *slots = ranks->share->slots;
-  ranks->meetings++;
   if (bytes) memcpy(slots[ranks->rank].message, own, bytes);
   if (!barrier(ranks)) return ranks_check(ranks, e);
   if (!bytes) return true;
@@ -215,7 +186,7 @@ static void add_gradients(const RankShare *share, size_t stride, int count, size
 
 /* Each rank adds up its part of the gradients; what is read after a barrier is not written before
  * the next one but one. */
-void ranks_local_exchange(Ranks *ranks, Model *model) {
+static void local_exchange(Ranks *ranks, Model *model) {
   RankShare *share = ranks->share;
   const Kernels *k = model->device->kernels;
   Device *device = model->device;
@@ -231,7 +202,8 @@ void ranks_local_exchange(Ranks *ranks, Model *model) {
   k->upload(device, model->grads[0], share->sum, n * sizeof(float));
 }
 
-void ranks_local_stop(Ranks *ranks, const Error *e) {
+static void local_stop(Ranks *ranks, int code, Error *e) {
+  (void)code; /* who waits for a child asks no more than whether it has failed */
   RankShare *share = ranks->share;
   if (ranks->rank != 0) {
     int32_t nobody = 0;
@@ -243,5 +215,37 @@ void ranks_local_stop(Ranks *ranks, const Error *e) {
   }
   end_children(ranks, e->code != 0);
   munmap(share, share->bytes);
-  ranks->share = NULL;
+}
+
+static const RankLink link_local = {
+    .gather = local_gather, .alive = local_alive, .exchange = local_exchange, .stop = local_stop};
+
+bool ranks_local_start(Ranks *ranks, Error *e) {
+  ranks->children = calloc((size_t)ranks->count, sizeof *ranks->children);
+  if (!ranks->children) return error_set(e, EXIT_DEVICE, "out of memory");
+  ranks->share = share_create(ranks, e);
+  if (!ranks->share) {
+    free(ranks->children);
+    return false;
+  }
+  ranks->link = &link_local;
+  ranks->sharers = ranks->count;
+  pid_t parent = getpid();
+  for (int r = 1; r < ranks->count; r++) {
+    pid_t child = fork();
+    if (child == 0) {
+      become_rank(ranks, r, parent);
+      return true;
+    }
+    if (child < 0) {
+      error_set(e, EXIT_DEVICE, "train.ranks = %d: no process for rank %d: %s", ranks->count, r,
+                strerror(errno));
+      end_children(ranks, true);
+      munmap(ranks->share, ranks->share->bytes);
+      ranks->link = NULL;
+      return false;
+    }
+    ranks->children[r] = child;
+  }
+  return true;
 }

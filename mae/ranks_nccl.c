@@ -45,7 +45,7 @@ static bool check(RankNccl *n, ncclResult_t result, const char *what) {
 
 static void look(RankNccl *n) {
   ncclResult_t state = ncclSuccess;
-  ranks_local_alive(n->ranks, false);
+  if (n->ranks->link->alive) n->ranks->link->alive(n->ranks, false);
   if (pthread_mutex_trylock(&n->lock) != 0) return;
   if (n->comm && ncclCommGetAsyncError(n->comm, &state) == ncclSuccess)
     check(n, state, "a collective operation failed");
@@ -100,7 +100,7 @@ static bool join_communicator(RankNccl *n, Error *e) {
   _Static_assert(sizeof own <= RANK_MESSAGE_MAX, "NCCL's identifier fits a message");
   if (!all) return error_set(e, EXIT_DEVICE, "out of memory for NCCL");
   bool ok = ranks->rank != 0 || check(n, ncclGetUniqueId(&own), "no identifier");
-  ok = ok && ranks_local_gather(ranks, all, &own, sizeof own, e);
+  ok = ok && ranks_gather(ranks, all, &own, sizeof own, e);
   ok = ok && check(n, ncclCommInitRank(&comm, ranks->count, all[0], ranks->rank), "cannot start");
   pthread_mutex_lock(&n->lock);
   n->comm = comm;

@@ -11,7 +11,7 @@
 typedef struct Report {
   const Config *config;
   EventLog log;
-  bool active;             /* rank 0; the other rank's report says and writes nothing */
+  bool active;             /* rank 0; the other ranks' report says and writes nothing */
   bool quiet, live;        /* live: standard error is a terminal, progress overwrites one line */
   bool dirty;              /* the live line is on the screen */
   double started, printed; /* monotonic seconds */
@@ -25,6 +25,7 @@ typedef struct Report {
 typedef struct ReportStart {
   const Model *model;
   const Dataset *dataset;
+  const char *started; /* see Ranks */
   size_t memory_planned;
   int64_t resumed_from;
 } ReportStart;

@@ -62,7 +62,6 @@ static void on_signal(int signal_number) {
 
 static void catch_signals(struct sigaction *before) {
   struct sigaction action = {.sa_handler = on_signal};
-  stop_signal = 0;
   for (int i = 0; i < STOP_SIGNALS; i++) sigaction(stop_signals[i], &action, &before[i]);
 }
 
@@ -88,12 +87,15 @@ static void show_packing(void *user, const char *what, size_t done, size_t total
   }
 }
 
-/* Rank 0 packs the images when they are not packed yet; rank 1 opens them after that. */
+/* On each machine one rank packs the images when they are not packed yet; the others open them
+ * after that. */
 static bool open_data(Run *run, Error *e) {
-  bool first = run->ranks.rank == 0;
+  bool first = run->ranks.node_rank == 0;
   if (first && !data_open(&run->dataset, run->config, show_packing, run, e)) return false;
   if (!ranks_barrier(&run->ranks, e)) return false;
-  return first || data_open(&run->dataset, run->config, NULL, NULL, e);
+  if (!first && !data_open(&run->dataset, run->config, NULL, NULL, e)) return false;
+  return ranks_compare(&run->ranks, "images", run->dataset.sha256, EXIT_DATA,
+                       "data.path must hold the same on every machine", e);
 }
 
 static bool create_step(Run *run, Error *e) {
@@ -117,10 +119,15 @@ static bool create_step(Run *run, Error *e) {
 /* Initial weights, or those of the newest checkpoint. */
 static bool load_state(Run *run, Error *e) {
   bool found = false;
+  char step[24];
   run->saved = -1;
   run->state.loss_scale = run->config->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f;
   if (run->options->resume &&
       !checkpoint_resume(run->options->out, &run->model, &run->state, &found, e))
+    return false;
+  snprintf(step, sizeof step, "%" PRIu64, run->state.step);
+  if (!ranks_compare(&run->ranks, "checkpoints' steps", step, EXIT_DATA,
+                     "--out must be a folder that all machines share", e))
     return false;
   if (!found) return model_init_weights(&run->model, e);
   step_set_state(&run->step, &run->state);
@@ -145,7 +152,11 @@ static void greet(Run *run) {
 static bool start(Run *run, Error *e) {
   const Config *config = run->config;
   size_t planned = memory_plan(config).total;
-  ReportStart facts = {&run->model, &run->dataset, planned, (int64_t)run->state.step};
+  ReportStart facts = {.model = &run->model,
+                       .dataset = &run->dataset,
+                       .started = run->ranks.started,
+                       .memory_planned = planned,
+                       .resumed_from = (int64_t)run->state.step};
   if (!report_start(&run->report, &facts, run->steps, run->steps_per_epoch, e)) return false;
   greet(run);
   double warmup = schedule_warmup_epochs(config, run->steps_per_epoch);
@@ -159,9 +170,11 @@ static bool start(Run *run, Error *e) {
 static bool prepare(Run *run, Error *e) {
   const Config *config = run->config;
   const TrainOptions *options = run->options;
-  return open_folder(run, e) && ranks_start(&run->ranks, config, e) &&
+  if (!ranks_start(&run->ranks, config, e)) return false;
+  if (run->ranks.rank == 0 && !open_folder(run, e)) return false;
+  return ranks_barrier(&run->ranks, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
-         (run->device = device_open(config, run->ranks.rank, run->ranks.count, e)) &&
+         (run->device = device_open(config, run->ranks.gpu, run->ranks.sharers, e)) &&
          ranks_connect(&run->ranks, run->device, e) && memory_check(config, run->device, e) &&
          open_data(run, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
@@ -171,12 +184,13 @@ static bool prepare(Run *run, Error *e) {
 
 /* Training -------------------------------------------------------------------------------------*/
 
-/* Both ranks compute the state's hash; rank 0 writes. */
+/* All ranks compute the state's hash; rank 0 writes. */
 static bool save(Run *run, Error *e) {
   int64_t step = (int64_t)run->state.step;
   if (run->saved == step) return true;
   if (!checkpoint_state_hash(run->state_hash, &run->model, &run->state, e) ||
-      !ranks_compare(&run->ranks, run->state_hash, e))
+      !ranks_compare(&run->ranks, "training states", run->state_hash, EXIT_DEVICE,
+                     "a memory or processor fault; the last checkpoint is from before it", e))
     return false;
   run->saved = step;
   return run->ranks.rank != 0 || (checkpoint_save(run->options->out, &run->model, &run->state, e) &&
@@ -237,7 +251,7 @@ static bool read_results(Run *run, int left, Error *e) {
   return true;
 }
 
-/* The signal to stop for, the same in both ranks; 0: go on. */
+/* The signal to stop for, the same in all ranks; 0: go on. */
 static bool ask_stop(Run *run, Error *e) {
   int64_t after = run->options->stop_after;
   run->stop = stop_signal;
@@ -308,15 +322,22 @@ int train_run(const Config *config, const TrainOptions *options, Error *e) {
   Run run = {.config = config, .options = options, .saved = -1, .report = {.log.fd = -1}};
   struct sigaction before[STOP_SIGNALS];
   *e = (Error){0};
-  bool ok = prepare(&run, e), catching = ok && run.ranks.rank == 0;
+  stop_signal = 0;
+  /* A launcher tells all its processes to stop; forked ranks hear of it from rank 0. */
+  bool ok = prepare(&run, e), catching = ok && !run.ranks.parent;
   if (catching) catch_signals(before);
   if (ok) ok = train(&run, e) && (run.stop || conclude(&run, e));
-  ranks_stop(&run.ranks, e);
-  int code = !ok ? e->code : run.stop ? 128 + (int)run.stop : EXIT_OK;
+  int code = run.stop ? 128 + (int)run.stop : EXIT_OK;
+  ranks_stop(&run.ranks, code, e);
+  if (e->code) {
+    ok = false;
+    code = e->code;
+  }
   const char *status = !ok ? "failed" : run.stop ? "interrupted" : "done";
   int64_t step = (int64_t)run.state.step;
   if (!report_end(&run.report, status, step, code, run.state_hash, ok ? NULL : e, e))
     code = e->code;
+  ranks_close(&run.ranks, e);
   if (catching) restore_signals(before);
   release(&run);
   return code;

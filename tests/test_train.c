@@ -176,6 +176,31 @@ START_TEST(test_refusals) {
 END_TEST
 
 /* A decay of lr x weight_decay far above 1 makes the weights grow without bound. */
+/* A batch script of Slurm, and what srun starts as one process, are as anything else; processes
+ * that were started together are not. */
+START_TEST(test_launchers) {
+  const char *command = "train " TINY "train.steps=6 --quiet --out @/run";
+  setenv("SLURM_NTASKS", "4", 1);
+  setenv("SLURM_PROCID", "0", 1);
+  setenv("OMPI_COMM_WORLD_SIZE", "4", 1);
+  setenv("OMPI_COMM_WORLD_RANK", "0", 1);
+  ck_assert_int_eq(run_mae(command), EXIT_CONFIG);
+  assert_output_names("mpirun started 4 processes (OMPI_COMM_WORLD_SIZE)");
+  setenv("OMPI_COMM_WORLD_RANK", "3", 1);
+  ck_assert_int_eq(run_mae(command), EXIT_CONFIG);
+  ck_assert_str_eq(mae_output(), "");
+  unsetenv("OMPI_COMM_WORLD_SIZE");
+  setenv("SLURM_STEP_NUM_TASKS", "4", 1);
+  ck_assert_int_eq(run_mae(command), EXIT_CONFIG);
+  assert_output_names("srun started 4 processes (SLURM_STEP_NUM_TASKS)");
+  json_t *events = read_events("run");
+  ck_assert_uint_eq(json_array_size(events), 0);
+  json_decref(events);
+  setenv("SLURM_STEP_NUM_TASKS", "1", 1);
+  ck_assert_msg(run_mae(command) == 0, "%s", mae_output());
+}
+END_TEST
+
 START_TEST(test_loss_that_is_not_finite) {
   ck_assert_int_eq(run_mae("train " TINY "train.steps=400 train.blr=10 train.weight_decay=10 "
                            "run.checkpoint_every=2 --out @/run"),
@@ -239,6 +264,7 @@ int main(void) {
   tcase_add_test(runs, test_complete_run);
   tcase_add_test(runs, test_norm_pix_is_published_as_leaky);
   tcase_add_test(runs, test_refusals);
+  tcase_add_test(runs, test_launchers);
   tcase_add_test(runs, test_loss_that_is_not_finite);
   tcase_add_test(runs, test_signal);
   tcase_add_test(runs, test_lost_rank);
