@@ -1,11 +1,11 @@
 #!/bin/sh
 # Installs what is missing to build, test and plot, from Debian's packages.
 #
-#   tests/deps.sh [oracle] [fuzz] [tsan]
+#   tests/deps.sh [oracle] [mpi] [fuzz] [tsan]
 #
-# oracle adds what the comparisons with PyTorch, scikit-image and Pillow need, fuzz adds clang, tsan
-# (the preset) clang with its OpenMP. On a system without apt it says what is missing and exits 4.
-# Exit 0: everything is there.
+# oracle adds what the comparisons with PyTorch, scikit-image and Pillow need, mpi adds Open MPI,
+# fuzz clang, tsan (the preset) clang with its OpenMP. On a system without apt it says what is
+# missing and exits 4. Exit 0: everything is there.
 set -eu
 
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
@@ -18,6 +18,9 @@ for group in "$@"; do
     packages="$packages python3-torch python3-skimage python3-pil python3-numpy
       libopenblas0-pthread"
     ;;
+  mpi)
+    packages="$packages libopenmpi-dev openmpi-bin"
+    ;;
   fuzz) # clang's sanitizer runtimes are only recommended by it
     packages="$packages clang"
     recommends=""
@@ -27,7 +30,7 @@ for group in "$@"; do
     recommends=""
     ;;
   *)
-    echo "deps.sh: no group '$group'; there are oracle, fuzz and tsan" >&2
+    echo "deps.sh: no group '$group'; there are oracle, mpi, fuzz and tsan" >&2
     exit 2
     ;;
   esac
@@ -46,6 +49,7 @@ deps.sh: this system has no apt. Install with its own tools, then run make again
   gnuplot 5.4 or later
 END
   case $groups in *oracle*) echo "  Python 3 with torch, scikit-image, Pillow and numpy" >&2 ;; esac
+  case $groups in *mpi*) echo "  a library of MPI 3.0 or later with mpicc and mpirun" >&2 ;; esac
   case $groups in *fuzz* | *tsan*) echo "  clang with its sanitizers, libFuzzer and OpenMP" >&2 ;; esac
   echo "If all of this is there already, \`make build\` and \`make test\` do without this step." >&2
   exit 4

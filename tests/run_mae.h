@@ -16,12 +16,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_SIZE = 512, ARGUMENTS_MAX = 96 };
+enum { PATH_SIZE = 512, ARGUMENTS_MAX = 160 };
 
 /* The program that run_mae runs. */
 #ifndef MAE_PROGRAM
 #define MAE_PROGRAM PROGRAM_DIR "/mae"
 #endif
+
+/* Words put before the program: "mpirun -n 2". */
+static const char *launch_words = "";
 
 static char test_folder[64]; /* of the present test; data packs lie in its cache/ */
 
@@ -44,7 +47,7 @@ static inline const char *in_folder(char *path, const char *name) {
 /* Starts `mae COMMAND`. Words are separated by blanks; @ stands for the test's folder; a word like
  * section.key=value becomes --set section.key=value. Output goes to FOLDER/output. */
 static inline pid_t start_mae(const char *command) {
-  static char set[] = "--set", text[8192], cache[PATH_SIZE + 32], program[PATH_SIZE];
+  static char set[] = "--set", text[8192], cache[PATH_SIZE + 32], program[PATH_SIZE], launch[1024];
   char *arguments[ARGUMENTS_MAX], output[PATH_SIZE];
   int count = 0;
   size_t length = 0;
@@ -58,6 +61,8 @@ static inline pid_t start_mae(const char *command) {
   text[length] = '\0';
   snprintf(program, sizeof program, "%s", MAE_PROGRAM);
   snprintf(cache, sizeof cache, "data.cache=%s/cache", test_folder);
+  snprintf(launch, sizeof launch, "%s", launch_words);
+  for (char *word = strtok(launch, " "); word; word = strtok(NULL, " ")) arguments[count++] = word;
   arguments[count++] = program;
   for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {
     ck_assert_int_lt(count, ARGUMENTS_MAX - 4);
@@ -73,7 +78,7 @@ static inline pid_t start_mae(const char *command) {
   if (child == 0) {
     int file = open(output, O_CREAT | O_TRUNC | O_WRONLY, 0600);
     if (file < 0 || dup2(file, 1) < 0 || dup2(file, 2) < 0) _exit(126);
-    execv(program, arguments);
+    execvp(arguments[0], arguments);
     _exit(127);
   }
   return child;
