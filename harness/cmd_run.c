@@ -270,9 +270,24 @@ static bool read_shard(RunCommand *run, Error *error) {
   return true;
 }
 
+/* Before the first trial of any plan starts. */
+static bool check_trials(const RunCommand *run, Error *error) {
+  for (int p = 0; p < run->plan_count; p++) {
+    const Plan *plan = &run->plans[p];
+    for (int i = 0; i < plan->count; i++) {
+      if (places_accept(&plan->trials[i].config, gpus_find(), error)) continue;
+      char *values = plan_describe(&plan->trials[i]);
+      error_prefix(error, "%s: trial %s", plan->name, values);
+      free(values);
+      return false;
+    }
+  }
+  return true;
+}
+
 static bool prepare(RunCommand *run, Error *error) {
   Error missing = {0};
-  if (!read_shard(run, error) || !load_plans(run, error)) return false;
+  if (!read_shard(run, error) || !load_plans(run, error) || !check_trials(run, error)) return false;
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
                sha256_file(run->binary_sha256, run->trainer, &missing);
   if (!found && run->dry_run) {

@@ -1,7 +1,6 @@
 #include "harness/gpus.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@ static void look(Gpus *gpus) {
   device->kernels->close(device);
   memcpy(gpus->name, info.name, sizeof gpus->name);
   gpus->memory_total = info.memory_total;
+  gpus->has_bf16 = info.has_bf16;
 }
 
 /* A driver that hangs or crashes counts as no GPU. */

@@ -2,12 +2,14 @@
 #ifndef HARNESS_GPUS_H
 #define HARNESS_GPUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct Gpus {
   int count;           /* usable, and visible through CUDA_VISIBLE_DEVICES where that is set */
   char name[128];      /* of the first */
   size_t memory_total; /* bytes of the first; 0: unknown */
+  bool has_bf16;       /* the first */
   char problem[256];   /* why the first cannot be opened; empty: it can */
 } Gpus;
 

@@ -109,6 +109,19 @@ bool places_make(Places *places, const Config *config, size_t memory, int jobs, 
   return true;
 }
 
+bool places_accept(const Config *config, const Gpus *gpus, Error *e) {
+  if (config_dtype(config) == DTYPE_F32) return true;
+  if (strcmp(config->run.device, "cpu") && gpus->count > 0) {
+    DeviceInfo info = {.has_f16 = true, .has_bf16 = gpus->has_bf16};
+    memcpy(info.name, gpus->name, sizeof gpus->name);
+    return device_accepts(config, "cuda:0", &info, e);
+  }
+  if (!strncmp(config->run.device, "cuda", 4)) return true;
+  Device *device = device_open(config, 0, 1, e);
+  if (device) device->kernels->close(device);
+  return device != NULL;
+}
+
 void places_free(Places *places) {
   for (int p = 0; p < places->count; p++) free(places->list[p].gpus);
   free(places->list);

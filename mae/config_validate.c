@@ -106,9 +106,11 @@ static bool check_schedule(const Config *config, Error *e) {
     return error_set(e, EXIT_CONFIG,
                      "train.steps = 0 and train.epochs = 0: nothing to train; set one of them");
   if (config->train.steps > 0 && config->train.warmup_steps >= config->train.steps)
-    return error_set(e, EXIT_CONFIG,
-                     "train.warmup_steps = %lld leaves none of train.steps = %lld for the schedule",
-                     (long long)config->train.warmup_steps, (long long)config->train.steps);
+    return error_set(
+        e, EXIT_CONFIG,
+        "train.warmup_steps = %lld leaves none of train.steps = %lld for the schedule; "
+        "set both",
+        (long long)config->train.warmup_steps, (long long)config->train.steps);
   if (config->train.steps == 0 && config->train.warmup_steps == 0 &&
       config->train.warmup_epochs >= config->train.epochs)
     return error_set(

@@ -28,23 +28,20 @@ bool device_is_gpu(const Config *config) {
   return strcmp(config->run.device, "cpu") != 0;
 }
 
-/* Whether the device computes in train.precision. */
-static bool accept_precision(const Config *config, Device *device, const char *name, Error *e) {
-  DeviceInfo info;
-  device->kernels->info(device, &info);
+bool device_accepts(const Config *config, const char *name, const DeviceInfo *info, Error *e) {
   Dtype type = config_dtype(config);
-  bool cpu = device->kernels->host_memory;
-  if ((type != DTYPE_BF16 || info.has_bf16) && (type != DTYPE_F16 || info.has_f16)) return true;
+  bool cpu = !strcmp(name, "cpu");
+  if ((type != DTYPE_BF16 || info->has_bf16) && (type != DTYPE_F16 || info->has_f16)) return true;
   if (cpu && config->run.emulate) return true;
   if (!cpu)
     return error_set(e, EXIT_CONFIG,
                      "train.precision = %s: %s (%s) has no %s: that takes compute capability 8.0; "
                      "use train.precision = fp16",
-                     dtype_name(type), name, info.name, dtype_name(type));
+                     dtype_name(type), name, info->name, dtype_name(type));
   return error_set(e, EXIT_CONFIG,
                    "train.precision = %s: %s (%s) has no fast %s; use train.precision = fp32, or "
                    "run.emulate = true to compute the same numbers slowly",
-                   dtype_name(type), name, info.name, dtype_name(type));
+                   dtype_name(type), name, info->name, dtype_name(type));
 }
 
 Device *device_open(const Config *config, int rank, int ranks, Error *e) {
@@ -56,7 +53,9 @@ Device *device_open(const Config *config, int rank, int ranks, Error *e) {
     error_set(e, EXIT_DEVICE, "run.device = %s: %s", config->run.device, message);
     return NULL;
   }
-  if (accept_precision(config, device, name, e)) return device;
+  DeviceInfo info;
+  device->kernels->info(device, &info);
+  if (device_accepts(config, name, &info, e)) return device;
   device->kernels->close(device);
   return NULL;
 }

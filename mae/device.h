@@ -9,6 +9,9 @@
  * that lacks train.precision is an error unless run.emulate is set. NULL on failure. */
 Device *device_open(const Config *, int rank, int ranks, Error *);
 
+/* Whether a device of this name ("cpu", "cuda:0") and kind computes in train.precision. */
+bool device_accepts(const Config *, const char *name, const DeviceInfo *, Error *);
+
 /* Whether that device is a GPU. */
 bool device_is_gpu(const Config *);
 

@@ -214,6 +214,9 @@ static const struct {
     {"2", NULL, "--jobs-per-gpu 2 --set resources.gpus_per_trial=2",
      "resources.jobs_per_gpu = 2 lets trials of one GPU share it", 2},
     {"4", NULL, "--set resources.gpus_per_trial=4", "needs train.shards = 4", 2},
+    {"1", NULL, "--set sweep.train.precision=fp16,bf16",
+     "train.precision=bf16: train.precision = bf16: cuda:0 (Fake T1) has no bf16", 2},
+    {"0", NULL, "--set train.precision=fp16", "has no fast fp16; use train.precision = fp32", 2},
 };
 
 START_TEST(refuses) {
