@@ -1,0 +1,260 @@
+/* The results database rebuilt from the trial folders, and what is computed from its rows. */
+#include <jansson.h>
+
+#include "harness/stats.h"
+#include "tests/fake_trials.h"
+
+/* What an import gives --------------------------------------------------------------------------*/
+
+START_TEST(import_gives_the_same_rows) {
+  int64_t trial[FAKES];
+  Error e = {0};
+  Store *store = open_sweep(trial);
+  ck_assert(store_begin(store, &e));
+  for (int i = FAKES - 1; i >= 0; i--) { /* in another order than the import's */
+    const char *to = fake_folder("m-cpu", &fakes[i]);
+    if (i == 2) {
+      start(store, trial[i], to, 1, 0);
+      step(store, trial[i], to, 1, "2");
+    } else {
+      run_trial(store, trial[i], to, &fakes[i]);
+    }
+  }
+  ck_assert(store_commit(store, &e));
+  event(store, 1, fake_folder("m-cpu", &fakes[0]), "verify-2.jsonl",
+        "{\"event\":\"verification\",\"time\":5,\"class\":\"bitwise\",\"asked\":\"bitwise\","
+        "\"outcome\":\"match\",\"steps\":4,\"detail\":\"\"}");
+  ck_assert(store_recover(store, &e));
+  char *live = dump(store);
+  store_close(store);
+  int trials = 0;
+  store = import_into(at("results/rebuilt.db"), &trials);
+  ck_assert_int_eq(trials, FAKES);
+  char *rebuilt = dump(store);
+  ck_assert_str_eq(live, rebuilt);
+  ck_assert_msg(store_import(store, at("results"), &trials, &e), "%s", e.message); /* again */
+  char *again = dump(store);
+  ck_assert_str_eq(live, again);
+  free(live);
+  free(rebuilt);
+  free(again);
+  store_close(store);
+}
+END_TEST
+
+START_TEST(import_passes_over_damage) {
+  int64_t trial[FAKES];
+  Error e = {0};
+  store_close(open_finished_sweep(trial));
+  FILE *file = fopen(at("results/m-cpu/r0.5-s1/events.jsonl"), "a");
+  fprintf(file, "garbage\n{\"event\":\"st");
+  fclose(file);
+  write_file(at("results/m-cpu/r0.5-s2/trial.json"), "{\"format\":1,");
+  int trials = 0;
+  Store *store = import_into(at("results/rebuilt.db"), &trials);
+  ck_assert_int_eq(trials, FAKES - 1);
+  expect(store, "SELECT count(*) FROM trials WHERE status = 'done'", "5");
+  store_close(store);
+  store = open_db(at("empty.db"));
+  mkdir(at("empty"), 0777);
+  ck_assert_msg(store_import(store, at("empty"), &trials, &e), "%s", e.message);
+  ck_assert_int_eq(trials, 0);
+  store_close(store);
+}
+END_TEST
+
+/* Two machines gave out ids 1 and 2; the later created trials move, the same way every time. */
+START_TEST(import_renumbers_clashing_ids) {
+  const Fake here[] = {{1, 0.5, 1, 20}, {2, 0.5, 2, 20}},
+             there[] = {{1, 0.6, 1, 19}, {3, 0.6, 2, 19}};
+  write_sweep("a-cpu", 100, here, 2);
+  write_sweep("b-cpu", 200, there, 2);
+  for (int i = 0; i < 2; i++) {
+    write_trial("a-cpu", &here[i]);
+    write_trial("b-cpu", &there[i]);
+    run_trial(NULL, 0, fake_folder("a-cpu", &here[i]), &here[i]);
+    run_trial(NULL, 0, fake_folder("b-cpu", &there[i]), &there[i]);
+  }
+  int trials = 0;
+  Store *store = import_into(at("results/first.db"), &trials);
+  expect(store, "SELECT trial, experiment, seed, status FROM trials ORDER BY trial",
+         "1|a-cpu|1|done\n2|a-cpu|2|done\n3|b-cpu|2|done\n4|b-cpu|1|done");
+  char *first = dump(store);
+  store_close(store);
+  store = import_into(at("results/second.db"), &trials);
+  char *second = dump(store);
+  ck_assert_str_eq(first, second);
+  free(first);
+  free(second);
+  store_close(store);
+}
+END_TEST
+
+START_TEST(an_edited_plan_leaves_old_trials_out) {
+  int64_t trial[FAKES], sweep = 0;
+  Error e = {0};
+  Store *store = open_finished_sweep(trial);
+  write_sweep("m-cpu", 900, fakes, 3);
+  ck_assert(store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
+  expect(store, "SELECT count(*), sum(planned) FROM trials", "6|3");
+  write_file(at("results/m-cpu/sweep.json"), "{\"format\":1,\"experiment\":\"m-cpu\"}");
+  ck_assert(!store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
+  ck_assert_ptr_nonnull(strstr(e.message, "\"name\""));
+  expect(store, "SELECT sum(planned) FROM trials", "3");
+  store_close(store);
+}
+END_TEST
+
+/* Statistics and printing -----------------------------------------------------------------------*/
+
+START_TEST(points_agree_with_stats) {
+  int64_t trial[FAKES];
+  Store *store = open_finished_sweep(trial);
+  sqlite3_stmt *statement = NULL;
+  sqlite3_prepare_v2(store->db,
+                     "SELECT n, mean, sd, low, high, settings, least, most FROM points "
+                     "WHERE metric = 'psnr_masked' ORDER BY mask_ratio",
+                     -1, &statement, NULL);
+  for (int half = 0; half < 2; half++) {
+    double values[3];
+    for (int i = 0; i < 3; i++) values[i] = fakes[3 * half + i].psnr;
+    Summary s = stats_summary(values, 3);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    ck_assert_int_eq(sqlite3_column_int(statement, 0), 3);
+    ck_assert_double_eq_tol(sqlite3_column_double(statement, 1), s.mean, 1e-12);
+    ck_assert_double_eq_tol(sqlite3_column_double(statement, 2), s.sd, 1e-12);
+    ck_assert_double_eq_tol(sqlite3_column_double(statement, 3), s.mean - s.half, 1e-7);
+    ck_assert_double_eq_tol(sqlite3_column_double(statement, 4), s.mean + s.half, 1e-7);
+    ck_assert_str_eq((const char *)sqlite3_column_text(statement, 5),
+                     half ? "train.mask_ratio=0.75" : "train.mask_ratio=0.5");
+    ck_assert(sqlite3_column_double(statement, 6) == values[0]);
+    ck_assert(sqlite3_column_double(statement, 7) == values[2]);
+  }
+  ck_assert_int_eq(sqlite3_step(statement), SQLITE_DONE);
+  sqlite3_finalize(statement);
+  sqlite3_prepare_v2(store->db, "SELECT df, t975 FROM t_quantile", -1, &statement, NULL);
+  int count = 0;
+  for (; sqlite3_step(statement) == SQLITE_ROW; count++) {
+    double t = stats_t_quantile(0.975, sqlite3_column_double(statement, 0));
+    ck_assert_double_eq_tol(sqlite3_column_double(statement, 1) / t, 1, 1e-8);
+  }
+  ck_assert_int_eq(count, 100);
+  sqlite3_finalize(statement);
+  store_close(store);
+}
+END_TEST
+
+static char *compare(Store *store, const char *a, const char *b, const char *metric, bool json,
+                     Error *e) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  bool ok = store_compare(store, out, a, b, metric, json, e);
+  fclose(out);
+  if (ok) return text;
+  free(text);
+  return NULL;
+}
+
+START_TEST(compare_pairs_by_seed) {
+  int64_t trial[FAKES];
+  Error e = {0};
+  Store *store = open_finished_sweep(trial);
+  char *text = compare(store, "train.mask_ratio=.5", "m-cpu:train.mask_ratio=0.75", NULL, true, &e);
+  ck_assert_msg(text != NULL, "%s", e.message);
+  json_t *json = json_loads(text, 0, NULL);
+  const double differences[] = {3, 2.75, 3.25};
+  Summary s = stats_summary(differences, 3);
+  ck_assert_double_eq_tol(json_real_value(json_object_get(json, "difference")), s.mean, 1e-12);
+  ck_assert_double_eq_tol(json_real_value(json_object_get(json, "low")), s.mean - s.half, 1e-12);
+  ck_assert(json_is_true(json_object_get(json, "paired")));
+  ck_assert(json_is_false(json_object_get(json, "same_masks")));
+  json_decref(json);
+  free(text);
+  text = compare(store, "train.mask_ratio=0.5", "train.mask_ratio=0.75", NULL, false, &e);
+  ck_assert_msg(strstr(text, "the seeds support it") && strstr(text, "A is higher than B by 3 dB"),
+                "%s", text);
+  free(text);
+  /* images_per_second are 301, 302, 303 at both points: no difference at all. */
+  text = compare(store, "train.mask_ratio=0.5", "train.mask_ratio=0.75", "images_per_second", false,
+                 &e);
+  ck_assert_msg(strstr(text, "smaller than the seeds can support") != NULL, "%s", text);
+  free(text);
+  text = compare(store, "1", "4", NULL, false, &e);
+  ck_assert_msg(strstr(text, "Run more seeds") != NULL, "%s", text);
+  free(text);
+  store_close(store);
+}
+END_TEST
+
+START_TEST(compare_refuses_what_is_unclear) {
+  static const struct {
+    const char *a, *metric, *words;
+  } cases[] = {{"train.mask_ratio=0.9", NULL, "no trial"},
+               {"run.device=auto", NULL, "fits 2 points"},
+               {"seventeen", NULL, "neither a trial id nor settings"},
+               {"train.mask_ratio=", NULL, "neither a trial id nor settings"},
+               {"99", NULL, "no trial"},
+               {"';DROP-TABLE-trial;--=1", NULL, "no trial"},
+               {"1", "psnr", "no metric"},
+               {"1", "psnr_leaky", "no finite psnr_leaky"}};
+  int64_t trial[FAKES];
+  Store *store = open_finished_sweep(trial);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Error e = {0};
+    ck_assert_ptr_null(compare(store, cases[i].a, "1", cases[i].metric, false, &e));
+    ck_assert_int_eq(e.code, EXIT_CONFIG);
+    ck_assert_msg(strstr(e.message, cases[i].words) != NULL, "%s", e.message);
+  }
+  store_close(store);
+}
+END_TEST
+
+START_TEST(print_tables_and_json) {
+  int64_t trial[FAKES];
+  Error e = {0};
+  Store *store = open_finished_sweep(trial);
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  ck_assert(
+      store_print(store, out, "SELECT trial, psnr_masked, error FROM trials LIMIT 2", true, &e));
+  fclose(out);
+  json_t *json = json_loads(text, 0, NULL);
+  ck_assert_int_eq(json_array_size(json), 2);
+  ck_assert(json_number_value(json_object_get(json_array_get(json, 0), "psnr_masked")) == 21.0);
+  json_decref(json);
+  free(text);
+  out = open_memstream(&text, &size);
+  ck_assert(
+      store_print(store, out, "SELECT trial, psnr_masked, error FROM trials LIMIT 1", false, &e));
+  ck_assert(!store_print(store, out, "DELETE FROM step", false, &e));
+  ck_assert(!store_print(store, out, "SELECT no_such_column FROM trials", false, &e));
+  fclose(out);
+  ck_assert_msg(strstr(text, "psnr_masked") && strstr(text, "21") && strstr(text, "-"), "%s", text);
+  free(text);
+  expect(store, "SELECT count(*) FROM step", "24");
+  store_close(store);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("store_import");
+  TCase *tests = tcase_create("store_import");
+  tcase_add_checked_fixture(tests, make_folder, remove_folder);
+  tcase_set_timeout(tests, 60);
+  tcase_add_test(tests, import_gives_the_same_rows);
+  tcase_add_test(tests, import_passes_over_damage);
+  tcase_add_test(tests, import_renumbers_clashing_ids);
+  tcase_add_test(tests, an_edited_plan_leaves_old_trials_out);
+  tcase_add_test(tests, points_agree_with_stats);
+  tcase_add_test(tests, compare_pairs_by_seed);
+  tcase_add_test(tests, compare_refuses_what_is_unclear);
+  tcase_add_test(tests, print_tables_and_json);
+  suite_add_tcase(suite, tests);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
