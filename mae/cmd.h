@@ -65,7 +65,5 @@ typedef struct CommandLine {
 bool cmd_parse(CommandLine *, int argc, char **argv, int *code);
 /* Prints "mae NAME: message" to standard error and returns the error's exit code. */
 int cmd_fail(const char *name, const Error *);
-/* "maebench 1.0.0" on standard output. */
-void cmd_print_version(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "mae/cmd.h"
+#include "mae/commands.h"
 #include "mae/ini.h"
 #include "mae/suggest.h"
 
@@ -17,10 +18,6 @@ static const CmdOption common_options[COMMON_COUNT] = {
 int cmd_fail(const char *name, const Error *e) {
   fprintf(stderr, "mae %s: %s\n", name, e->message);
   return e->code;
-}
-
-void cmd_print_version(void) {
-  puts("maebench " MAEBENCH_VERSION);
 }
 
 static void print_option(const CmdOption *option) {
@@ -204,7 +201,7 @@ bool cmd_parse(CommandLine *line, int argc, char **argv, int *code) {
     if (reading.help)
       print_help(line);
     else if (reading.version)
-      cmd_print_version();
+      commands_print_version();
     else
       go_on = build_config(line, &reading, &e);
   }
