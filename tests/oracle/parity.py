@@ -1,10 +1,11 @@
 """Parity with PyTorch: the same weights, images and masks through this trainer and through
 mae_oracle.py; loss, prediction and every named gradient must agree.
 
-    python3 tests/oracle/parity.py --tool build/tests/parity_tool [--quick] [--seed N]
+    python3 tests/oracle/parity.py --tool build/tests/parity_tool [--quick] [--device cuda:0]
 
---quick runs the small models only (what CI does). Inputs are fresh on every run unless --seed is
-given; the seed is printed first. Exit status 1 when anything is out of tolerance.
+--quick runs the small models only (what CI does). PyTorch computes on the CPU, this trainer on
+--device. Inputs are fresh on every run unless --seed is given; the seed is printed first. Exit
+status 1 when anything is out of tolerance.
 """
 import argparse
 import dataclasses
@@ -114,14 +115,14 @@ def relative(a, b):
     return error if np.isfinite(error) else np.inf
 
 
-def run_tool(tool, case, folder, tensors):
+def run_tool(tool, device, case, folder, tensors):
     """Writes the inputs, runs the trainer's side, returns what it computed."""
     source, result = os.path.join(folder, "in.safetensors"), os.path.join(folder, "out.safetensors")
     safetensors_io.save(source, tensors)
     weights = os.path.join(folder, "weights.safetensors")
     started = time.time()
-    done = subprocess.run([tool, weights, source, result, *settings(case)], capture_output=True,
-                          text=True)
+    done = subprocess.run([tool, weights, source, result, *settings(case), f"run.device={device}"],
+                          capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{case.name}: {tool} failed: {done.stderr.strip()}")
     return safetensors_io.load(result), time.time() - started
@@ -141,7 +142,7 @@ def draw_inputs(case, generator, steps):
     return (images.reshape(steps, batch, size, size, 3), visible.reshape(steps, batch, keep))
 
 
-def run_case(case, tool, generator):
+def run_case(case, tool, device, generator):
     """Returns a list of (what, error, tolerance)."""
     oracle = mae_oracle.MaskedAutoencoder(**case.model, **case.options)
     oracle.randomize(generator)
@@ -149,7 +150,7 @@ def run_case(case, tool, generator):
     with tempfile.TemporaryDirectory() as folder:
         safetensors_io.save(os.path.join(folder, "weights.safetensors"),
                             {k: v.detach().numpy() for k, v in oracle.state_dict().items()})
-        out, seconds = run_tool(tool, case, folder, {
+        out, seconds = run_tool(tool, device, case, folder, {
             "images": images.numpy(), "visible": visible.numpy().astype(np.int32)})
     compare = compare_training if case.steps else compare_gradients
     return compare(case, oracle, images, visible, out), seconds
@@ -233,17 +234,20 @@ def main():
     parser.add_argument("--tool", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--without", help="not the cases whose name contains this")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else int.from_bytes(os.urandom(4), "little")
     print(f"parity with PyTorch {torch.__version__}, seed {seed}")
     generator = torch.Generator().manual_seed(seed)
     cases = small_cases() + ([] if arguments.quick else base_cases())
-    cases = [case for case in cases if arguments.only in case.name]
+    cases = [case for case in cases if arguments.only in case.name
+             and not (arguments.without and arguments.without in case.name)]
     passed = failed = 0
     print(f"{'case':42s} {'loss':>9s} {'predict.':>9s} {'weights':>9s} {'worst':>9s}  of")
     for case in cases:
-        checks, seconds = run_case(case, arguments.tool, generator)
+        checks, seconds = run_case(case, arguments.tool, arguments.device, generator)
         worst = max(checks, key=lambda check: check[1] / check[2])
         good = worst[1] <= worst[2]
         passed, failed = passed + good, failed + (not good)
