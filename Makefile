@@ -5,7 +5,7 @@ DB ?= results/results.db
 # The one that sees Debian's python3-torch.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps build install demo test bench plots paper parity fuzz clean
+.PHONY: all deps build install demo test bench plots paper parity fuzz gpu-check gpu-bench clean
 
 all: build
 
@@ -53,5 +53,12 @@ FUZZ_SECONDS ?= 600
 fuzz:
 	tests/fuzz/run.sh $(FUZZ_SECONDS)
 
+# On a machine with a GPU: every check that needs one, and the benchmark beside PyTorch. Settings:
+# GPU_MINUTES, DEPS (a folder of libraries), PYTHON; see tests/gpu/check.sh.
+gpu-check:
+	@sh tests/gpu/check.sh
+gpu-bench:
+	@sh tests/gpu/check.sh --bench
+
 clean:
-	rm -rf build build-debug build-asan build-tsan build-fuzz
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-gpu

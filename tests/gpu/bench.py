@@ -219,10 +219,11 @@ class Bench:
             self.note = f"PyTorch not measured: {hello['error']}"
             print(self.note)
             return
-        self.peer, self.hello = peer, hello
+        self.peer, self.compiles = peer, hello["compile"] and not self.arguments.no_compile
+        ways = ("eager and compiled" if self.compiles else
+                "eager" if hello["compile"] else "eager (it has no compile)")
         self.note = (f"PyTorch {hello['version']}, "
-                     f"{'fused' if hello['fused_attention'] else 'no fused'} attention, "
-                     f"{'eager and compiled' if hello['compile'] else 'eager (it has no compile)'}")
+                     f"{'fused' if hello['fused_attention'] else 'no fused'} attention, {ways}")
 
     def peak(self, precision):
         """TFLOP/s; also the first run of ours, which tells whether the device has the precision."""
@@ -263,7 +264,7 @@ class Bench:
             return
         contestants = ["ours"]
         if self.peer:
-            contestants += ["eager"] + (["compiled"] if self.hello["compile"] else [])
+            contestants += ["eager"] + (["compiled"] if self.compiles else [])
         taken = {who: [] for who in contestants}
         notes = []
         for _ in range(self.arguments.turns):
@@ -396,6 +397,7 @@ def main():
     parser.add_argument("--turns", default=2, type=int)
     parser.add_argument("--minutes", default=1e9, type=float, help="begin no row after these")
     parser.add_argument("--mae-only", action="store_true", help="leave PyTorch out")
+    parser.add_argument("--no-compile", action="store_true", help="PyTorch eager only")
     parser.add_argument("--compile-mode", help="of torch.compile, such as max-autotune")
     parser.add_argument("--out", help="folder for the tables")
     parser.add_argument("--name", help="their name, instead of the device's")
