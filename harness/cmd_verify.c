@@ -118,6 +118,7 @@ static bool train_again(Verification *v, Error *error) {
   config->resources.jobs_per_gpu = 1;
   if (!places_make(&places, config, 0, 1, gpus_find(), error)) return false;
   TrainerStart start = {.program = v->trainer,
+                        .launcher = config->resources.launcher,
                         .folder = v->scratch,
                         .ranks = places.list[0].ranks,
                         .cuda_devices = places.list[0].gpus,

@@ -95,6 +95,11 @@ bool places_make(Places *places, const Config *config, size_t memory, int jobs, 
   int first;
   *places = (Places){0};
   bool chosen = sscanf(device, "cuda:%d", &first) == 1, any = !strcmp(device, "cuda");
+  if (*config->resources.launcher) {
+    make_list(places, jobs > 0 ? jobs : 1);
+    places->elsewhere = true;
+    return true;
+  }
   if ((chosen || any) && gpus->count == 0)
     return error_set(e, EXIT_DATA, "run.device = %s, but there is no usable GPU here%s%s", device,
                      *gpus->problem ? ": " : "", gpus->problem);
@@ -131,7 +136,9 @@ void places_free(Places *places) {
 void places_describe(const Places *places, char *text, size_t size) {
   size_t used = 0;
   const Place *first = &places->list[0];
-  if (!first->gpus && places->count == 1)
+  if (places->elsewhere)
+    snprintf(text, size, "what resources.launcher chooses, %d at a time", places->count);
+  else if (!first->gpus && places->count == 1)
     snprintf(text, size, "%s", first->ranks ? "the chosen GPU" : "the CPU");
   else if (!first->gpus)
     snprintf(text, size, "%d places of %d threads", places->count, first->threads);

@@ -15,9 +15,11 @@ typedef struct Place {
 typedef struct Places {
   Place *list;
   int count;
+  bool elsewhere; /* where resources.launcher says */
 } Places;
 
-/* The places for trials with this configuration. On a CPU one, or `jobs` that share its threads.
+/* The places for trials with this configuration. With a launcher one, or `jobs`, of which nothing
+ * is known here. On a CPU one, or `jobs` that share its threads.
  * On GPUs as many as resources.gpus_per_trial and resources.jobs_per_gpu make of those there are,
  * at most `jobs` when that is above 0; a CUDA_VISIBLE_DEVICES that is set already names the GPUs to
  * share out. Fails with EXIT_DATA when a trial wants what the machine does not have; memory:

@@ -14,8 +14,10 @@
 
 #include "harness/strings.h"
 #include "mae/io.h"
+#include "mae/ranks.h"
+#include "mae/report.h"
 
-enum { HANG_GRACE_SECONDS = 10, PAUSE_FACTOR = 20 };
+enum { HANG_GRACE_SECONDS = 10, PAUSE_FACTOR = 20, PID_DIGITS = 10 };
 
 double runner_clock(void) {
   struct timespec now;
@@ -36,8 +38,8 @@ static void take_line(void *user, const char *line, size_t length, uint64_t offs
 
 /* The child's side of fork(): only async-signal-safe calls. Reports errno through the pipe when the
  * program cannot be started. */
-_Noreturn static void become_trainer(char *const *argv, char *const *environment, int log, int lock,
-                                     pid_t parent, int report) {
+_Noreturn static void become_trainer(char *const *argv, char *const *environment, char *pid_digits,
+                                     int log, int lock, pid_t parent, int report) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -46,7 +48,9 @@ _Noreturn static void become_trainer(char *const *argv, char *const *environment
   int null = open("/dev/null", O_RDONLY);
   bool ok = getppid() == parent && dup2(null, 0) >= 0 && dup2(log, 1) >= 0 && dup2(log, 2) >= 0;
   if (lock >= 0) ok = ok && fcntl(lock, F_SETFD, 0) == 0;
-  if (ok) execve(argv[0], argv, environment);
+  long pid = getpid();
+  for (int i = PID_DIGITS; pid_digits && i-- > 0; pid /= 10) pid_digits[i] = (char)('0' + pid % 10);
+  if (ok) execvpe(argv[0], argv, environment);
   int problem = errno;
   ssize_t ignored = write(report, &problem, sizeof problem);
   (void)ignored;
@@ -54,6 +58,12 @@ _Noreturn static void become_trainer(char *const *argv, char *const *environment
 }
 
 static void make_command(StringList *command, const TrainerStart *start) {
+  const char *word = start->launcher ? start->launcher : "";
+  while (*(word += strspn(word, " "))) {
+    size_t length = strcspn(word, " ");
+    strings_add(command, string_format("%.*s", (int)length, word));
+    word += length;
+  }
   strings_add(command, string_copy(start->program));
   strings_add(command, string_copy("train"));
   strings_add(command, string_format("%s/config.ini", start->folder));
@@ -76,12 +86,14 @@ static void make_command(StringList *command, const TrainerStart *start) {
   strings_add(command, NULL);
 }
 
-/* This process's environment with CUDA_VISIBLE_DEVICES replaced. Numbers that this harness chose
- * count the GPUs as nvidia-smi does, not by speed. */
+/* This process's environment with CUDA_VISIBLE_DEVICES replaced, and without what a launcher told
+ * this process about itself. Numbers that this harness chose count the GPUs as nvidia-smi does, not
+ * by speed. */
 static void make_environment(StringList *environment, const char *cuda_devices) {
   static const char name[] = "CUDA_VISIBLE_DEVICES=";
   for (char **entry = environ; *entry; entry++)
-    if (!cuda_devices || strncmp(*entry, name, sizeof name - 1) != 0)
+    if ((!cuda_devices || strncmp(*entry, name, sizeof name - 1) != 0) &&
+        !ranks_launch_variable(*entry))
       strings_add(environment, string_copy(*entry));
   if (cuda_devices) strings_add(environment, string_format("%s%s", name, cuda_devices));
   if (cuda_devices && !getenv("CUDA_VISIBLE_DEVICES") && !getenv("CUDA_DEVICE_ORDER"))
@@ -96,11 +108,18 @@ static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *
   if (pipe2(report, O_CLOEXEC) != 0)
     return error_set(error, EXIT_DATA, "cannot make a pipe: %s", strerror(errno));
   make_command(&command, start);
+  /* Behind a launcher the trainer is another process than the one that is recorded. */
+  char *pid_digits = NULL;
+  if (start->launcher && *start->launcher) {
+    strings_add(&environment, string_format("%s=%0*d", REPORT_PID_VARIABLE, PID_DIGITS, 0));
+    pid_digits = environment.items[0] + strlen(REPORT_PID_VARIABLE) + 1;
+  }
   make_environment(&environment, start->cuda_devices);
   pid_t parent = getpid();
   pid_t child = fork();
   if (child == 0)
-    become_trainer(command.items, environment.items, log, start->lock, parent, report[1]);
+    become_trainer(command.items, environment.items, pid_digits, log, start->lock, parent,
+                   report[1]);
   int problem = errno;
   close(report[1]);
   bool ok = child > 0;
@@ -113,7 +132,7 @@ static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *
     if (!ok) waitpid(child, NULL, 0);
   }
   close(report[0]);
-  if (!ok) error_set(error, EXIT_DATA, "cannot start %s: %s", start->program, strerror(problem));
+  if (!ok) error_set(error, EXIT_DATA, "cannot start %s: %s", command.items[0], strerror(problem));
   if (ok) trainer->pid = child;
   strings_free(&command);
   strings_free(&environment);

@@ -14,6 +14,7 @@
 
 typedef struct TrainerStart {
   const char *program;      /* mae */
+  const char *launcher;     /* resources.launcher */
   const char *folder;       /* with config.ini in it */
   bool resume;              /* from the newest checkpoint, when there is one */
   int threads;              /* CPU threads; 0: as configured */

@@ -148,6 +148,7 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
   slot->refused = 0;
   if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, error)) return false;
   TrainerStart start = {.program = run->options->trainer,
+                        .launcher = job->trial->config.resources.launcher,
                         .folder = job->folder,
                         .resume = true,
                         .threads = slot->place->threads,

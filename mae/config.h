@@ -83,6 +83,7 @@ typedef struct Config {
   } run;
   struct {
     int gpus_per_trial, jobs_per_gpu;
+    char launcher[CONFIG_PATH_MAX]; /* words before the trainer's command; empty: none */
   } resources;
 } Config;
 

@@ -267,14 +267,16 @@ const Option config_options[] = {
      .min = 1,
      .max = 1024,
      .help = "Processes that share a batch, each with a GPU of its own or its part of the CPU: 1, "
-             "or as many as train.shards."},
+             "or as many as train.shards. `mae train` starts them itself, on one machine. With a "
+             "build for MPI (-DMAEBENCH_MPI=ON) mpirun or srun may start them, on one machine or "
+             "many: it must then start as many, and all must see the folder of --out."},
     {.key = "train.rank_timeout",
      .type = OPTION_INTEGER,
      MEMBER(train.rank_timeout),
      .initial = "1800",
      .min = 1,
      .max = 1000000,
-     .help = "Seconds that ranks wait for each other, for example while rank 0 packs images or "
+     .help = "Seconds that ranks wait for each other, for example while one packs images or rank 0 "
              "scores the model, before they give up. A rank that has ended is noticed at once."},
 
     {.key = "data.source",
@@ -402,5 +404,13 @@ const Option config_options[] = {
      .min = 1,
      .max = 64,
      .help = "Trials that share one GPU; above 1 only with one GPU per trial."},
+    {.key = "resources.launcher",
+     .type = OPTION_TEXT,
+     MEMBER(resources.launcher),
+     .initial = "",
+     .help =
+         "Words, separated by blanks, that the harness puts before a trainer's command to start "
+         "train.ranks processes, on one machine or many: srun --ntasks=16 --mpi=pmix. The "
+         "trainer must be built with MPI. The harness then places no GPUs."},
 };
 const int config_option_count = sizeof config_options / sizeof *config_options;

@@ -93,6 +93,11 @@ static bool check_batch(const Config *config, Error *e) {
                      "resources.gpus_per_trial = %d needs train.shards = %d: a GPU computes one "
                      "shard",
                      gpus, gpus);
+  if (*config->resources.launcher && (gpus > 1 || config->resources.jobs_per_gpu > 1))
+    return error_set(e, EXIT_CONFIG,
+                     "resources.launcher = %.100s: the launcher places trials on GPUs, so that "
+                     "resources.gpus_per_trial and resources.jobs_per_gpu must be 1",
+                     config->resources.launcher);
   if (gpus > 1 && config->resources.jobs_per_gpu > 1)
     return error_set(e, EXIT_CONFIG,
                      "resources.jobs_per_gpu = %d lets trials of one GPU share it, but "

@@ -106,7 +106,8 @@ bool report_start(Report *report, const ReportStart *start, int64_t steps, doubl
   event_int(log, "skipped", dataset->skipped);
   event_object_end(log);
   event_int(log, "memory_planned_bytes", (int64_t)start->memory_planned);
-  event_int(log, "pid", getpid());
+  const char *pid = getenv(REPORT_PID_VARIABLE);
+  event_int(log, "pid", pid ? atoi(pid) : getpid());
   event_int(log, "attempt", log->attempt);
   return event_end(log, e);
 }

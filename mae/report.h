@@ -30,6 +30,10 @@ typedef struct ReportStart {
   int64_t resumed_from;
 } ReportStart;
 
+/* In the environment: the number of the process that the harness started and knows, when that is a
+ * launcher and not the trainer. */
+#define REPORT_PID_VARIABLE "MAEBENCH_PID"
+
 double report_clock(void); /* monotonic seconds */
 /* Opens FOLDER/events.jsonl when active. */
 bool report_open(Report *, const Config *, const char *folder, bool active, bool quiet, Error *);

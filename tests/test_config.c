@@ -100,7 +100,8 @@ static const struct {
               {"run.checkpoint_every", "250"},
               {"run.keep_checkpoints", "3"},
               {"resources.gpus_per_trial", "2"},
-              {"resources.jobs_per_gpu", "4"}};
+              {"resources.jobs_per_gpu", "4"},
+              {"resources.launcher", "srun -n 4"}};
 enum { OTHERS = sizeof others / sizeof *others };
 
 START_TEST(an_option_changes_itself_alone) {
@@ -324,6 +325,8 @@ static const struct {
     {"train.ranks=2", "train.ranks = 2 needs train.shards = 2"},
     {"train.ranks=2 train.shards=4", "train.ranks = 2 needs train.shards = 2"},
     {"resources.gpus_per_trial=2", "resources.gpus_per_trial = 2 needs train.shards = 2"},
+    {"resources.launcher=mpirun resources.jobs_per_gpu=2",
+     "resources.launcher = mpirun: the launcher places trials on GPUs"},
     {"resources.gpus_per_trial=2 train.shards=2 resources.jobs_per_gpu=2",
      "resources.jobs_per_gpu = 2 lets trials of one GPU share it"},
     {"train.epochs=0", "nothing to train"},

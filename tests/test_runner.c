@@ -85,6 +85,33 @@ START_TEST(missing_program) {
 }
 END_TEST
 
+/* Its words come before the trainer's command, which learns nothing of how this process began. */
+START_TEST(a_launcher) {
+  Trainer trainer;
+  Heard heard = {0};
+  Outcome outcome;
+  Error error = {0};
+  scratch_write("launch", "test \"$1 $2\" = '-n 3' -a -z \"$OMPI_COMM_WORLD_SIZE\" || exit 9\n"
+                          "shift 2\n\"$@\"\n");
+  setenv("OMPI_COMM_WORLD_SIZE", "3", 1);
+  TrainerStart start = {
+      .program = FAKE, .launcher = " sh  launch -n 3", .folder = ".", .lock = -1, .timeout = 60};
+  ck_assert_msg(trainer_start(&trainer, &start, hear, &heard, &error), "%s", error.message);
+  unsetenv("OMPI_COMM_WORLD_SIZE");
+  char pid[32], line[4096] = "";
+  snprintf(pid, sizeof pid, "\"pid\":%d,", (int)trainer.pid);
+  finish(&trainer, &outcome);
+  FILE *events = fopen("events.jsonl", "r");
+  ck_assert(events && fgets(line, sizeof line, events));
+  fclose(events);
+  ck_assert_msg(strstr(line, pid) != NULL, "no %s in: %s", pid, line);
+  ck_assert_int_eq(outcome.status, TRIAL_DONE);
+  start.launcher = "no-such-launcher -n 3";
+  ck_assert(!trainer_start(&trainer, &start, NULL, NULL, &error));
+  ck_assert_ptr_nonnull(strstr(error.message, "no-such-launcher"));
+}
+END_TEST
+
 /* A silent trainer is stopped: with SIGTERM it may still checkpoint, yet it counts as a failure. */
 START_TEST(hang_is_stopped) {
   Trainer trainer;
@@ -248,6 +275,7 @@ int main(void) {
   tcase_add_checked_fixture(cases, setup, scratch_teardown);
   tcase_add_loop_test(cases, judges, 0, sizeof ends / sizeof *ends);
   tcase_add_test(cases, missing_program);
+  tcase_add_test(cases, a_launcher);
   tcase_add_test(cases, hang_is_stopped);
   tcase_add_test(cases, stubborn_is_killed);
   tcase_add_test(cases, interrupted_then_continued);
