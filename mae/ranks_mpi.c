@@ -2,8 +2,9 @@
  *
  * Ranks meet in one collective of a fixed size, whatever they meet for, so that one that fails can
  * take its place there and say so: all then learn its error, end in order and with one exit code,
- * and rank 0 alone reports it. Every wait has a time limit. When one is over, or a rank fails while
- * the others are kept elsewhere, a collective stays unfinished and only MPI_Abort ends them all. */
+ * and rank 0 alone reports it. Once they have started, every wait has a time limit. When one is
+ * over, or a rank fails while the others are kept elsewhere, a collective stays unfinished and only
+ * MPI_Abort ends them all. */
 #include <limits.h>
 #include <mpi.h>
 #include <sched.h>

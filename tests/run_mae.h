@@ -22,6 +22,7 @@ enum { PATH_SIZE = 512, ARGUMENTS_MAX = 160 };
 #ifndef MAE_PROGRAM
 #define MAE_PROGRAM PROGRAM_DIR "/mae"
 #endif
+static const char *mae_program = MAE_PROGRAM;
 
 /* Words put before the program: "mpirun -n 2". */
 static const char *launch_words = "";
@@ -59,7 +60,7 @@ static inline pid_t start_mae(const char *command) {
       text[length++] = *command;
   }
   text[length] = '\0';
-  snprintf(program, sizeof program, "%s", MAE_PROGRAM);
+  snprintf(program, sizeof program, "%s", mae_program);
   snprintf(cache, sizeof cache, "data.cache=%s/cache", test_folder);
   snprintf(launch, sizeof launch, "%s", launch_words);
   for (char *word = strtok(launch, " "); word; word = strtok(NULL, " ")) arguments[count++] = word;

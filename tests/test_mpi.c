@@ -76,6 +76,52 @@ START_TEST(three_ranks_have_the_bits_of_three) {
 }
 END_TEST
 
+static int occurrences(const char *text, const char *of) {
+  int count = 0;
+  for (; (text = strstr(text, of)); text++) count++;
+  return count;
+}
+
+/* Ends with this code, and says so once. */
+static void assert_refused(const char *launch, const char *command, int code, const char *said) {
+  launch_words = launch;
+  int got = run_mae(command);
+  ck_assert_msg(got == code && occurrences(mae_output(), said) == 1,
+                "exit code %d, not %d, or not once '%s' in: %s", got, code, said, mae_output());
+}
+
+#ifdef MAE_SIMT
+/* A simulated GPU for each rank, and NCCL, whose identifier MPI brings to the other rank. */
+START_TEST(gpus_have_the_bits_of_one) {
+  const char *settings = "model.image_size=16 model.patch_size=4 model.encoder=16x2x2 "
+                         "model.decoder=16x1x2 train.batch=4 train.shards=2 train.warmup_epochs=0 "
+                         "data.train_images=20 eval.images=4 run.device=cuda:0";
+  char more[1024];
+  mae_program = MAE_SIMT;
+  setenv("SIMT_DEVICES", "2", 1);
+  snprintf(more, sizeof more, "%s train.ranks=2", settings);
+  char *one = trained("", "one", settings);
+  assert_same(one, trained(MPIRUN "2 ", "two", more));
+}
+END_TEST
+
+/* It is known to one rank alone; the other one's device waits for ever. */
+START_TEST(an_error_of_nccl) {
+  mae_program = MAE_SIMT;
+  setenv("SIMT_DEVICES", "2", 1);
+  setenv("SIMT_NCCL_FAIL", _i ? "1:60:6" : "0:60:6", 1);
+  assert_refused(MPIRUN "2 ",
+                 "train model.image_size=16 model.patch_size=4 model.encoder=16x2x2 "
+                 "model.decoder=16x1x2 train.batch=4 train.shards=2 train.ranks=2 "
+                 "train.warmup_epochs=0 train.steps=1000 run.checkpoint_every=2 "
+                 "data.train_images=20 eval.images=4 run.device=cuda:0 --quiet --out @/run",
+                 3, "NCCL: a collective operation failed: remote process exited");
+  launch_words = "";
+  ck_assert_msg(run_mae("eval --checkpoint @/run run.device=cuda:0") == 0, "%s", mae_output());
+}
+END_TEST
+#endif
+
 START_TEST(the_provenance_tells) {
   free(trained(MPIRUN "2 ", "run", TWO "train.ranks=2"));
   json_t *events = read_events("run");
@@ -95,20 +141,6 @@ START_TEST(stopped_and_resumed) {
   assert_same(whole, trained(MPIRUN "2 ", "run", TWO "train.ranks=2"));
 }
 END_TEST
-
-static int occurrences(const char *text, const char *of) {
-  int count = 0;
-  for (; (text = strstr(text, of)); text++) count++;
-  return count;
-}
-
-/* Ends with this code, and says so once. */
-static void assert_refused(const char *launch, const char *command, int code, const char *said) {
-  launch_words = launch;
-  int got = run_mae(command);
-  ck_assert_msg(got == code && occurrences(mae_output(), said) == 1,
-                "exit code %d, not %d, or not once '%s' in: %s", got, code, said, mae_output());
-}
 
 START_TEST(refusals) {
   assert_refused(MPIRUN "3 ", "train " TWO "train.ranks=2 --out @/run", 2,
@@ -226,6 +258,10 @@ int main(void) {
   tcase_set_timeout(ranks, 120);
   tcase_add_loop_test(ranks, two_ranks_have_the_bits_of_one, 0, 3);
   tcase_add_test(ranks, three_ranks_have_the_bits_of_three);
+#ifdef MAE_SIMT
+  tcase_add_test(ranks, gpus_have_the_bits_of_one);
+  tcase_add_loop_test(ranks, an_error_of_nccl, 0, 2);
+#endif
   tcase_add_test(ranks, the_provenance_tells);
   tcase_add_test(ranks, stopped_and_resumed);
   tcase_add_test(ranks, refusals);

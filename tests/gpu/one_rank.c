@@ -150,6 +150,7 @@ int main(int argc, char **argv) {
     ok = error_set(&e, EXIT_DEVICE, "not checked: %s is no GPU", config.run.device);
   ok = ok && compare(&config, device, &input, &ranks, traces, &e);
   ranks_stop(&ranks, EXIT_OK, &e);
+  ranks_close(&ranks, &e);
   input_free(&input);
   if (device) device->kernels->close(device);
   if (ok)
