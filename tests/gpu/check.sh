@@ -210,7 +210,7 @@ row() {
     code=$?
     running=''
   fi
-  figure=$(sed -n 's/^figure: //p' "$log" | tail -1 | tr '\t' ' ')
+  figure=$(sed -n 's/^figure: //p' "$log" | tail -1 | tr -s '\t ' ' ')
   case $code in
   0) result=PASSED ;;
   77) result="NOT CHECKED" ;;
@@ -220,7 +220,7 @@ row() {
     ;;
   *)
     result=FAILED
-    [ "$figure" ] || figure=$(tail -1 "$log" | tr '\t' ' ')
+    [ "$figure" ] || figure=$(tail -1 "$log" | tr -s '\t ' ' ')
     ;;
   esac
   seconds=$(($(date +%s) - began))
@@ -233,17 +233,17 @@ if [ "$bench" ]; then
   row "profile bf16" 120 profile bf16
   row "profile fp16" 120 profile fp16
   row "beside PyTorch" 3600 peer full
-  cat "$work/beside-PyTorch.log"
+  grep -v '^figure: ' "$work/beside-PyTorch.log"
 else
   row "kernels" 150 kernels
   row "model fp32" 45 model fp32
   row "model bf16" 45 model bf16
   row "model fp16" 45 model fp16
   row "results of PyTorch" 100 torch
-  row "repeat" 60 repeat
+  row "repeat" 90 repeat
   row "kill and resume" 60 kill
   row "recorded steps" 60 pieces
-  row "training on the CPU" 60 beside_cpu
+  row "training on the CPU" 120 beside_cpu
   row "fp16 overflow" 30 overflow
   row "out of memory" 90 memory
   row "no such GPU" 20 no_such_gpu

@@ -21,6 +21,7 @@ if [ "$FAKE" ]; then
   speed="--only image_scores"
   batches=4
   timing="--steps 3 --warmup 1"
+  peer="--model tiny --steps 2 --turns 1"
 else
   small="model.image_size=64 model.patch_size=8 model.encoder=192x3x3 model.decoder=96x2x3"
   vit="model.image_size=224 model.patch_size=16"
@@ -34,6 +35,7 @@ else
   speed=""
   batches="256 128 64 32"
   timing="--peak"
+  peer=""
 fi
 training="$training train.shards=2 train.blr=0.03 train.warmup_steps=2"
 
@@ -159,7 +161,7 @@ check_model() {
     $1 == device { if ($2 > l) l = $2; if ($3 > p) p = $3; if ($5 > g) g = $5 }
     END { printf "at most: loss %.1e, prediction %.1e, a gradient %.1e", l, p, g }' \
     "$RUN/distances")"
-  [ $failed -eq 0 ] || fail "$(grep '^FAILED' "$RUN/distances" | tail -1)"
+  [ $failed -eq 0 ] || fail "$(sed -n 's/^FAILED: //p' "$RUN/distances" | tail -1)"
 }
 
 # parity WORD...: parity.py on the cases that the words choose; what it prints into $RUN/table.
@@ -233,21 +235,22 @@ check_pieces() {
   figure "$precision, recorded steps and steps one by one: $(short "$hash")"
 }
 
-# The whole way (crops, masks, steps, schedule) beside the CPU.
+# The whole way (crops, masks, steps, schedule) beside the CPU, in fp32.
 check_beside_cpu() {
   set -- train.steps=4 run.checkpoint_every=0
   train gpu "$@" || fail "exit code $?"
   train cpu "$@" run.device=cpu || fail "exit code $?"
-  losses='s/.*"event":"step".*"loss":\([^,]*\).*/\1/p'
+  step='s/.*"event":"step".*"loss":\([^,]*\).*"grad_norm":\([^,]*\).*/\1 \2/p'
   for name in gpu cpu; do
-    sed -n "$losses" "$RUN/$name/events.jsonl" > "$RUN/$name.tsv"
+    sed -n "$step" "$RUN/$name/events.jsonl" > "$RUN/$name.steps"
   done
-  paste "$RUN/gpu.tsv" "$RUN/cpu.tsv" | tee "$RUN/losses"
-  worst=$(awk '{ d = ($1 - $2) / $2; if (d < 0) d = -d; if (!(d <= worst)) worst = d; n++ }
-    END { if (n == 4) printf "%.1e", worst }' "$RUN/losses")
+  paste -d ' ' "$RUN/gpu.steps" "$RUN/cpu.steps" | tee "$RUN/steps"
+  worst=$(awk '{ for (i = 1; i <= 2; i++) {
+      d = ($i - $(i + 2)) / $(i + 2); if (d < 0) d = -d; if (!(d <= worst)) worst = d } }
+    END { if (NR == 4) printf "%.1e", worst }' "$RUN/steps")
   awk -v worst="${worst:-nan}" 'BEGIN { exit !(worst ~ /^[0-9]/ && worst + 0 <= 1e-4) }' ||
-    fail "losses differ by ${worst:-an unknown amount}, allowed are 1e-4"
-  figure "losses of 4 steps within $worst"
+    fail "losses or gradients differ by ${worst:-an unknown amount}, allowed are 1e-4"
+  figure "losses and gradient norms of 4 steps within $worst"
 }
 
 check_overflow() {
@@ -339,15 +342,27 @@ check_lost_rank() {
   figure "exit code 3: $(sed 's/^mae train: //' "$RUN/output" | tail -1)"
 }
 
+# clean WHAT COMMAND...: the command, under compute-sanitizer, ends well.
+clean() {
+  what=$1
+  shift
+  "$@" > "$RUN/output" 2>&1
+  code=$?
+  cat "$RUN/output"
+  [ $code -eq 0 ] || fail "$what: exit code $code," \
+    "$(sed -n 's/^=* *ERROR SUMMARY: //p; $p' "$RUN/output" | head -1)"
+}
+
 # compute-sanitizer's tool $1 on the small cases, and on a whole training.
 check_sanitizer() {
   [ -z "$FAKE" ] || skip "for GPUs; simt_cases_address and simt_cases_thread are its like"
   sanitizer=$(command -v compute-sanitizer) || sanitizer=$NVCC_FOLDER/compute-sanitizer
   [ -x "$sanitizer" ] || skip "no compute-sanitizer beside nvcc or on the PATH"
   under="$sanitizer --tool $1 --error-exitcode 9"
-  $under "$CASES" --device "$DEVICE" --below 0.05 || return 1
   training="$small train.batch=4 data.train_images=20 eval.images=4 train.warmup_steps=2"
-  train sanitized train.steps=4 train.precision="${PRECISIONS##* }" || return 1
+  # shellcheck disable=SC2086
+  clean "the kernel cases" $under "$CASES" --device "$DEVICE" --below 0.05
+  clean "a small training" train sanitized train.steps=4 train.precision="${PRECISIONS##* }"
   figure "no errors in the kernel cases and a small training"
 }
 
@@ -400,13 +415,15 @@ check_profile() {
     "in $(basename "$STEM")-profile.txt"
 }
 
-# Beside PyTorch. short: the largest usual batch, one turn, not compiled. full: the whole table.
+# Beside PyTorch. short: the largest usual batch, one turn, not compiled. full: the whole table, of
+# which our half is there without PyTorch too.
 check_peer() {
   python_with "import torch; assert torch.cuda.is_available()" ||
-    skip "no python3 with a PyTorch that sees the GPU"
-  [ "$1" = short ] || batches="1024 $batches"
+    { [ "$1" = full ] && python_with ""; } || skip "no python3 with a PyTorch that sees the GPU"
+  [ "$1$FAKE" != full ] || batches="1024 $batches"
   find_batch
-  set -- "$1" "$python" "$here/bench.py" --mae "$MAE" --device "$DEVICE" \
+  # shellcheck disable=SC2086
+  set -- "$1" "$python" "$here/bench.py" --mae "$MAE" --device "$DEVICE" $peer \
     --precisions "$(echo "${PRECISIONS#fp32 }" | tr ' ' ,)"
   if [ "$1" = short ]; then
     result=$RUN/short-bench.tsv
@@ -419,8 +436,10 @@ check_peer() {
   fi
   shift
   "$@" || return 1
-  figure "ours / PyTorch: $(awk -F'\t' '/^#/ || $1 == "input" { next }
-    { printf "%s%s %s %d: %s", separator, $2, $1, $3, $7; separator = "; " }' "$result")"
+  figure "$(awk -F'\t' '/^#/ || $1 == "input" { next }
+    { printf "%s%s %s %d: %s images/s, ", separator, $2, $1, $3, $4
+      printf "%s", $7 == "-" ? "no PyTorch" : $7 " times PyTorch"
+      separator = "; " }' "$result")"
 }
 
 # What no healthy machine shows.

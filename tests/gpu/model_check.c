@@ -147,7 +147,7 @@ static void print_distance(const char *who, const Distance *d) {
 
 static bool within(const char *what, double error, double allowed) {
   if (error <= allowed) return true;
-  printf("FAILED: %s differs by %.1e, allowed are %.1e\n", what, error, allowed);
+  printf("FAILED: %s differs by %.2e, allowed are %.2e\n", what, error, allowed);
   return false;
 }
 
