@@ -146,16 +146,28 @@ class Peer:
 
 def serve(arguments):
     sys.path.insert(0, HERE)
-    peer = Peer(arguments.model, arguments.device, arguments.compile_mode)
+
+    def answer(value):
+        print(json.dumps(value), file=arguments.answers, flush=True)
+
+    def failure(problem):
+        return {"error": f"{type(problem).__name__}: {problem}".splitlines()[0][:200]}
+
+    try:
+        peer = Peer(arguments.model, arguments.device, arguments.compile_mode)
+    except Exception as problem:  # no PyTorch: the answer to `hello`
+        answer(failure(problem))
+        return 1
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = getattr(peer, request.pop("do"))(**request)
+            value = getattr(peer, request.pop("do"))(**request)
         except Exception as problem:  # one row is lost, not the run
-            answer = {"error": f"{type(problem).__name__}: {problem}".splitlines()[0][:200]}
+            value = failure(problem)
         if peer.cuda:
             peer.torch.cuda.empty_cache()
-        print(json.dumps(answer), file=arguments.answers, flush=True)
+        answer(value)
+    return 0
 
 
 class PeerProcess:
@@ -217,7 +229,6 @@ class Bench:
         hello = peer.ask("hello")
         if "error" in hello:
             self.note = f"PyTorch not measured: {hello['error']}"
-            print(self.note)
             return
         self.peer, self.compiles = peer, hello["compile"] and not self.arguments.no_compile
         ways = ("eager and compiled" if self.compiles else

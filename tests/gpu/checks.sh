@@ -27,10 +27,10 @@ else
   vit="model.image_size=224 model.patch_size=16"
   training="$vit model.encoder=768x1x12 model.decoder=384x1x6 train.batch=64"
   training="$training data.train_images=256 eval.images=16"
-  steps=16 kill_steps=160 per_rank=32
+  steps=16 kill_steps=60 per_rank=16
   vit="$vit model.encoder=vit_base model.decoder=384x12x6"
   base="$vit train.batch=2"
-  large="$vit train.batch=16384 data.train_images=16384"
+  large="$vit train.batch=8192 data.train_images=8192"
   cases=""
   speed=""
   batches="256 128 64 32"
@@ -432,10 +432,10 @@ check_peer() {
     result=$STEM-bench.tsv
     [ "$batch" -lt 1024 ] || batch=256,1024
     set -- "$@" --out "$(dirname "$STEM")" --name "$(basename "$STEM")" --batches "$batch" \
-      --minutes $((LEFT / 60 - 3))
+      --minutes $((LEFT / 75))
   fi
   shift
-  "$@" || return 1
+  "$@" || fail "$(awk -F'\t' '$1 != "input" && $13 { print $2, $1, $3 ": " $13; exit }' "$result")"
   figure "$(awk -F'\t' '/^#/ || $1 == "input" { next }
     { printf "%s%s %s %d: %s images/s, ", separator, $2, $1, $3, $4
       printf "%s", $7 == "-" ? "no PyTorch" : $7 " times PyTorch"
