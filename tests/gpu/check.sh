@@ -55,7 +55,11 @@ while [ $# -gt 0 ]; do
   shift 2
 done
 minutes=${GPU_MINUTES:-$([ "$bench" ] && echo 30 || echo 10)}
-case $minutes in '' | *[!0-9]*) refuse "GPU_MINUTES=$minutes: not a whole number of minutes" ;; esac
+case $minutes in *[!0-9]*)
+  echo "gpu-check: GPU_MINUTES=$minutes: not a whole number of minutes" >&2
+  exit 2
+  ;;
+esac
 DEPS=${DEPS:-}
 deadline=$(($(date +%s) + 60 * minutes))
 case $BUILD in /*) ;; *) BUILD=$PWD/$BUILD ;; esac

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The checks of check.sh, which runs one a process: `sh checks.sh NAME [ARGUMENT]`, with what it
 # exports: NVCC_FOLDER; the programs MAE, CASES, MODEL, PARITY, ONE_RANK; DEVICE, GPUS, PRECISIONS;
-# FAKE, not empty when the GPU is simulated; RUN, an empty folder; CACHE, for packed images; STEM, the
-# beginning of result files' names; LEFT, seconds until the whole must end.
+# FAKE, not empty when the GPU is simulated; RUN, an empty folder; CACHE, for packed images; STEM,
+# the beginning of result files' names; LEFT, seconds until the whole must end.
 #
 # What is printed goes into a log; the last line `figure: ...` is what the table shows.
 # Exit 0: passed; 77: not checked; else failed, for the reason in the figure or in the last line.
