@@ -115,7 +115,7 @@ bool places_make(Places *places, const Config *config, size_t memory, int jobs, 
 }
 
 bool places_accept(const Config *config, const Gpus *gpus, Error *e) {
-  if (config_dtype(config) == DTYPE_F32) return true;
+  if (config_dtype(config) == DTYPE_F32 || *config->resources.launcher) return true;
   if (strcmp(config->run.device, "cpu") && gpus->count > 0) {
     DeviceInfo info = {.has_f16 = true, .has_bf16 = gpus->has_bf16};
     memcpy(info.name, gpus->name, sizeof gpus->name);

@@ -26,8 +26,8 @@ typedef struct Places {
  * planned bytes of the largest trial on a GPU. */
 bool places_make(Places *, const Config *, size_t memory, int jobs, const Gpus *, Error *);
 void places_free(Places *);
-/* Whether this machine computes in the trial's precision; a GPU that is not there is an error of
- * places_make's alone. */
+/* Whether this machine, if it trains, computes in the trial's precision; a GPU that is not there is
+ * an error of places_make's alone. */
 bool places_accept(const Config *, const Gpus *, Error *);
 /* "GPU 0 | GPU 1", "2 places of 4 threads", "the CPU". */
 void places_describe(const Places *, char *text, size_t size);

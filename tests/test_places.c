@@ -174,6 +174,15 @@ START_TEST(the_cpu_is_shared) {
 }
 END_TEST
 
+/* What a launcher starts runs where it says: nothing of this machine is asked. */
+START_TEST(a_launcher_places_its_trials) {
+  setenv("FAKE_GPUS", "0", 1);
+  expect_code("--set run.device=cuda --set train.precision=bf16 --set resources.launcher=env", 0,
+              "trials run on what resources.launcher chooses, 1 at a time");
+  expect_trials(6, 1);
+}
+END_TEST
+
 /* One trial dies at once; its GPU goes to the next, and the neighbour's trial is left alone. */
 START_TEST(a_failure_frees_its_gpu) {
   setenv("FAKE_TRAINER", "exit:3", 1);
@@ -244,6 +253,7 @@ int main(void) {
   tcase_add_test(cases, the_users_choice_is_respected);
   tcase_add_test(cases, a_chosen_gpu_is_used);
   tcase_add_test(cases, the_cpu_is_shared);
+  tcase_add_test(cases, a_launcher_places_its_trials);
   tcase_add_test(cases, a_failure_frees_its_gpu);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   suite_add_tcase(suite, cases);
