@@ -3,9 +3,9 @@
  *
  * A case is an operation, a type and sizes. describe() declares its buffers, filled from a seed,
  * and each output's tolerance; call() runs it on any device. What is then checked, three times with
- * outputs that held something else before:
- *  - every output against the CPU table, and against reference() where there is one; NaN and
- *    infinity never pass;
+ * outputs that held something else before (--once: one time):
+ *  - every output against the CPU table, and against reference() where there is one; infinity
+ *    never passes, a NaN only in a buffer that says so, where reference() has one;
  *  - inputs, and 256 guard bytes on both sides of every buffer, are unchanged; guards around
  *    inputs are NaN, so that a stray read shows; under AddressSanitizer it is reported;
  *  - the three results agree in every bit;
@@ -42,6 +42,7 @@ typedef struct Buffer {
   double *value;        /* [count] contents before the call; NULL for KIND_BYTES */
   unsigned char *bytes; /* the same as the device holds it; describe() fills it for KIND_BYTES */
   double tolerance;     /* |is - expected| <= tolerance * (|expected| + rms of all expected) */
+  bool undefined;       /* an element may be NaN: there is no such number */
 } Buffer;
 
 typedef struct Operation Operation;
@@ -99,7 +100,8 @@ double case_uniform(const Case *, uint32_t stream, uint32_t i);
 
 /* The lists. */
 extern const Operation elementwise_operations[], layernorm_operations[], attention_operations[],
-    tokens_operations[], patches_operations[], pictures_operations[], optimizer_operations[];
+    linear_operations[], tokens_operations[], patches_operations[], pictures_operations[],
+    optimizer_operations[];
 
 /* Before repetition `repeat` of a case: puts the threads of a simulated device in another order. */
 void cases_reorder(int repeat);
@@ -116,8 +118,8 @@ void case_title(const Case *, char *text, size_t size);
 void case_open(Case *, const Operation *, Dtype, const int *size);
 void case_close(Case *);
 double case_bytes_moved(const Case *);
-/* Whether the device has the operation at all. */
-bool case_check(Case *, Device *device, Device *cpu, Plant, CaseResult *);
+/* Runs it `runs` times on the device. */
+bool case_check(Case *, Device *device, Device *cpu, int runs, Plant, CaseResult *);
 bool case_time(Case *, Device *device, CaseResult *);
 
 #endif

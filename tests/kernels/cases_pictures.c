@@ -3,37 +3,42 @@
 
 #include "tests/kernels/cases.h"
 
-/* One window; a row and a column of windows more than a tile has; a tile's last column empty. */
-static const int score_sizes[][CASE_SIZES] = {{1, 11}, {3, 16}, {2, 19}, {1, 42}, {1, 75}};
+/* One window; a row and a column of windows more than a tile has; a tile's last column empty. And
+ * none: the smallest pictures the model takes, and the largest without a window. */
+static const int score_sizes[][CASE_SIZES] = {{1, 11}, {3, 16}, {2, 19}, {1, 42},
+                                              {1, 75}, {3, 8},  {1, 10}};
 static const int score_speed_sizes[][CASE_SIZES] = {{64, 224}};
 
 enum { S_SCORES, S_PICTURES, S_IMAGES };
+enum { WINDOW = 11 };
 
 static void scores_describe(Case *c) {
   size_t values = (size_t)c->size[0] * c->size[1] * c->size[1] * 3;
-  case_out(c, "scores", KIND_F64, 2 * (size_t)c->size[0], 1e-12);
+  int scores = case_out(c, "scores", KIND_F64, 2 * (size_t)c->size[0], 1e-12);
+  c->buffer[scores].undefined = c->size[1] < WINDOW;
   int pictures = case_in(c, "pictures", KIND_F32, values, 0, 0.1);
   int images = case_integers(c, "images", KIND_U8, values, 0, 255);
   /* The image, disturbed more in its second half: SSIM from nearly 1 downwards. */
   double *x = c->buffer[pictures].value, *y = c->buffer[images].value;
   for (size_t i = 0; i < values; i++)
     x[i] = fmin(fmax(y[i] / 255 + (2 * i < values ? 0.01 : 2) * x[i], 0), 1);
-  double size = c->size[1], inner = size - 10; /* sums along columns, then along rows */
-  c->flops = 3 * c->size[0] * inner * (110 * size + 130 * inner);
+  double size = c->size[1], inner = fmax(size - WINDOW + 1, 0);
+  /* Squares; sums along columns, then along rows. */
+  c->flops = 3 * c->size[0] * (3 * size * size + inner * (110 * size + 130 * inner));
 }
 static void scores_call(Device *d, void *const *b, const Case *c) {
   d->kernels->image_scores(d, b[S_SCORES], b[S_PICTURES], b[S_IMAGES], c->size[0], c->size[1]);
 }
-/* The two-dimensional window outright, at every value that has one. */
+/* The two-dimensional window outright, at every value that has one; NaN where none has. */
 static double plain_ssim(const double *x, const double *y, int size) {
-  enum { RADIUS = 5 };
   double total = 0;
-  int inner = size - 2 * RADIUS;
+  int inner = size - WINDOW + 1;
+  if (inner <= 0) return NAN;
   for (int at = 0; at < inner * inner * 3; at++) {
     int row = at / 3 / inner, column = at / 3 % inner, channel = at % 3;
     double w_sum = 0, mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0;
-    for (int i = 0; i < 121; i++) {
-      int dy = i / 11, dx = i % 11;
+    for (int i = 0; i < WINDOW * WINDOW; i++) {
+      int dy = i / WINDOW, dx = i % WINDOW;
       double w = exp(-((dy - 5) * (dy - 5) + (dx - 5) * (dx - 5)) / (2 * 1.5 * 1.5));
       size_t from = ((size_t)(row + dy) * size + column + dx) * 3 + channel;
       double a = x[from], b = y[from] / 255;
@@ -64,10 +69,10 @@ static void scores_reference(double *const *b, const Case *c) {
   }
 }
 
-/* "batch size width height": stretched, shrunk, shrunk further than weights are kept for, a pixel
- * wide, and as it is. */
+/* "batch size width height": stretched, over several tiles too, shrunk, shrunk further than weights
+ * are kept for, a pixel wide, and as it is. */
 static const int crop_sizes[][CASE_SIZES] = {
-    {3, 2, 3, 4},  {6, 16, 9, 12},  {6, 33, 64, 64},  {4, 64, 64, 64},
+    {3, 2, 3, 4},  {6, 16, 9, 12},  {1, 33, 20, 14},  {6, 33, 64, 64},   {4, 64, 64, 64},
     {3, 8, 1, 40}, {4, 8, 200, 30}, {2, 20, 37, 900}, {3, 40, 500, 375},
 };
 static const int crop_speed_sizes[][CASE_SIZES] = {{256, 224, 500, 375}, {256, 64, 64, 64}};

@@ -1,7 +1,9 @@
 /* kernel_cases - runs the list of cases.h on a device.
  *
- *   kernel_cases [--device cuda:0] [--only NAME] [--below MFLOP] [--speed] [--list] [--plant FAULT]
+ *   kernel_cases [--device cuda:0] [--only TEXT] [--below MFLOP] [--once] [--speed] [--list]
+ *     [--plant value|nan|guard|input]
  *
+ * --only: the cases with this in their title, which --list prints: "attention_forward bf16".
  * Exit 0 when every case passed, 1 when one failed, 2 when the list could not be run. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,15 +12,16 @@
 
 #include "tests/kernels/cases.h"
 
-static const Operation *const lists[] = {elementwise_operations, layernorm_operations,
-                                         attention_operations,   tokens_operations,
-                                         patches_operations,     pictures_operations,
-                                         optimizer_operations};
+static const Operation *const lists[] = {
+    elementwise_operations, layernorm_operations, attention_operations, linear_operations,
+    tokens_operations,      patches_operations,   pictures_operations,  optimizer_operations};
+
+enum { RUNS = 3 }; /* of a case; --once: one */
 
 typedef struct Options {
   const char *device, *only;
   double below; /* Mflop; 0: no limit */
-  bool speed, list;
+  bool once, speed, list;
   Plant plant;
 } Options;
 
@@ -31,7 +34,9 @@ static bool parse(Options *o, int argc, char **argv) {
   static const char *const plants[] = {"none", "value", "nan", "guard", "input"};
   for (int i = 1; i < argc; i++) {
     const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-    if (!strcmp(argv[i], "--speed")) {
+    if (!strcmp(argv[i], "--once")) {
+      o->once = true;
+    } else if (!strcmp(argv[i], "--speed")) {
       o->speed = true;
     } else if (!strcmp(argv[i], "--list")) {
       o->list = true;
@@ -71,8 +76,8 @@ static void run_case(const Options *o, Device *device, Device *cpu, Case *c, Tal
     return;
   }
   CaseResult result;
-  bool passed =
-      o->speed ? case_time(c, device, &result) : case_check(c, device, cpu, o->plant, &result);
+  bool passed = o->speed ? case_time(c, device, &result)
+                         : case_check(c, device, cpu, o->once ? 1 : RUNS, o->plant, &result);
   if (!passed) {
     tally->failed++;
     printf("FAIL %s: %s\n", title, result.failure);
@@ -81,6 +86,12 @@ static void run_case(const Options *o, Device *device, Device *cpu, Case *c, Tal
            case_bytes_moved(c) / result.seconds * 1e-9, c->flops / result.seconds * 1e-9);
   }
   if (result.worst > tally->worst) tally->worst = result.worst;
+}
+
+static bool asked_for(const Options *o, const Operation *op, Dtype type, const int *size) {
+  char title[256];
+  case_title(&(Case){.op = op, .type = type, .size = size}, title, sizeof title);
+  return !o->only || strstr(title, o->only);
 }
 
 /* bf16 is not there below compute capability 8.0; the CPU widens it. */
@@ -100,6 +111,7 @@ static void run_operation(const Options *o, Device *device, Device *cpu, const O
     if (device && !has_type(device, types[t])) continue;
     for (int s = 0; s < count; s++) {
       Case c;
+      if (!asked_for(o, op, types[t], sizes[s])) continue;
       case_open(&c, op, types[t], sizes[s]);
       run_case(o, device, cpu, &c, tally);
       case_close(&c);
@@ -119,8 +131,8 @@ enum { CPU_THREADS = 0 }; /* all */
 int main(int argc, char **argv) {
   Options o = {.device = "cuda:0"};
   if (!parse(&o, argc, argv)) {
-    fprintf(stderr, "usage: kernel_cases [--device cpu|cuda:N] [--only NAME] [--below MFLOP] "
-                    "[--speed] [--list] [--plant value|nan|guard|input]\n");
+    fprintf(stderr, "usage: kernel_cases [--device cpu|cuda:N] [--only TEXT] [--below MFLOP] "
+                    "[--once] [--speed] [--list] [--plant value|nan|guard|input]\n");
     return 2;
   }
   char message[256];
@@ -137,13 +149,12 @@ int main(int argc, char **argv) {
   if (!o.list && !o.speed) printf("%-34s cases  worst/allowed  seconds\n", "operation");
   for (int l = 0; l < CASE_COUNT(lists); l++)
     for (const Operation *op = lists[l]; op->name; op++) {
-      if (o.only && !strstr(op->name, o.only)) continue;
       Tally tally = {0};
       run_operation(&o, device, cpu, op, &tally);
       all.cases += tally.cases;
       all.failed += tally.failed;
       all.seconds += tally.seconds;
-      if (!o.list && !o.speed)
+      if (!o.list && !o.speed && (tally.cases || !o.only))
         printf("%-34s %5d %14.3f %8.2f\n", op->name, tally.cases, tally.worst, tally.seconds);
     }
   printf("%d cases, %d failed, %.1f s\n", all.cases, all.failed, all.seconds);

@@ -1,0 +1,77 @@
+/* The weight and bias gradients of linear layers. Products are a library's; what is awkward here is
+ * for the column sums that make the bias gradient. */
+#include <math.h>
+
+#include "tests/kernels/cases.h"
+
+/* One row and one column; rows around a slot's turn and a chunk, and more than all chunks take 32
+ * of; widths that are no whole access, and one more or less than a block's columns. */
+static const int sizes[][CASE_SIZES] = {
+    {1, 8, 1},    {31, 8, 7},   {33, 8, 8},    {197, 8, 96},  {50, 8, 127},
+    {65, 8, 128}, {70, 8, 129}, {250, 8, 260}, {16500, 8, 3},
+};
+static const int speed_sizes[][CASE_SIZES] = {{256 * 50, 768, 3072}, {256 * 197, 384, 1536}};
+
+enum { D_WEIGHT, D_BIAS, D_Y, X };
+
+/* A library adds up the rows in an order of its own: see fp32_tolerance in cases_attention.c. The
+ * sums of d_bias are short, and of short sums. */
+static double weight_tolerance(const Case *c) {
+  return case_tolerance(DTYPE_F32, 1) + 4 * 0x1p-24 * sqrt(c->size[0]);
+}
+#define BIAS_TOLERANCE case_tolerance(DTYPE_F32, 4)
+
+static void inputs(Case *c) {
+  size_t rows = (size_t)c->size[0];
+  case_in(c, "d_y", (Kind)c->type, rows * c->size[2], 0, 1);
+  case_in(c, "x", (Kind)c->type, rows * c->size[1], 0, 1);
+  c->flops = 2 * (double)rows * c->size[1] * c->size[2] + (double)rows * c->size[2];
+}
+static void describe(Case *c) {
+  case_out(c, "d_weight", KIND_F32, (size_t)c->size[1] * c->size[2], weight_tolerance(c));
+  case_out(c, "d_bias", KIND_F32, (size_t)c->size[2], BIAS_TOLERANCE);
+  inputs(c);
+}
+static void call(Device *d, void *const *b, const Case *c) {
+  d->kernels->linear_backward_weight(d, b[D_WEIGHT], b[D_BIAS], b[D_Y], b[X], c->type,
+                                     (size_t)c->size[0], c->size[1], c->size[2], false);
+}
+/* Adds to what is in the outputs. */
+static void add_gradients(double *const *b, const Case *c) {
+  size_t in = (size_t)c->size[1], out = (size_t)c->size[2];
+  for (size_t r = 0; r < (size_t)c->size[0]; r++)
+    for (size_t o = 0; o < out; o++) {
+      double d = b[D_Y][r * out + o];
+      b[D_BIAS][o] += d;
+      for (size_t i = 0; i < in; i++) b[D_WEIGHT][o * in + i] += d * b[X][r * in + i];
+    }
+}
+
+static void accumulate_describe(Case *c) {
+  size_t weights = (size_t)c->size[1] * c->size[2];
+  case_inout(c, "d_weight", KIND_F32, weights, 0, 1, weight_tolerance(c));
+  case_inout(c, "d_bias", KIND_F32, (size_t)c->size[2], 0, 1, BIAS_TOLERANCE);
+  inputs(c);
+}
+static void accumulate_call(Device *d, void *const *b, const Case *c) {
+  d->kernels->linear_backward_weight(d, b[D_WEIGHT], b[D_BIAS], b[D_Y], b[X], c->type,
+                                     (size_t)c->size[0], c->size[1], c->size[2], true);
+}
+
+#define SIZES .size_names = "rows in out", .sizes = sizes, .size_count = CASE_COUNT(sizes)
+#define SPEED .speed_sizes = speed_sizes, .speed_count = CASE_COUNT(speed_sizes)
+
+const Operation linear_operations[] = {
+    {.name = "linear_backward_weight",
+     SIZES,
+     SPEED,
+     .describe = describe,
+     .call = call,
+     .reference = add_gradients},
+    {.name = "linear_backward_weight accumulate",
+     SIZES,
+     .describe = accumulate_describe,
+     .call = accumulate_call,
+     .reference = add_gradients},
+    {0},
+};
