@@ -225,9 +225,9 @@ static bool crop_one(uint8_t *out, const uint8_t *pool, const Crop *crop, int si
 
 void cpu_crop_resize(Device *device, uint8_t *out, const uint8_t *pool, const Crop *crops,
                      int batch, int size) {
-  (void)device;
+  int threads = cpu_device(device)->threads;
   bool failed = false;
-#pragma omp parallel for schedule(dynamic) reduction(|| : failed)
+#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(|| : failed)
   for (int b = 0; b < batch; b++)
     failed = failed || !crop_one(out + (size_t)b * size * size * 3, pool, crops + b, size);
   if (failed) {

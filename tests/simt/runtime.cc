@@ -69,6 +69,7 @@ struct Failure {
 struct Runtime {
   int devices = 1, capability = 80, driver = 13000;
   size_t memory = (size_t)16 << 30, used = 0;
+  size_t shared_limit = 0; /* bytes of shared memory a block may have, when it asks */
   std::vector<Failure> failures;
   std::map<std::string, uint64_t> calls;
   cudaError_t last = cudaSuccess, sticky = cudaSuccess;
@@ -117,6 +118,8 @@ Runtime::Runtime() {
     policy = RANDOM;
     random = seed;
   }
+  long shared = capability >= 90 ? 227 : capability >= 80 ? 163 : 64;
+  shared_limit = (size_t)number("SIMT_SHARED", shared) << 10;
   for (text = getenv("SIMT_FAIL"); text && *text;
        text += strcspn(text, ","), text += *text == ',') {
     char name[64];
@@ -167,7 +170,8 @@ struct Unlocked {
     if (!--runtime.unlocked) protect(PROT_NONE);
   }
   static void protect(int protection) {
-    if (runtime.guarded && runtime.arena_used) mprotect(runtime.arena, runtime.arena_used, protection);
+    if (runtime.guarded && runtime.arena_used)
+      mprotect(runtime.arena, runtime.arena_used, protection);
   }
 };
 
@@ -224,12 +228,9 @@ bool inside(const std::map<char *, size_t> &ranges, const void *p, size_t bytes)
 
 void enqueue_kernel(SimtStream *stream, const void *kernel, size_t shared_bytes,
                     const std::function<void()> &run) {
-  size_t limit = runtime.capability >= 90   ? 227 << 10
-                 : runtime.capability >= 80 ? 163 << 10
-                                            : 64 << 10;
   auto allowed = runtime.shared_allowed.find(kernel);
   if (simt::enter("launch")) return;
-  if (shared_bytes > limit ||
+  if (shared_bytes > runtime.shared_limit ||
       (shared_bytes > 48 << 10 &&
        (allowed == runtime.shared_allowed.end() || shared_bytes > allowed->second))) {
     fail(cudaErrorInvalidValue);
@@ -379,9 +380,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   snprintf(properties->name, sizeof properties->name, "simulated GPU");
   properties->totalGlobalMem = runtime.memory;
   properties->sharedMemPerBlock = 48 << 10;
-  properties->sharedMemPerBlockOptin = runtime.capability >= 90   ? 227 << 10
-                                       : runtime.capability >= 80 ? 163 << 10
-                                                                  : 64 << 10;
+  properties->sharedMemPerBlockOptin = runtime.shared_limit;
   properties->major = runtime.capability / 10;
   properties->minor = runtime.capability % 10;
   properties->multiProcessorCount = 40;

@@ -13,12 +13,14 @@
  * The environment says what device this is:
  *   SIMT_DEVICES=1        how many there are
  *   SIMT_CAPABILITY=8.0   compute capability
+ *   SIMT_SHARED=163       KiB of shared memory a block may ask for; as the capability has it
  *   SIMT_MEMORY=16384     MiB of memory
  *   SIMT_DRIVER=13000     CUDA version of the driver; 0: none installed
  *   SIMT_GUARD=1          0: the host may touch device memory; many small transfers cost less
- *   SIMT_FAIL=NAME:N:CODE[,...]  the N-th call of a function fails with that error; NAME `launch`
- * is a refused launch, `kernel` one that fails while it runs SIMT_REPORT=FILE      at the end,
- * appends what happened: see Counters */
+ *   SIMT_STREAMS=lazy     when queued work is done: lazy, eager or random:SEED, see above
+ *   SIMT_REPORT=FILE      at the end, appends what happened: see Counters
+ *   SIMT_FAIL=NAME:N:CODE[,...]  the N-th call of a function fails with that error
+ * NAME `launch` is a refused launch, `kernel` one that fails while it runs. */
 #ifndef SIMT_RUNTIME_H
 #define SIMT_RUNTIME_H
 
