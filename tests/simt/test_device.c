@@ -80,7 +80,7 @@ static const Case cases[] = {
     {"train.precision=bf16 train.recompute=true", 2e-2},
     {"train.precision=fp16 train.shards=2", 5e-3},
 };
-enum { CASES = sizeof cases / sizeof *cases, SMALL_CASES = 4 };
+enum { CASES = sizeof cases / sizeof *cases, SMALL_CASES = 4, FP16_CASE = CASES - 1 };
 
 START_TEST(a_model_computes_what_the_cpu_does) {
   Tiny *pair[2];
@@ -115,25 +115,33 @@ static void open_step(TrainStep *step, Tiny *t) {
                 e.message);
 }
 
-/* Steps queued one ahead of the results read, with other images in each. */
-static void run_steps(Tiny *t, double *losses, StepState *state) {
+/* Queues step i, whose images are its own. */
+static void queue_step(TrainStep *step, Tiny *t, int i) {
   const Config *c = &t->config;
   size_t bytes =
       (size_t)c->train.batch * (size_t)c->model.image_size * (size_t)c->model.image_size * 3;
-  TrainStep step;
+  for (size_t k = 0; k < bytes; k++)
+    t->images[k] = (uint8_t)random_bits(3, STREAM_SHAPES, (uint32_t)i, 0, (uint32_t)k);
+  batch_set_images(step_input(step), t->images, c->train.batch);
+  batch_set_masks(step_input(step), t->visible, t->masked, c->train.batch);
+  step_run(step);
+}
+
+static double read_loss(TrainStep *step, int back, StepState *state) {
   Error e = {0};
+  double loss = 0;
+  ck_assert_msg(step_result(step, back, state, &loss, &e), "%s", e.message);
+  ck_assert_uint_eq(state->step, step->queued - (uint64_t)back);
+  return loss;
+}
+
+/* Steps queued one ahead of the results read. */
+static void run_steps(Tiny *t, double *losses, StepState *state) {
+  TrainStep step;
   open_step(&step, t);
   for (int i = 0; i <= STEPS; i++) {
-    if (i < STEPS) {
-      for (size_t k = 0; k < bytes; k++)
-        t->images[k] = (uint8_t)random_bits(3, STREAM_SHAPES, (uint32_t)i, 0, (uint32_t)k);
-      batch_set_images(step_input(&step), t->images, c->train.batch);
-      batch_set_masks(step_input(&step), t->visible, t->masked, c->train.batch);
-      step_run(&step);
-    }
-    if (i > 0)
-      ck_assert_msg(step_result(&step, i < STEPS, state, &losses[i - 1], &e), "%s", e.message);
-    if (i > 0) ck_assert_uint_eq(state->step, (uint64_t)i);
+    if (i < STEPS) queue_step(&step, t, i);
+    if (i > 0) losses[i - 1] = read_loss(&step, i < STEPS, state);
   }
   step_destroy(&step);
 }
@@ -187,6 +195,41 @@ START_TEST(recorded_steps_are_plain_steps) {
   ck_assert(!memcmp(&state[0], &state[1], sizeof state[0]));
   ck_assert(!memcmp(params[0], params[1], total * sizeof(float)));
   ck_assert(losses[0][STEPS - 1] != losses[0][0]);
+  free(params[0]);
+  free(params[1]);
+}
+END_TEST
+
+/* The host may be many steps ahead of the device before it asks for a result: what it brings for a
+ * step must not reach the ones that still wait. Only the last two results can be asked for then. */
+START_TEST(steps_queued_far_ahead_are_the_same_steps) {
+  float *params[2];
+  size_t bytes = 0;
+  double losses[2][STEPS];
+  StepState states[2][STEPS];
+  for (int far = 0; far < 2; far++) {
+    char settings[256];
+    snprintf(settings, sizeof settings, "%s run.device=cuda:0", cases[_i].settings);
+    Tiny *t = tiny_open(settings, true);
+    TrainStep step;
+    open_step(&step, t);
+    for (int i = 0; i < STEPS; i++) {
+      queue_step(&step, t, i);
+      if (!far) losses[far][i] = read_loss(&step, 0, &states[far][i]);
+    }
+    for (int back = 1; far && back >= 0; back--)
+      losses[far][STEPS - 1 - back] = read_loss(&step, back, &states[far][STEPS - 1 - back]);
+    step_destroy(&step);
+    bytes = t->model.table.total * sizeof(float);
+    params[far] = tiny_download(t, t->model.params, t->model.table.total);
+    tiny_close(t);
+  }
+  for (int i = STEPS - 2; i < STEPS; i++) {
+    ck_assert(!memcmp(&losses[0][i], &losses[1][i], sizeof losses[0][i]));
+    ck_assert(!memcmp(&states[0][i], &states[1][i], sizeof states[0][i]));
+  }
+  ck_assert(losses[0][STEPS - 1] != losses[0][STEPS - 2]);
+  ck_assert(!memcmp(params[0], params[1], bytes));
   free(params[0]);
   free(params[1]);
 }
@@ -260,6 +303,8 @@ int main(void) {
   suite_add_tcase(suite, tests);
   tcase_set_timeout(queues, 300);
   tcase_add_loop_test(queues, recorded_steps_are_plain_steps, 0, SMALL_CASES);
+  tcase_add_loop_test(queues, steps_queued_far_ahead_are_the_same_steps, 0, SMALL_CASES);
+  tcase_add_loop_test(queues, steps_queued_far_ahead_are_the_same_steps, FP16_CASE, CASES);
   tcase_add_test(queues, large_transfers_arrive);
   suite_add_tcase(suite, queues);
   SRunner *runner = srunner_create(suite);
