@@ -31,6 +31,8 @@ COLUMNS = ("input", "precision", "batch", "ours_images_s", "eager_images_s", "co
 SETTINGS = {
     "vit-base": {"model.image_size": 224, "model.patch_size": 16, "model.encoder": "vit_base",
                  "model.decoder": "384x12x6"},
+    "small": {"model.image_size": 64, "model.patch_size": 8, "model.encoder": "192x6x3",
+              "model.decoder": "96x2x3"},
     "tiny": {"model.image_size": 32, "model.patch_size": 8, "model.encoder": "64x2x2",
              "model.decoder": "32x1x1"},
 }

@@ -15,8 +15,9 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 VIT_BASE = dict(image_size=224, patch_size=16, encoder=(768, 12, 12), decoder=(384, 12, 6))
+SMALL = dict(image_size=64, patch_size=8, encoder=(192, 6, 3), decoder=(96, 2, 3))
 TINY = dict(image_size=32, patch_size=8, encoder=(64, 2, 2), decoder=(32, 1, 1))
-MODELS = {"vit-base": VIT_BASE, "tiny": TINY}
+MODELS = {"vit-base": VIT_BASE, "small": SMALL, "tiny": TINY}
 
 
 def attention(q, k, v):
