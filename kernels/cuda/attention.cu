@@ -86,13 +86,15 @@ __device__ inline void store_tile(T *first, size_t stride, int row, int tokens,
 /* s[16,8] = a[16,D] rows[8,D]^T, rows in shared memory. */
 template <class T, int D>
 __device__ inline void product_with_rows(float s[4], const uint32_t a[D / 16][4], const T *rows) {
-  int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
-  const T *p = rows + g * pitch<D>() + 2 * t;
+  int lane = (int)threadIdx.x % 32;
+  const T *row = rows + lane % 8 * pitch<D>() + lane / 8 * 8;
   s[0] = s[1] = s[2] = s[3] = 0;
 #pragma unroll
-  for (int k = 0; k < D / 16; k++) {
-    uint32_t b[2] = {load_pair(p + 16 * k), load_pair(p + 16 * k + 8)};
+  for (int k = 0; k < D / 16; k += 2) {
+    uint32_t b[4];
+    load_matrices<T>(b, row + 16 * k);
     mma_16x8x16<T>(s, a[k], b);
+    mma_16x8x16<T>(s, a[k + 1], b + 2);
   }
 }
 

@@ -62,9 +62,18 @@ __device__ inline void mma_16x8x16<Bfloat16>(float d[4], const uint32_t a[4], co
 #endif
 }
 
-/* Four 8x8 matrices from shared memory, transposed: lane i names row i % 8 of matrix i / 8 (8
- * elements, 16-byte aligned); word m is this lane's fragment of matrix m. For row-major V[key, d],
- * rows of keys 0..15 at columns d and d+8 give b[0], b[1] of two neighbouring column tiles. */
+/* Four 8x8 matrices from shared memory: lane i names row i % 8 of matrix i / 8 (8 elements, 16-byte
+ * aligned); word m is this lane's fragment of matrix m. For B = rows^T, rows 0..7 at columns d,
+ * d+8, d+16 and d+24 give b[0], b[1] of two steps along the sum. */
+template <class T> __device__ inline void load_matrices(uint32_t words[4], const T *row) {
+  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(row));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(address)
+               : "memory");
+}
+/* The same with each matrix transposed. For B = rows, rows 0..15 at columns d and d+8 give b[0],
+ * b[1] of two neighbouring column tiles. */
 template <class T> __device__ inline void load_transposed(uint32_t words[4], const T *row) {
   unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(row));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"

@@ -23,6 +23,16 @@ template <class T> void mma_16x8x16(float d[4], const uint32_t a[4], const uint3
   }
 }
 
+template <class T> void load_matrices(uint32_t words[4], const T *row) {
+  const unsigned char(*slots)[simt::SLOT] = simt::exchange(~0u, &row, sizeof row, SIMT_HERE);
+  int g = simt::lane() / 4, t = simt::lane() % 4;
+  for (int matrix = 0; matrix < 4; matrix++) {
+    const T *named;
+    memcpy(&named, slots[matrix * 8 + g], sizeof named);
+    words[matrix] = load_pair(named + 2 * t);
+  }
+}
+
 template <class T> void load_transposed(uint32_t words[4], const T *row) {
   const unsigned char(*slots)[simt::SLOT] = simt::exchange(~0u, &row, sizeof row, SIMT_HERE);
   int g = simt::lane() / 4, t = simt::lane() % 4;
