@@ -48,7 +48,7 @@ struct Warp {
   uint64_t generation;
   alignas(16) unsigned char slots[2][WARP][SLOT];
   int phase[WARP];
-  char synchronisation; /* its address stands for the barrier in ThreadSanitizer */
+  char synchronisation[2]; /* see Block */
 };
 
 struct Block {
@@ -57,7 +57,10 @@ struct Block {
   uint64_t generation;
   const char *barrier; /* where the first thread waits */
   unsigned char *shared;
-  char start, barrier_synchronisation;
+  /* Stand for synchronisation in ThreadSanitizer: by two for a block's beginning and end, as a
+   * thread that ends is not ordered before one that has yet to begin; and by two in turn for
+   * barriers, as one that reaches the next is not ordered before one that has yet to leave this. */
+  char start, end, barrier_synchronisation[2];
 };
 
 /* Kept from launch to launch: making a fiber is dear under sanitizers. Arrays, because a library's
@@ -141,7 +144,7 @@ SCHEDULER void fiber_main() {
   for (;;) {
     __tsan_acquire(&block.start);
     (*body)();
-    __tsan_release(&block.start);
+    __tsan_release(&block.end);
     fibers[current].waiting = FINISHED;
     block.unfinished--;
     switch_to_scheduler();
@@ -224,7 +227,7 @@ SCHEDULER void run_block() {
     idle = moved ? 0 : idle + 1;
     if (idle > (order == RANDOM ? 1000 : 0)) report_deadlock();
   }
-  __tsan_acquire(&block.start);
+  __tsan_acquire(&block.end);
 }
 
 } // namespace
@@ -261,7 +264,8 @@ SCHEDULER void sync_threads(const char *where) {
     block.barrier = where;
   else if (strcmp(block.barrier, where))
     stop("divergent barrier: other threads wait at", where, block.barrier);
-  __tsan_release(&block.barrier_synchronisation);
+  char *synchronisation = &block.barrier_synchronisation[block.generation % 2];
+  __tsan_release(synchronisation);
   fiber.where = where;
   fiber.generation = block.generation;
   if (++block.arrived == block.threads) {
@@ -271,7 +275,7 @@ SCHEDULER void sync_threads(const char *where) {
     fiber.waiting = AT_BARRIER;
     switch_to_scheduler();
   }
-  __tsan_acquire(&block.barrier_synchronisation);
+  __tsan_acquire(synchronisation);
 }
 
 SCHEDULER void sync_warp(unsigned mask, const char *where) {
@@ -281,7 +285,8 @@ SCHEDULER void sync_warp(unsigned mask, const char *where) {
   int size = block.threads - first < WARP ? block.threads - first : WARP;
   unsigned wanted = mask & (size == WARP ? ~0u : (1u << size) - 1);
   if (!(mask >> lane() & 1)) stop("a lane that is not in its own mask", where, nullptr);
-  __tsan_release(&warp.synchronisation);
+  char *synchronisation = &warp.synchronisation[warp.generation % 2];
+  __tsan_release(synchronisation);
   fiber.where = where;
   fiber.generation = warp.generation;
   warp.arrived |= 1u << lane();
@@ -292,7 +297,7 @@ SCHEDULER void sync_warp(unsigned mask, const char *where) {
     fiber.waiting = AT_WARP;
     switch_to_scheduler();
   }
-  __tsan_acquire(&warp.synchronisation);
+  __tsan_acquire(synchronisation);
 }
 
 SCHEDULER const unsigned char (*exchange(unsigned mask, const void *value, size_t bytes,
