@@ -1,4 +1,6 @@
 /* mae train: one training run. */
+#include <unistd.h>
+
 #include "mae/cmd.h"
 #include "mae/ranks.h"
 #include "mae/train.h"
@@ -8,6 +10,13 @@ static const char about[] =
     "fact of the run), checkpoints/step-N/ and sheet.png. Ctrl-C and SIGTERM write a\n"
     "checkpoint and stop; a second one stops at once. --resume continues to the same\n"
     "bits as a run that was never stopped.";
+
+/* Of processes that were started together the first one says what is wrong with the command line;
+ * their launcher ends them all when one has ended, so the others give it a moment. */
+static int leave(const CommandLine *line, int code) {
+  if (line->silent && code) sleep(1);
+  return code;
+}
 
 int cmd_train(int argc, char **argv) {
   TrainOptions train = {0};
@@ -20,17 +29,15 @@ int cmd_train(int argc, char **argv) {
   };
   CommandLine line = {.name = "train",
                       .about = about,
-                      .silent = ranks_launch().rank > 0, /* rank 0 has the same to say */
+                      .silent = ranks_launch().rank > 0,
                       .options = options,
                       .option_count = sizeof options / sizeof *options};
   int code;
   Error e = {0};
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&line, argc, argv, &code)) return leave(&line, code);
   if (!train.out) {
     error_set(&e, EXIT_CONFIG, "--out DIR is missing: the folder for checkpoints and events");
-    return line.silent ? e.code : cmd_fail(line.name, &e);
+    return leave(&line, line.silent ? e.code : cmd_fail(line.name, &e));
   }
-  code = train_run(&line.config, &train, &e);
-  if (e.code && !line.silent) cmd_fail(line.name, &e);
-  return code;
+  return leave(&line, train_run(&line.config, &train, &e));
 }

@@ -8,7 +8,7 @@
  *              binary_sha256, steps, steps_per_epoch, resumed_from (step or 0), params_encoder,
  *              params_decoder, gflops_per_image, gflops_decoder_per_image (its decoder's part),
  *              dataset{source, sha256, train_images, eval_images, skipped},
- *              memory_planned_bytes, pid, attempt (EventLog.attempt)
+ *              memory_planned_bytes, pid (see REPORT_PID_VARIABLE), attempt (EventLog.attempt)
  *  step        step (from 1), epoch (fraction), loss (float), lr, grad_norm, loss_scale, seconds,
  *              images_per_second
  *  eval        step, images, and every field of Metrics; norm_pix models: psnr_leaky, ssim_leaky

@@ -32,6 +32,8 @@ struct RankMpi {
   MPI_Comm comm;
   bool lost;                    /* a collective is unfinished */
   bool agreed;                  /* all know the error with which they end */
+  Record own;                   /* for the last meeting; an unfinished one still reads it */
+  Error error;                  /* the same for what a failed rank tells */
   Record *records;              /* [count], of the last meeting */
   char (*nodes)[NAME_BYTES];    /* [count] */
   int *counts, *starts;         /* [count]: the gradients that a rank adds up */
@@ -77,13 +79,12 @@ static bool finish(Ranks *ranks, int result, MPI_Request *request, int limit) {
 static bool take_error(Ranks *ranks, int by, const Error *own, int limit) {
   RankMpi *m = ranks->mpi;
   MPI_Request request;
-  Error error = {0};
-  if (by == ranks->rank) error = *own;
-  int result = MPI_Ibcast(&error, sizeof error, MPI_BYTE, by, m->comm, &request);
+  if (by == ranks->rank) m->error = *own;
+  int result = MPI_Ibcast(&m->error, sizeof m->error, MPI_BYTE, by, m->comm, &request);
   if (!finish(ranks, result, &request, limit)) return false;
-  if (by != 0) error_prefix(&error, "rank %d on %s", by, m->nodes[by]);
+  if (by != 0) error_prefix(&m->error, "rank %d on %s", by, m->nodes[by]);
   pthread_mutex_lock(&ranks->lock);
-  ranks->error = error;
+  ranks->error = m->error;
   ranks->failed = m->agreed = true;
   pthread_mutex_unlock(&ranks->lock);
   return false;
@@ -93,10 +94,10 @@ static bool take_error(Ranks *ranks, int by, const Error *own, int limit) {
  * NULL. False: a rank has failed, or cannot be reached. */
 static bool meet(Ranks *ranks, const void *bytes, size_t size, const Error *own, int limit) {
   RankMpi *m = ranks->mpi;
-  Record record = {.code = own ? own->code : 0};
   MPI_Request request;
-  if (size) memcpy(record.message, bytes, size);
-  int result = MPI_Iallgather(&record, sizeof record, MPI_BYTE, m->records, sizeof record, MPI_BYTE,
+  m->own = (Record){.code = own ? own->code : 0};
+  if (size) memcpy(m->own.message, bytes, size);
+  int result = MPI_Iallgather(&m->own, sizeof m->own, MPI_BYTE, m->records, sizeof m->own, MPI_BYTE,
                               m->comm, &request);
   if (!finish(ranks, result, &request, limit)) return false;
   for (int r = 0; r < ranks->count; r++)
@@ -179,11 +180,15 @@ static void mpi_exchange(Ranks *ranks, Model *model) {
 /* Ending ---------------------------------------------------------------------------------------*/
 
 /* Ends every rank, this one too. */
-_Noreturn static void abort_all(const Ranks *ranks, const Error *e) {
-  const Error *why = e->code ? e : &ranks->error;
-  fprintf(stderr, "mae train: rank %d: %s\n", ranks->rank, why->message);
-  MPI_Abort(ranks->mpi->comm, why->code);
-  _exit(why->code);
+_Noreturn static void abort_all(const Ranks *ranks, int code) {
+  MPI_Abort(ranks->mpi->comm, code);
+  _exit(code);
+}
+
+/* What rank 0 would have said, had it been there. */
+_Noreturn static void abort_for(const Ranks *ranks, const Error *e) {
+  fprintf(stderr, "mae train: rank %d: %s\n", ranks->rank, e->message);
+  abort_all(ranks, e->code);
 }
 
 static void mpi_stop(Ranks *ranks, int code, Error *e) {
@@ -195,16 +200,18 @@ static void mpi_stop(Ranks *ranks, int code, Error *e) {
   if (ranks->rank == 0) return;
   if (m->lost) {
     sleep(GRACE_SECONDS); /* rank 0 reports what happened, and ends all */
-    abort_all(ranks, e);
+    abort_for(ranks, e);
   }
-  if (!meet(ranks, NULL, 0, NULL, limit)) abort_all(ranks, e);
+  /* A launcher ends all when one has ended with an exit code: rank 0 has to have reported. */
+  if (!meet(ranks, NULL, 0, NULL, limit)) abort_for(ranks, e->code ? e : &ranks->error);
   MPI_Finalize();
   _exit(e->code ? e->code : code);
 }
 
 static void mpi_close(Ranks *ranks, const Error *e) {
   RankMpi *m = ranks->mpi;
-  if (m->lost || !meet(ranks, NULL, 0, NULL, GRACE_SECONDS)) abort_all(ranks, e);
+  if (m->lost || !meet(ranks, NULL, 0, NULL, GRACE_SECONDS))
+    abort_all(ranks, e->code ? e->code : EXIT_DEVICE);
   MPI_Finalize();
   free_room(m);
 }

@@ -55,6 +55,11 @@ void report_line(Report *report, const char *format, ...) {
   fputc('\n', stderr);
 }
 
+void report_failure(Report *report, const Error *e) {
+  clear_live_line(report);
+  fprintf(stderr, "mae train: %s\n", e->message);
+}
+
 static bool write_config(EventLog *log, const Config *config, Error *e) {
   char *text = NULL;
   size_t size;

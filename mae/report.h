@@ -53,6 +53,8 @@ bool report_warning(Report *, Error *, const char *format, ...)
 /* The last events of a run: `error` when it failed, and `end`. */
 bool report_end(Report *, const char *status, int64_t step, int code, const char *state_hash,
                 const Error *failure, Error *);
+/* Says for people, even when quiet, why the run failed. */
+void report_failure(Report *, const Error *);
 /* A line for people. */
 void report_line(Report *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

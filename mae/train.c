@@ -337,6 +337,7 @@ int train_run(const Config *config, const TrainOptions *options, Error *e) {
   int64_t step = (int64_t)run.state.step;
   if (!report_end(&run.report, status, step, code, run.state_hash, ok ? NULL : e, e))
     code = e->code;
+  if (e->code && ranks_launch().rank == 0) report_failure(&run.report, e);
   ranks_close(&run.ranks, e);
   if (catching) restore_signals(before);
   release(&run);

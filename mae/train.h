@@ -13,7 +13,7 @@ typedef struct TrainOptions {
 } TrainOptions;
 
 /* Runs to the end, to an error, or to SIGINT/SIGTERM (checkpoint, `end` with status interrupted,
- * exit 128+signal). Returns the process's exit code; the error is in the event file and in *e. */
+ * exit 128+signal). Returns the process's exit code; the error has been told, and is in *e. */
 int train_run(const Config *, const TrainOptions *, Error *e);
 
 /* Learning rate of `step` (from 0): warm-up, then cosine (schedule in NUMERICS). */

@@ -18,6 +18,7 @@ static void begin(void) {
   setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 1);
   setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 1);
   setenv("OMPI_MCA_orte_tmpdir_base", test_folder, 1); /* another mpirun removes the common one */
+  setenv("OMPI_MCA_pml", "ob1", 1); /* no trial of the networks there might be */
   setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
   setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   launch_words = "";
