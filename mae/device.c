@@ -3,16 +3,16 @@
 #include <sched.h>
 #include <string.h>
 
-int device_threads(const Config *config, int ranks) {
+int device_threads(const Config *config, int sharers) {
   int threads = config->run.threads;
   cpu_set_t allowed;
   if (threads == 0)
     threads = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
-  return threads / ranks > 0 ? threads / ranks : 1;
+  return threads / sharers > 0 ? threads / sharers : 1;
 }
 
 /* The name backend_open understands: "cpu" or "cuda:N". */
-static void choose_device(char *name, size_t size, const Config *config, int rank) {
+static void choose_device(char *name, size_t size, const Config *config, int gpu) {
   const char *wanted = config->run.device;
   int first = 0;
   if (!strcmp(wanted, "auto") && backend_cuda_count() == 0) wanted = "cpu";
@@ -20,7 +20,7 @@ static void choose_device(char *name, size_t size, const Config *config, int ran
   if (!strcmp(wanted, "cpu"))
     snprintf(name, size, "cpu");
   else
-    snprintf(name, size, "cuda:%d", first + rank);
+    snprintf(name, size, "cuda:%d", first + gpu);
 }
 
 bool device_is_gpu(const Config *config) {
@@ -44,10 +44,10 @@ bool device_accepts(const Config *config, const char *name, const DeviceInfo *in
                    dtype_name(type), name, info->name, dtype_name(type));
 }
 
-Device *device_open(const Config *config, int rank, int ranks, Error *e) {
+Device *device_open(const Config *config, int gpu, int sharers, Error *e) {
   char name[32], message[512];
-  choose_device(name, sizeof name, config, rank);
-  Device *device = backend_open(name, device_threads(config, ranks), config->run.emulate, message,
+  choose_device(name, sizeof name, config, gpu);
+  Device *device = backend_open(name, device_threads(config, sharers), config->run.emulate, message,
                                 sizeof message);
   if (!device) {
     error_set(e, EXIT_DEVICE, "run.device = %s: %s", config->run.device, message);

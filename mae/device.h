@@ -4,10 +4,11 @@
 
 #include "mae/config.h"
 
-/* Opens run.device (auto: the first GPU when there is one, else the CPU) for one of `ranks`
- * processes: rank r of several takes the r-th GPU, and on a CPU its share of the threads. A device
- * that lacks train.precision is an error unless run.emulate is set. NULL on failure. */
-Device *device_open(const Config *, int rank, int ranks, Error *);
+/* Opens run.device (auto: the first GPU when there is one, else the CPU) for one of several
+ * processes: GPU number `gpu` from that one on, or the CPU with its share of the threads among
+ * `sharers` processes. A device that lacks train.precision is an error unless run.emulate is set.
+ * NULL on failure. */
+Device *device_open(const Config *, int gpu, int sharers, Error *);
 
 /* Whether a device of this name ("cpu", "cuda:0") and kind computes in train.precision. */
 bool device_accepts(const Config *, const char *name, const DeviceInfo *, Error *);
@@ -16,6 +17,6 @@ bool device_accepts(const Config *, const char *name, const DeviceInfo *, Error 
 bool device_is_gpu(const Config *);
 
 /* CPU threads a process with this configuration uses: run.threads, or its share of all it may. */
-int device_threads(const Config *, int ranks);
+int device_threads(const Config *, int sharers);
 
 #endif
