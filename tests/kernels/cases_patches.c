@@ -105,7 +105,7 @@ static double loss_and_gradient(double *const *b, const Case *c, double *image_l
   for (size_t image = 0; image < (size_t)s.batch; image++) {
     double sum = 0;
     for (size_t l = 0; l < s.patches; l++) {
-      if (!b[L_COUNTED][image * s.patches + l]) continue;
+      if (b[L_COUNTED][image * s.patches + l] == 0) continue;
       size_t row = (image * (s.extra + s.patches) + s.extra + l) * s.length;
       targets(t, b[L_IMAGES], &s, image, l, norm_pix);
       for (size_t i = 0; i < s.length; i++) {
@@ -201,7 +201,7 @@ static void repaint(double *const *b, const Case *c, bool norm_pix) {
         if (norm_pix) x = x * deviation + center;
         x = fmin(fmax(x * std[i % 3] + mean[i % 3], 0), 1);
         b[R_FULL][at] = x;
-        b[R_COMPOSITE][at] = b[R_MASKED][image * s.patches + l] ? x : b[R_IMAGES][at] / 255;
+        b[R_COMPOSITE][at] = b[R_MASKED][image * s.patches + l] != 0 ? x : b[R_IMAGES][at] / 255;
       }
     }
 }
