@@ -15,7 +15,7 @@ typedef struct Option {
   const char *name; /* "--out" */
   OptionType type;
   void *target;
-  const char *argument, *help; /* placeholder, or NULL for a flag */
+  const char *argument, *help; /* "FILE", what its value is; NULL for a flag */
 } Option;
 
 typedef struct Arguments {

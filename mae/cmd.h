@@ -35,7 +35,7 @@ typedef struct CmdOption {
   const char *name; /* "--out" */
   CmdType type;
   void *target;
-  const char *argument; /* placeholder for the help; NULL for a flag */
+  const char *argument; /* "FILE": what its value is; NULL for a flag */
   const char *help;
 } CmdOption;
 

@@ -3,32 +3,13 @@
 #ifndef TESTS_FAKE_TRIALS_H
 #define TESTS_FAKE_TRIALS_H
 
-#include <check.h>
 #include <math.h>
 #include <sqlite3.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "harness/store.h"
 #include "harness/store_internal.h"
+#include "tests/scratch.h"
 
 /* Folders as the harness and the trainer write them ---------------------------------------------*/
-
-static char folder[64];
-
-static inline void make_folder(void) {
-  strcpy(folder, "/tmp/maebench_store_XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static inline void remove_folder(void) {
-  char command[128];
-  snprintf(command, sizeof command, "rm -rf %s", folder);
-  ck_assert_int_eq(system(command), 0);
-}
 
 __attribute__((format(printf, 1, 2))) static inline const char *at(const char *format, ...) {
   static char paths[8][512];
@@ -36,7 +17,7 @@ __attribute__((format(printf, 1, 2))) static inline const char *at(const char *f
   char *path = paths[next++ % 8];
   va_list args;
   va_start(args, format);
-  int n = snprintf(path, sizeof *paths, "%s/", folder);
+  int n = snprintf(path, sizeof *paths, "%s/", scratch);
   vsnprintf(path + n, sizeof *paths - (size_t)n, format, args);
   va_end(args);
   return path;
@@ -91,12 +72,12 @@ static inline void write_sweep(const char *experiment, double created, const Fak
 static inline void write_trial(const char *experiment, const Fake *fake) {
   const char *to = fake_folder(experiment, fake);
   mkdir(to, 0777);
-  write_file(at("%s/trial.json", to + strlen(folder) + 1),
+  write_file(at("%s/trial.json", to + strlen(scratch) + 1),
              "{\"format\":1,\"id\":%d,\"experiment\":\"%s\",\"config_hash\":\"%s\",\"seed\":%d,"
              "\"created\":%d.5,\"swept\":{\"train.mask_ratio\":\"%g\",\"run.seed\":\"%d\"}}\n",
              fake->id, experiment, fake_hash(experiment, fake), fake->seed, 1000 + fake->id,
              fake->ratio, fake->seed);
-  write_file(at("%s/config.ini", to + strlen(folder) + 1),
+  write_file(at("%s/config.ini", to + strlen(scratch) + 1),
              "[model]\nencoder = 192x6x3\ndecoder = 96x2x3\npos_embed = sincos2d\n"
              "[train]\nmask_ratio = %g\nmask = random\nprecision = fp32\n"
              "[eval]\nseed = 1\n[run]\nseed = %d\ndevice = auto\n",

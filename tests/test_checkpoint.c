@@ -9,6 +9,7 @@
 #include "mae/io.h"
 #include "mae/weights.h"
 #include "tests/plain_device.h"
+#include "tests/suite.h"
 
 static char folder[64];
 static Config config;
@@ -272,9 +273,5 @@ int main(void) {
   tcase_add_test(tc, weights_of_another_model_are_refused);
   Suite *suite = suite_create("checkpoint");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

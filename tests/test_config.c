@@ -8,6 +8,7 @@
 
 #include "mae/config.h"
 #include "mae/suggest.h"
+#include "tests/suite.h"
 
 static Config config;
 static Error e;
@@ -505,9 +506,5 @@ int main(void) {
   tcase_add_test(tc, a_dump_reads_back_to_the_same_bytes);
   tcase_add_test(tc, messages_begin_with_the_origin);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * is installed, and on values stored from it everywhere. */
 #include "kernels/backend.h"
 #include "tests/oracle.h"
+#include "tests/suite.h"
 
 static Device *device;
 
@@ -103,9 +104,5 @@ int main(void) {
   tcase_add_test(tc, test_stored_values);
   tcase_add_test(tc, test_pillow);
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

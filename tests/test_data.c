@@ -10,6 +10,7 @@
 #include "mae/pack.h"
 #include "mae/picture.h"
 #include "run_mae.h"
+#include "tests/suite.h"
 
 static Config config;
 static Dataset data;
@@ -466,9 +467,5 @@ int main(void) {
   tcase_add_test(cases, shuffles_are_permutations);
   tcase_add_test(cases, crops_stay_inside_and_follow_their_laws);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

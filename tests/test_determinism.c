@@ -10,6 +10,7 @@
 #include "mae/checkpoint.h"
 #include "mae/device.h"
 #include "mae/run_folder.h"
+#include "tests/suite.h"
 
 #define TINY                                                                                       \
   "model.image_size=32 model.patch_size=8 model.encoder=32x2x2 model.decoder=16x1x2 "              \
@@ -319,9 +320,5 @@ int main(void) {
   tcase_add_test(runs, test_stop_and_resume);
   tcase_add_test(runs, test_planted_fault);
   suite_add_tcase(suite, runs);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -15,6 +15,7 @@
 
 #include "mae/events.h"
 #include "mae/io.h"
+#include "tests/suite.h"
 
 static char folder[64], path[128];
 
@@ -295,9 +296,5 @@ int main(void) {
   tcase_add_test(tc, a_folder_is_an_error_that_names_it);
   Suite *suite = suite_create("events");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

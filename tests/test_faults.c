@@ -17,6 +17,7 @@
 #include "mae/io.h"
 #include "mae/pack.h"
 #include "tests/plain_device.h"
+#include "tests/suite.h"
 
 static char folder[64];
 static Config config;
@@ -334,9 +335,5 @@ int main(void) {
   tcase_add_test(tc, a_missing_folder_is_named);
   Suite *suite = suite_create("faults");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* The whole model against a plain double-precision statement of it: loss, every prediction, and the
  * gradient of every parameter, for every positional embedding, mask, loss and design variant. */
 #include "tests/reference.h"
+#include "tests/suite.h"
 #include "tests/tiny.h"
 
 static int counted_patches(const Config *c) {
@@ -233,9 +234,5 @@ int main(void) {
   tcase_add_loop_test(tc, half_precision_stays_close, 0, 2);
   Suite *suite = suite_create("gradient");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mae/ini.h"
+#include "tests/suite.h"
 
 /* Text and the entries it gives, each as "section|key|value|line|column\n". */
 static const struct {
@@ -272,9 +273,5 @@ int main(void) {
   tcase_add_test(tc, missing_files_and_folders_are_named);
   Suite *suite = suite_create("ini");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

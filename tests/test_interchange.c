@@ -10,6 +10,7 @@
 #include "mae/io.h"
 #include "mae/weights.h"
 #include "tests/plain_device.h"
+#include "tests/suite.h"
 
 static char folder[64];
 static Config config;
@@ -280,9 +281,5 @@ int main(void) {
   tcase_add_loop_test(tc, models_without_a_counterpart_are_refused, 0, 5);
   Suite *suite = suite_create("interchange");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "kernels/scalar.h"
 #include "mae/mask.h"
+#include "tests/suite.h"
 
 enum { SIDE_MAX = 32, PATCHES_MAX = SIDE_MAX * SIDE_MAX };
 
@@ -213,9 +214,5 @@ int main(void) {
   tcase_add_test(tc, blocks_reach_every_patch);
   Suite *suite = suite_create("mask");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "kernels/scalar.h"
 #include "mae/metrics.h"
 #include "tests/oracle.h"
+#include "tests/suite.h"
 
 enum { TEST_STREAM = 99 };
 
@@ -261,9 +262,5 @@ int main(void) {
   tcase_add_test(sums, test_fill_harmonic);
   tcase_add_test(sums, test_fill_harmonic_ramp);
   suite_add_tcase(suite, sums);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 
 #include "mae/memory.h"
 #include "mae/step.h"
+#include "tests/suite.h"
 #include "tests/tiny.h"
 
 /* Allocations that the code under test asks for itself, told from the matrix library's by the
@@ -462,9 +463,5 @@ int main(void) {
   tcase_add_loop_test(tc, steps_allocate_nothing, 0, 3);
   Suite *suite = suite_create("model");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "tests/suite.h"
+
 #define TINY                                                                                       \
   "model.image_size=32 model.patch_size=8 model.encoder=32x2x2 model.decoder=16x1x2 "              \
   "train.blr=0.03 train.warmup_epochs=0 train.warmup_steps=4 train.clip=1 data.train_images=56 "   \
@@ -18,7 +20,7 @@ static void begin(void) {
   setenv("OMPI_MCA_rmaps_base_oversubscribe", "1", 1);
   setenv("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe", 1);
   setenv("OMPI_MCA_orte_tmpdir_base", test_folder, 1); /* another mpirun removes the common one */
-  setenv("OMPI_MCA_pml", "ob1", 1); /* no trial of the networks there might be */
+  setenv("OMPI_MCA_pml", "ob1", 1);                    /* no trial of the networks there might be */
   setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
   setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   launch_words = "";
@@ -273,9 +275,5 @@ int main(void) {
   tcase_add_loop_test(ranks, a_rank_that_hangs, 0, 2);
   tcase_add_loop_test(ranks, a_signal_to_stop, 0, 3);
   suite_add_tcase(suite, ranks);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

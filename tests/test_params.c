@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mae/params.h"
+#include "tests/suite.h"
 
 static void set(Config *c, const char *key, const char *value) {
   Error e = {0};
@@ -265,9 +266,5 @@ int main(void) {
   tcase_add_test(tc, draws_do_not_depend_on_other_parameters);
   Suite *suite = suite_create("params");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * are not enough. The harness believes in FAKE_GPUS GPUs; the fake trainer writes down what it was
  * given. */
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 #define HARNESS PROGRAM_DIR "/../tests/harness_with_gpus"
 #define FAKE PROGRAM_DIR "/../tests/fake_trainer"
@@ -257,9 +258,5 @@ int main(void) {
   tcase_add_test(cases, a_failure_frees_its_gpu);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/plan.h"
+#include "tests/suite.h"
 
 static char folder[] = "/tmp/test_plan_XXXXXX";
 static char path[256], scale_path[256];
@@ -289,9 +290,5 @@ int main(void) {
   tcase_add_test(cases, missing_files);
   tcase_add_test(cases, shipped_experiments);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

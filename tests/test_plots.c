@@ -1,6 +1,7 @@
 /* The figures and tables: drawn from a database that a sweep filled, the same bytes when drawn
  * twice, and a clear message for everything that is no such database. */
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 #define HARNESS PROGRAM_DIR "/harness"
 #define FAKE PROGRAM_DIR "/../tests/fake_trainer"
@@ -177,9 +178,5 @@ int main(void) {
   tcase_add_test(cases, a_sheet_is_taken_in);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -9,6 +9,7 @@
 #include "mae/bench.h"
 #include "mae/model.h"
 #include "mae/profile.h"
+#include "tests/suite.h"
 
 static Device *device;
 static Config config;
@@ -120,9 +121,5 @@ int main(void) {
   tcase_add_test(cases, test_floor_is_the_larger_of_both);
   tcase_add_test(cases, test_times_add_up);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? 1 : 0;
+  return suite_run(suite);
 }

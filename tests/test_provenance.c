@@ -9,6 +9,7 @@
 
 #include "mae/io.h"
 #include "mae/provenance.h"
+#include "tests/suite.h"
 
 static char folder[64];
 
@@ -166,9 +167,5 @@ int main(void) {
   tcase_add_test(tc, build_info_follows_the_sources);
   Suite *suite = suite_create("provenance");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 
 #include "harness/runner.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 #define FAKE PROGRAM_DIR "/../tests/fake_trainer"
 
@@ -284,9 +285,5 @@ int main(void) {
   tcase_add_test(cases, orphan_checkpoints_and_ends);
   tcase_add_test(cases, facts_survive_anything);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

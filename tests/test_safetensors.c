@@ -8,6 +8,7 @@
 
 #include "mae/io.h"
 #include "mae/safetensors.h"
+#include "tests/suite.h"
 
 static char folder[64], path[128];
 
@@ -276,9 +277,5 @@ int main(void) {
   tcase_add_test(tc, open_names_the_file);
   Suite *suite = suite_create("safetensors");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

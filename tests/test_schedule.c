@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mae/train.h"
+#include "tests/suite.h"
 
 static Config base(void) {
   Config config;
@@ -92,9 +93,5 @@ int main(void) {
   tcase_add_test(tests, test_warmup_steps_win);
   tcase_add_test(tests, test_no_warmup_and_all_warmup);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "harness/stats.h"
+#include "tests/suite.h"
 
 /* Percentage points of Student's t: those of Abramowitz and Stegun, table 26.10, to 15 digits, from
  * the incomplete beta function in 50-digit arithmetic. */
@@ -83,9 +84,5 @@ int main(void) {
   tcase_add_test(tests, summaries);
   tcase_add_test(tests, differences);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "tests/fake_trials.h"
+#include "tests/suite.h"
 
 /* What store_open says --------------------------------------------------------------------------*/
 
@@ -70,7 +71,7 @@ START_TEST(open_says_read_only) {
   store_close(open_db(at("shut.db")));
   ck_assert_int_eq(chmod(at("shut.db"), 0444), 0);
   ck_assert_int_eq(chmod(at("shut.db.lock"), 0444), 0);
-  ck_assert_int_eq(chmod(folder, 0555), 0);
+  ck_assert_int_eq(chmod(scratch, 0555), 0);
   pid_t child = fork();
   if (child == 0) {
     if (geteuid() == 0 && seteuid(65534)) _exit(9);
@@ -83,7 +84,7 @@ START_TEST(open_says_read_only) {
   }
   int status = 0;
   waitpid(child, &status, 0);
-  chmod(folder, 0755);
+  chmod(scratch, 0755);
   ck_assert_int_eq(status, 0);
 }
 END_TEST
@@ -356,7 +357,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("store");
   TCase *tests = tcase_create("store");
-  tcase_add_checked_fixture(tests, make_folder, remove_folder);
+  tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, open_creates_and_reopens);
   tcase_add_test(tests, open_refuses_what_is_not_ours);
@@ -372,9 +373,5 @@ int main(void) {
   tcase_add_test(tests, a_verification_is_a_row);
   tcase_add_test(tests, a_killed_writer_loses_nothing_committed);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

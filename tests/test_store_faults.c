@@ -9,6 +9,7 @@
 
 #include "harness/store_internal.h"
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 /* A file system of SQLite's that passes everything on to the ordinary one, until a call of the kind
  * chosen comes up for the `countdown`-th time: that one and all later ones of the kind fail. */
@@ -352,9 +353,5 @@ int main(void) {
   tcase_add_loop_test(tc, test_open_and_close, 0, FAULT_OPEN + 1);
   Suite *suite = suite_create("store faults");
   suite_add_tcase(suite, tc);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 
 #include "harness/stats.h"
 #include "tests/fake_trials.h"
+#include "tests/suite.h"
 
 /* What an import gives --------------------------------------------------------------------------*/
 
@@ -241,7 +242,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("store_import");
   TCase *tests = tcase_create("store_import");
-  tcase_add_checked_fixture(tests, make_folder, remove_folder);
+  tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, import_gives_the_same_rows);
   tcase_add_test(tests, import_passes_over_damage);
@@ -252,9 +253,5 @@ int main(void) {
   tcase_add_test(tests, compare_refuses_what_is_unclear);
   tcase_add_test(tests, print_tables_and_json);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

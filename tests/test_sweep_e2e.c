@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "tests/scratch.h"
+#include "tests/suite.h"
 
 #define HARNESS PROGRAM_DIR "/harness"
 #define REAL PROGRAM_DIR "/mae"
@@ -374,9 +375,5 @@ int main(void) {
   tcase_add_checked_fixture(shards, setup, scratch_teardown);
   tcase_add_test(shards, shards_of_a_sweep);
   suite_add_tcase(suite, shards);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

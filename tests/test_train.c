@@ -5,6 +5,7 @@
 
 #include "mae/error.h"
 #include "mae/picture.h"
+#include "tests/suite.h"
 
 #define TINY                                                                                       \
   "model.image_size=32 model.patch_size=8 model.encoder=32x2x2 model.decoder=16x1x2 "              \
@@ -269,9 +270,5 @@ int main(void) {
   tcase_add_test(runs, test_signal);
   tcase_add_test(runs, test_lost_rank);
   suite_add_tcase(suite, runs);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/launchers.h"
 #include "mae/step.h"
+#include "tests/suite.h"
 #include "tests/tiny.h"
 
 START_TEST(no_slot_is_empty) {
@@ -307,9 +308,5 @@ int main(void) {
   tcase_add_loop_test(queues, steps_queued_far_ahead_are_the_same_steps, FP16_CASE, CASES);
   tcase_add_test(queues, large_transfers_arrive);
   suite_add_tcase(suite, queues);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "mae/checkpoint.h"
 #include "mae/device.h"
 #include "mae/run_folder.h"
+#include "tests/suite.h"
 
 #define TINY                                                                                       \
   "model.image_size=16 model.patch_size=4 model.encoder=16x1x2 model.decoder=16x1x2 "              \
@@ -322,9 +323,5 @@ int main(void) {
   tcase_add_test(faults, loss_scale_at_its_floor);
   suite_add_tcase(suite, runs);
   suite_add_tcase(suite, faults);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* Two ranks on two simulated GPUs, through the code that calls NCCL: the bits of one rank, steps
  * that are recorded all the same, and every way to lose a rank. */
 #include "tests/run_mae.h"
+#include "tests/suite.h"
 
 #define TINY                                                                                       \
   "model.image_size=16 model.patch_size=4 model.encoder=16x2x2 model.decoder=16x1x2 "              \
@@ -150,9 +151,5 @@ int main(void) {
   tcase_add_loop_test(ranks, an_error_of_nccl, 0, 2);
   tcase_add_test(ranks, a_gpu_too_few);
   suite_add_tcase(suite, ranks);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }
