@@ -178,6 +178,8 @@ END_TEST
 /* What a launcher starts runs where it says: nothing of this machine is asked. */
 START_TEST(a_launcher_places_its_trials) {
   setenv("FAKE_GPUS", "0", 1);
+  expect_code("--set train.precision=fp16 --set resources.launcher=env --dry-run", 0,
+              "trials run on what resources.launcher chooses, 1 at a time");
   expect_code("--set run.device=cuda --set train.precision=bf16 --set resources.launcher=env", 0,
               "trials run on what resources.launcher chooses, 1 at a time");
   expect_trials(6, 1);
