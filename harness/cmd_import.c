@@ -5,7 +5,7 @@
 #include "harness/cmd.h"
 #include "harness/options.h"
 #include "harness/store.h"
-#include "mae/io.h"
+#include "mae/base/io.h"
 
 static const char about[] =
     "Takes in every sweep found in the trials' folder, from this machine or copied from others.\n"

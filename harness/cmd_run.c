@@ -9,8 +9,8 @@
 #include "harness/place.h"
 #include "harness/report.h"
 #include "harness/runner.h"
-#include "mae/io.h"
-#include "mae/provenance.h"
+#include "mae/base/io.h"
+#include "mae/base/sha256.h"
 
 typedef struct RunCommand {
   Arguments arguments;

@@ -14,8 +14,8 @@
 #include "harness/runner.h"
 #include "harness/store.h"
 #include "harness/verify.h"
-#include "mae/events.h"
-#include "mae/io.h"
+#include "mae/base/io.h"
+#include "mae/record/events.h"
 
 enum { STOP_GRACE_SECONDS = 10 };
 

@@ -1,4 +1,4 @@
-/* facts.h - what the event file of a trial says so far (mae/events.h). */
+/* facts.h - what the event file of a trial says so far (mae/record/events.h). */
 #ifndef HARNESS_FACTS_H
 #define HARNESS_FACTS_H
 

@@ -14,14 +14,9 @@
 
 #include "harness/facts.h"
 #include "harness/strings.h"
-#include "mae/events.h"
-#include "mae/io.h"
-
-static double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
+#include "mae/record/events.h"
 
 bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *plan, Error *error) {
   char *name = string_format("%s%s%s", plan->name, *plan->scale ? "-" : "", plan->scale);
@@ -82,7 +77,7 @@ static json_t *read_json(const char *folder, const char *name) {
 static double created_before(const char *folder, const char *name) {
   json_t *old = read_json(folder, name);
   const json_t *created = json_object_get(old, "created");
-  double time = json_is_number(created) ? json_number_value(created) : seconds_now();
+  double time = json_is_number(created) ? json_number_value(created) : clock_now();
   json_decref(old);
   return time;
 }
@@ -137,9 +132,9 @@ bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *error
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (*fd < 0) return error_set(error, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
   const struct timespec pause = {.tv_nsec = 50000000};
-  double give_up = seconds_now() + seconds;
+  double give_up = clock_now() + seconds;
   while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK && seconds_now() < give_up) {
+    if (errno == EWOULDBLOCK && clock_now() < give_up) {
       nanosleep(&pause, NULL);
       continue;
     }

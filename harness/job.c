@@ -11,10 +11,11 @@
 #include "harness/runner.h"
 #include "harness/strings.h"
 #include "kernels/backend.h"
-#include "mae/io.h"
-#include "mae/memory.h"
-#include "mae/params.h"
-#include "mae/train.h"
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
+#include "mae/model/params.h"
+#include "mae/train/memory.h"
+#include "mae/train/schedule.h"
 
 /* Share of a lone matrix product's speed that whole training steps were seen to reach. */
 static const double step_share = 0.6;
@@ -175,12 +176,12 @@ static double time_product(const char *name, int threads) {
     int rounds = 0;
     double start = 0;
     /* The first product creates the library's kernels and is not counted. */
-    for (rounds = -1; rounds < 1 || runner_clock() - start < 0.1; rounds++) {
-      if (rounds == 0) start = runner_clock();
+    for (rounds = -1; rounds < 1 || clock_seconds() - start < 0.1; rounds++) {
+      if (rounds == 0) start = clock_seconds();
       kernels->linear_forward(device, y, DTYPE_F32, x, w, NULL, DTYPE_F32, ROWS, WIDTH, WIDTH);
       if (!kernels->synchronize(device, message, sizeof message)) break;
     }
-    if (rounds > 0) speed = rounds * 2e-9 * ROWS * WIDTH * WIDTH / (runner_clock() - start);
+    if (rounds > 0) speed = rounds * 2e-9 * ROWS * WIDTH * WIDTH / (clock_seconds() - start);
   }
   if (x) kernels->free(device, x);
   if (y) kernels->free(device, y);

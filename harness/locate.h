@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "mae/config.h"
+#include "mae/config/config.h"
 
 /* FILE as given, under experiments/ here, beside the program's build folder
  * (PROGRAM/../../experiments) or in the installed share folder; with or without ".ini". The message

@@ -1,7 +1,7 @@
 /* harness: sweeps of trials, each trained by a `mae` process, recorded in SQLite. Each command is
  * in harness/cmd_NAME.c. */
 #include "harness/cmd.h"
-#include "mae/commands.h"
+#include "mae/base/commands.h"
 
 static const Command commands[] = {
     {"run", cmd_run, "run the trials of an experiment; continue where it stopped"},

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/suggest.h"
+#include "mae/base/suggest.h"
 
 enum { NAMES_MAX = 32 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/strings.h"
-#include "mae/device.h"
+#include "mae/model/device.h"
 
 static int at_most(int count, int limit) {
   return limit > 0 && limit < count ? limit : count;

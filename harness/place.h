@@ -4,7 +4,7 @@
 #define HARNESS_PLACE_H
 
 #include "harness/gpus.h"
-#include "mae/config.h"
+#include "mae/config/config.h"
 
 typedef struct Place {
   char *gpus;  /* CUDA_VISIBLE_DEVICES of its trainers; NULL: as it is */

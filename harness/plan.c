@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/sweep.h"
-#include "mae/ini.h"
+#include "mae/config/ini.h"
 
 /* What is gathered while the files are read; entries of later files come later and win. */
 typedef struct Reading {

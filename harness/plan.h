@@ -16,7 +16,7 @@
 #ifndef HARNESS_PLAN_H
 #define HARNESS_PLAN_H
 
-#include "mae/config.h"
+#include "mae/config/config.h"
 
 typedef struct PlanSetting { /* one swept key's value in a trial */
   char *key, *value;         /* canonical text (config_get) */

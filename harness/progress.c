@@ -9,6 +9,7 @@
 
 #include "harness/runner.h"
 #include "harness/strings.h"
+#include "mae/base/clock.h"
 
 static const double live_interval = 0.25, plain_interval = 10; /* seconds */
 
@@ -18,7 +19,7 @@ void progress_open(Progress *progress) {
   *progress = (Progress){.out = stderr,
                          .live = live,
                          .colour = live && !(no_color && *no_color),
-                         .next = runner_clock() + (live ? 0 : plain_interval)};
+                         .next = clock_seconds() + (live ? 0 : plain_interval)};
 }
 
 static void erase(Progress *progress) {
@@ -54,7 +55,7 @@ static double time_left(const ProgressTrial *trial) {
   double done = (double)(trial->facts->step - trial->step_was);
   if (done <= 0) return NAN;
   double left = (double)(trial->facts->steps - trial->facts->step);
-  return left * (runner_clock() - trial->started) / done;
+  return left * (clock_seconds() - trial->started) / done;
 }
 
 static char *trial_line(const ProgressTrial *trial) {
@@ -85,7 +86,7 @@ static void draw_line(Progress *progress, char *line, int width, const char *col
 
 void progress_show(Progress *progress, const ProgressTrial *trials, int count,
                    const ProgressSweep *sweep) {
-  double now = runner_clock();
+  double now = clock_seconds();
   if (now < progress->next) return;
   progress->next = now + (progress->live ? live_interval : plain_interval);
   if (progress->live) {

@@ -11,7 +11,7 @@
 typedef struct ProgressTrial {
   const char *label;
   const Facts *facts;
-  double started;   /* runner_clock */
+  double started;   /* clock_seconds */
   int64_t step_was; /* of the attempt's start: what it did since is its speed */
 } ProgressTrial;
 

@@ -13,23 +13,18 @@
 #include <unistd.h>
 
 #include "harness/strings.h"
-#include "mae/io.h"
-#include "mae/ranks.h"
-#include "mae/report.h"
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
+#include "mae/ranks/ranks.h"
+#include "mae/train/report.h"
 
 enum { HANG_GRACE_SECONDS = 10, PAUSE_FACTOR = 20, PID_DIGITS = 10 };
-
-double runner_clock(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void take_line(void *user, const char *line, size_t length, uint64_t offset) {
   Trainer *trainer = user;
   bool taken = facts_take(&trainer->facts, line, length);
   if (taken && trainer->live) {
-    double now = runner_clock();
+    double now = clock_seconds();
     if (now - trainer->heard > trainer->longest) trainer->longest = now - trainer->heard;
     trainer->heard = now;
   }
@@ -159,7 +154,7 @@ bool trainer_start(Trainer *trainer, const TrainerStart *start, TrainerLine take
   close(log);
   if (!ok) goto fail;
   trainer->live = true;
-  trainer->started = trainer->heard = runner_clock();
+  trainer->started = trainer->heard = clock_seconds();
   return true;
 
 fail:
@@ -255,7 +250,7 @@ bool trainer_poll(Trainer *trainer, Outcome *outcome) {
   pid_t ended = waitpid(trainer->pid, &status, WNOHANG);
   if (ended != 0) trainer->events.seen = 0; /* look at the file's end whatever its size */
   tail_read(&trainer->events, take_line, trainer);
-  double now = runner_clock();
+  double now = clock_seconds();
   if (ended != 0) {
     kill(-trainer->pid, SIGKILL); /* ranks it may have left behind */
     judge(outcome, trainer, ended > 0 ? status : 0);
@@ -274,7 +269,7 @@ bool trainer_poll(Trainer *trainer, Outcome *outcome) {
 void trainer_stop(Trainer *trainer, int signal, double grace) {
   if (trainer->pid == 0) return;
   kill(trainer->pid, signal);
-  trainer->kill_at = runner_clock() + grace;
+  trainer->kill_at = clock_seconds() + grace;
 }
 
 void trainer_close(Trainer *trainer) {

@@ -46,7 +46,6 @@ typedef struct Trainer {
 } Trainer;
 
 /* Seconds of the clock that the times above are in. */
-double runner_clock(void);
 /* Reads the events of earlier attempts (through take too), then starts the process. */
 bool trainer_start(Trainer *, const TrainerStart *, TrainerLine take, void *user, Error *);
 /* Reads what is new; false once the process has ended, with its outcome. */

@@ -9,7 +9,7 @@
  *   OUT/EXPERIMENT/TRIAL/trial.json     format (1), id, experiment, config_hash, seed, created,
  *                                       swept: {"section.key": "canonical text", ...} in order
  *   OUT/EXPERIMENT/TRIAL/config.ini     the full configuration, as given to `mae train`
- *   OUT/EXPERIMENT/TRIAL/events.jsonl   written by the trainer (mae/events.h)
+ *   OUT/EXPERIMENT/TRIAL/events.jsonl   written by the trainer (mae/record/events.h)
  *   OUT/EXPERIMENT/TRIAL/attempts.jsonl written by the harness, every line with event and time:
  *                                       {"event":"launch","time","launch" (from 1),"pid","device",
  *                                       "host"} and {"event":"exit","time","launch","code",
@@ -29,7 +29,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "mae/error.h"
+#include "mae/base/error.h"
 
 typedef struct Store Store;
 

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mae/config.h"
-#include "mae/ini.h"
-#include "mae/io.h"
-#include "mae/provenance.h"
+#include "mae/base/io.h"
+#include "mae/base/sha256.h"
+#include "mae/config/config.h"
+#include "mae/config/ini.h"
 
 enum { FILE_SIZE_MAX = 1 << 30 };
 

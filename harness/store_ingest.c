@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "mae/provenance.h"
+#include "mae/base/sha256.h"
 
 /* JSON members ---------------------------------------------------------------------------------*/
 

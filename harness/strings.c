@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/error.h"
+#include "mae/base/error.h"
 
 void *need(void *pointer) {
   if (!pointer) {

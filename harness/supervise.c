@@ -8,7 +8,8 @@
 
 #include "harness/runner.h"
 #include "harness/strings.h"
-#include "mae/io.h"
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
 
 enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60 };
 static const double poll_seconds = 0.05, retry_seconds = 5;
@@ -44,7 +45,7 @@ static void note_unrecorded(Run *run, const Error *error) {
   run->waiting += store_broken(run->store);
   if (run->result->unrecorded++ > 0) return;
   snprintf(run->result->problem, sizeof run->result->problem, "%s", error->message);
-  run->retry_at = runner_clock() + retry_seconds;
+  run->retry_at = clock_seconds() + retry_seconds;
   progress_say(run->progress, "warning: %s", error->message);
 }
 
@@ -121,7 +122,7 @@ static void catch_up(Run *run) {
   Error error = {0};
   if (!store_broken(run->store)) return;
   store_retry(run->store);
-  run->retry_at = runner_clock() + retry_seconds;
+  run->retry_at = clock_seconds() + retry_seconds;
   for (int i = 0; i < run->next; i++)
     for (int f = 0; job_is_to_run(&run->jobs[i]) && f < 2; f++)
       record_file(run->store, run->jobs[i].id, run->jobs[i].folder, files[f], &error);
@@ -292,7 +293,7 @@ static void show(Run *run) {
     done += fmax((double)(facts->step - slot->step_was), 0) * each;
     left += fmax((double)(facts->steps - facts->step), 0) * each;
   }
-  sweep.seconds_left = done > 0 ? left * (runner_clock() - run->started) / done : NAN;
+  sweep.seconds_left = done > 0 ? left * (clock_seconds() - run->started) / done : NAN;
   progress_show(run->progress, trials, count, &sweep);
   free(trials);
 }
@@ -307,11 +308,11 @@ static void wait_and_obey(Run *run) {
   if (signal == 0) return;
   /* `timeout` and batch systems send a signal to the process and to its group: that is one. */
   bool again = run->result->signal != 0;
-  if (again && runner_clock() < run->stop_asked + 1) return;
+  if (again && clock_seconds() < run->stop_asked + 1) return;
   run->next = run->count;
   if (!again) {
     run->result->signal = signal;
-    run->stop_asked = runner_clock();
+    run->stop_asked = clock_seconds();
     progress_say(run->progress,
                  "stopping: the trials that run write a checkpoint (once more to kill them)");
     stop_all(run, SIGINT, STOP_GRACE_SECONDS);
@@ -337,17 +338,17 @@ void supervise(Job *jobs, int count, Store *store, const SuperviseOptions *optio
              .options = options,
              .progress = progress,
              .result = result,
-             .started = runner_clock()};
+             .started = clock_seconds()};
   make_slots(&run);
   for (;;) {
     fill_slots(&run);
     if (poll_slots(&run) == 0 && !job_waits(&run)) break;
-    if (runner_clock() >= run.retry_at) catch_up(&run);
+    if (clock_seconds() >= run.retry_at) catch_up(&run);
     show(&run);
     wait_and_obey(&run);
   }
   catch_up(&run);
   progress_close(progress);
-  result->wall_seconds = runner_clock() - run.started;
+  result->wall_seconds = clock_seconds() - run.started;
   free(run.slots);
 }

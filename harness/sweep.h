@@ -4,7 +4,7 @@
 #define HARNESS_SWEEP_H
 
 #include "harness/strings.h"
-#include "mae/config.h"
+#include "mae/config/config.h"
 
 enum { SWEEP_TRIALS_MAX = 100000 };
 

@@ -6,7 +6,7 @@
 
 #include "harness/stats.h"
 #include "harness/strings.h"
-#include "mae/safetensors.h"
+#include "mae/model/safetensors.h"
 
 /* What `numerical` promises: the losses of every step within this relative difference, and the
  * final score within so many dB. Rounding differences of another device or library grow over

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "harness/facts.h"
-#include "mae/config.h"
+#include "mae/config/config.h"
 
 /* From the strongest: equal in every bit; within the tolerances below; as close as another seed. */
 typedef enum { PROOF_NONE, PROOF_STATISTICAL, PROOF_NUMERICAL, PROOF_BITWISE } Proof;

@@ -2,11 +2,12 @@
 # the header is only touched when its content changes.
 #
 # The commit is the last one that changed a file the trainer is built from, and the diff is that of
-# those files: writing documentation must not make a new binary, whose results would not count as
-# those of the old one. Files that git does not track (nor ignores) are part of the diff.
+# those files, without pages (*.md): writing documentation must not make a new binary, whose results
+# would not count as those of the old one. Files that git does not track (nor ignores) are part of
+# the diff.
 #
 # In: SOURCE (the project's folder), OUTPUT (the header), COMPILER, FLAGS, VERSION.
-set(parts kernels mae CMakeLists.txt)
+set(parts kernels mae CMakeLists.txt ":(exclude)*.md")
 set(commit "")
 set(dirty 0)
 set(diff_hash "")

@@ -1,5 +1,5 @@
 # Strips cut out of the contact sheets: a line per setting, up to two held-out images side by side.
-# A sheet (mae/sheet.c) is a head of 21 pixels, then a strip per image: four cells with gaps of 8
+# A sheet (mae/evaluate/sheet.c) is a head of 21 pixels, then a strip per image: four cells with gaps of 8
 # pixels before, between and after them, over 13 pixels for captions.
 width = 7.2
 sheet_head = 21

@@ -1,5 +1,5 @@
 -- The contact sheet of each setting's first seed; columns as draw.sh reads them.
--- cell: pixels of one picture's side (mae/sheet.h).
+-- cell: pixels of one picture's side (mae/evaluate/sheet.h).
 SELECT setting, cell, rows, keys, sha256, folder, path FROM (
   SELECT setting, position, keys, image_size * ((127 + image_size) / image_size) AS cell,
     min(eval_images, 2) AS rows, artifacts.sha256, artifacts.folder, artifacts.path,

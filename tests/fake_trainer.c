@@ -26,9 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mae/config.h"
-#include "mae/events.h"
-#include "mae/provenance.h"
+#include "mae/base/sha256.h"
+#include "mae/config/config.h"
+#include "mae/record/events.h"
+#include "mae/record/provenance.h"
 
 static volatile sig_atomic_t stop_signal;
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/device.h"
+#include "mae/model/device.h"
 
 bool model_run_settings(Config *config, int count, char **settings, Error *e) {
   config_init(config);

@@ -3,7 +3,7 @@
 #ifndef TESTS_MODEL_RUN_H
 #define TESTS_MODEL_RUN_H
 
-#include "mae/step.h"
+#include "mae/train/step.h"
 
 typedef struct ModelRun {
   Config config;

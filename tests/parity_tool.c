@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/checkpoint.h"
-#include "mae/safetensors.h"
-#include "mae/train.h"
+#include "mae/model/safetensors.h"
+#include "mae/record/checkpoint.h"
+#include "mae/train/schedule.h"
+#include "mae/train/train.h"
 #include "tests/model_run.h"
 
 typedef struct Parity {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/model.h"
+#include "mae/model/model.h"
 
 static void *plain_alloc(Device *device, size_t bytes) {
   (void)device;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/params.h"
+#include "mae/model/params.h"
 
 typedef struct Reference {
   const Config *config;

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mae/checkpoint.h"
-#include "mae/io.h"
-#include "mae/weights.h"
+#include "mae/base/io.h"
+#include "mae/model/weights.h"
+#include "mae/record/checkpoint.h"
 #include "tests/plain_device.h"
 #include "tests/suite.h"
 

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mae/config.h"
-#include "mae/suggest.h"
+#include "mae/base/suggest.h"
+#include "mae/config/config.h"
 #include "tests/suite.h"
 
 static Config config;

@@ -6,9 +6,9 @@
 
 #include <jpeglib.h>
 
-#include "mae/data.h"
-#include "mae/pack.h"
-#include "mae/picture.h"
+#include "mae/data/dataset.h"
+#include "mae/data/pack.h"
+#include "mae/data/picture.h"
 #include "run_mae.h"
 #include "tests/suite.h"
 

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mae/events.h"
-#include "mae/io.h"
+#include "mae/base/io.h"
+#include "mae/record/events.h"
 #include "tests/suite.h"
 
 static char folder[64], path[128];

@@ -12,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mae/checkpoint.h"
-#include "mae/events.h"
-#include "mae/io.h"
-#include "mae/pack.h"
+#include "mae/base/io.h"
+#include "mae/data/pack.h"
+#include "mae/record/checkpoint.h"
+#include "mae/record/events.h"
 #include "tests/plain_device.h"
 #include "tests/suite.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mae/ini.h"
+#include "mae/config/ini.h"
 #include "tests/suite.h"
 
 /* Text and the entries it gives, each as "section|key|value|line|column\n". */

@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mae/checkpoint.h"
-#include "mae/io.h"
-#include "mae/weights.h"
+#include "mae/base/io.h"
+#include "mae/model/weights.h"
+#include "mae/record/checkpoint.h"
 #include "tests/plain_device.h"
 #include "tests/suite.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "kernels/scalar.h"
-#include "mae/mask.h"
+#include "mae/model/mask.h"
 #include "tests/suite.h"
 
 enum { SIDE_MAX = 32, PATCHES_MAX = SIDE_MAX * SIDE_MAX };
@@ -25,7 +25,7 @@ static const struct {
 };
 
 START_TEST(keeps_as_decimal_arithmetic_says) {
-  ck_assert_int_eq(mask_keep_count(counts[_i].patches, counts[_i].ratio), counts[_i].keep);
+  ck_assert_int_eq(config_keep_count(counts[_i].patches, counts[_i].ratio), counts[_i].keep);
 }
 END_TEST
 
@@ -34,7 +34,7 @@ START_TEST(keeps_exactly_for_every_percentage) {
   int bad = 0;
   for (int side = 1; side <= 64; side++)
     for (int percent = 0; percent <= 100; percent++)
-      bad += mask_keep_count(side * side, percent / 100.0) != side * side * (100 - percent) / 100;
+      bad += config_keep_count(side * side, percent / 100.0) != side * side * (100 - percent) / 100;
   ck_assert_int_eq(bad, 0);
 }
 END_TEST

@@ -3,7 +3,8 @@
 
 #include "kernels/backend.h"
 #include "kernels/scalar.h"
-#include "mae/metrics.h"
+#include "mae/evaluate/fills.h"
+#include "mae/evaluate/metrics.h"
 #include "tests/oracle.h"
 #include "tests/suite.h"
 

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#include "mae/memory.h"
-#include "mae/step.h"
+#include "mae/train/memory.h"
+#include "mae/train/step.h"
 #include "tests/suite.h"
 #include "tests/tiny.h"
 
@@ -342,8 +342,7 @@ START_TEST(two_ranks_are_one_process_bit_for_bit) {
   for (int r = 0; r < 2; r++) {
     peers[r].tiny = tiny_open("train.batch=8 train.shards=2 train.ranks=2", true);
     open_step(&peers[r].step, peers[r].tiny, r, 1);
-    peers[r].step.exchange = bring;
-    peers[r].step.user = &peers[r];
+    peers[r].step.exchange = (GradientExchange){.run = bring, .user = &peers[r]};
   }
   for (int i = 0; i < STEPS; i++) {
     for (int r = 0; r < 2; r++) compute_half(&peers[r]);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mae/params.h"
+#include "mae/model/params.h"
 #include "tests/suite.h"
 
 static void set(Config *c, const char *key, const char *value) {

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "mae/bench.h"
-#include "mae/model.h"
-#include "mae/profile.h"
+#include "mae/model/model.h"
+#include "mae/train/bench.h"
+#include "mae/train/profile.h"
 #include "tests/suite.h"
 
 static Device *device;

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mae/io.h"
-#include "mae/provenance.h"
+#include "mae/base/io.h"
+#include "mae/base/sha256.h"
+#include "mae/record/provenance.h"
 #include "tests/suite.h"
 
 static char folder[64];

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mae/io.h"
-#include "mae/safetensors.h"
+#include "mae/base/io.h"
+#include "mae/model/safetensors.h"
 #include "tests/suite.h"
 
 static char folder[64], path[128];

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "mae/train.h"
+#include "mae/train/schedule.h"
+#include "mae/train/train.h"
 #include "tests/suite.h"
 
 static Config base(void) {

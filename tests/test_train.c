@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-#include "mae/error.h"
-#include "mae/picture.h"
+#include "mae/base/error.h"
+#include "mae/data/picture.h"
 #include "tests/suite.h"
 
 #define TINY                                                                                       \

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "kernels/scalar.h"
-#include "mae/batch.h"
-#include "mae/mask.h"
-#include "mae/model.h"
+#include "mae/model/batch.h"
+#include "mae/model/mask.h"
+#include "mae/model/model.h"
 
 typedef struct Tiny {
   Config config;

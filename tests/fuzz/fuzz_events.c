@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "harness/store_internal.h"
-#include "mae/io.h"
+#include "mae/base/io.h"
 #include "tests/fuzz/fuzz.h"
 
 static char folder[] = "/tmp/fuzz_events-XXXXXX";

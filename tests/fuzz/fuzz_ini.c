@@ -1,6 +1,6 @@
 /* The INI reader, and every option's own parser behind it. */
-#include "mae/config.h"
-#include "mae/ini.h"
+#include "mae/config/config.h"
+#include "mae/config/ini.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -3,8 +3,8 @@
  * they are made right first, as a hostile writer would. */
 #include <string.h>
 
-#include "mae/pack.h"
-#include "mae/provenance.h"
+#include "mae/base/sha256.h"
+#include "mae/data/pack.h"
 #include "tests/fuzz/fuzz.h"
 
 static void make_checksums_right(PackHeader *header, const uint8_t *pack, size_t size) {

@@ -1,5 +1,5 @@
 /* The JPEG and PNG decoders, by content. */
-#include "mae/picture.h"
+#include "mae/data/picture.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

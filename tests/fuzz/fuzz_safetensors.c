@@ -1,7 +1,7 @@
 /* The safetensors reader: every byte it hands out must be there. */
 #include <string.h>
 
-#include "mae/weights.h"
+#include "mae/model/weights.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

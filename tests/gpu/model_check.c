@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "kernels/scalar.h"
-#include "mae/mask.h"
+#include "mae/model/mask.h"
 #include "tests/model_run.h"
 
 #define FP32_TOLERANCE 2e-5

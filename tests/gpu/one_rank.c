@@ -9,10 +9,11 @@
 #include <string.h>
 
 #include "kernels/scalar.h"
-#include "mae/checkpoint.h"
-#include "mae/device.h"
-#include "mae/mask.h"
-#include "mae/ranks_parts.h"
+#include "mae/model/device.h"
+#include "mae/model/mask.h"
+#include "mae/ranks/parts.h"
+#include "mae/record/checkpoint.h"
+#include "mae/train/step.h"
 
 /* A step is recorded when it comes the second time in each of the two slots, then replayed. */
 enum { STEPS = 10, EXIT_UNEQUAL = 1 };
@@ -81,7 +82,7 @@ static bool train(Trace *trace, const Config *c, Device *device, Input *in, Rank
   bool ok = model_create(&model, c, device, true, e) && model_init_weights(&model, e) &&
             step_create(&step, &model, 0, c->train.shards, rates, STEPS, e);
   if (ok) {
-    ranks_join(ranks, &step); /* does nothing before NCCL is open */
+    step.exchange = ranks_exchange(ranks); /* none before NCCL is open */
     ok = run_steps(trace, &step, in, ranks, e);
   }
   step_destroy(&step);

@@ -36,7 +36,7 @@ target_compile_options(kernels_simt PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${SIMT_OPT
 
 get_target_property(MAE_PROGRAM_SOURCES mae SOURCES)
 # The ranks' exchange through NCCL, in front of whatever maelib has.
-add_library(ranks_simt OBJECT ${CMAKE_SOURCE_DIR}/mae/ranks_nccl.c)
+add_library(ranks_simt OBJECT ${CMAKE_SOURCE_DIR}/mae/ranks/nccl.c)
 target_include_directories(ranks_simt BEFORE PRIVATE simt/nccl)
 target_link_libraries(ranks_simt PUBLIC maebench_options)
 add_executable(mae_simt ${MAE_PROGRAM_SOURCES})

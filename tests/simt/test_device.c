@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/cuda/launchers.h"
-#include "mae/step.h"
+#include "mae/train/step.h"
 #include "tests/suite.h"
 #include "tests/tiny.h"
 

@@ -5,9 +5,9 @@
 
 #include <stdarg.h>
 
-#include "mae/checkpoint.h"
-#include "mae/device.h"
-#include "mae/run_folder.h"
+#include "mae/model/device.h"
+#include "mae/record/checkpoint.h"
+#include "mae/record/run_folder.h"
 #include "tests/suite.h"
 
 #define TINY                                                                                       \

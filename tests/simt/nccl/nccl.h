@@ -1,4 +1,4 @@
-/* Stands in for NCCL's header, as much as mae/ranks_nccl.c uses: see tests/simt/nccl.cc. */
+/* Stands in for NCCL's header, as much as mae/ranks/nccl.c uses: see tests/simt/nccl.cc. */
 #ifndef SIMT_NCCL_H
 #define SIMT_NCCL_H
 

@@ -1,0 +1,18 @@
+/* commands.h - a program made of commands: `PROGRAM COMMAND [options]`. */
+#ifndef MAE_BASE_COMMANDS_H
+#define MAE_BASE_COMMANDS_H
+
+typedef struct Command {
+  const char *name;
+  int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
+  const char *help;
+} Command;
+
+/* Runs the command that argv names, or answers --help, --version and what is neither. after_list
+ * ends the help. Returns the process's exit code. */
+int commands_run(const char *program, const Command *, int count, const char *after_list, int argc,
+                 char **argv);
+/* "maebench 1.0.0" on standard output. */
+void commands_print_version(void);
+
+#endif

@@ -1,0 +1,46 @@
+#include "mae/base/suggest.h"
+
+#include <string.h>
+
+enum { WORD_MAX = 63 };
+
+static int smaller(int a, int b) {
+  return a < b ? a : b;
+}
+
+/* Optimal string alignment distance: three rolling rows of the usual table. */
+int edit_distance(const char *a, const char *b) {
+  int m = (int)strnlen(a, WORD_MAX), n = (int)strnlen(b, WORD_MAX);
+  int rows[3][WORD_MAX + 1];
+  int *before = rows[0], *above = rows[1], *row = rows[2];
+  for (int j = 0; j <= n; j++) above[j] = j;
+  for (int i = 1; i <= m; i++) {
+    row[0] = i;
+    for (int j = 1; j <= n; j++) {
+      int best = smaller(above[j], row[j - 1]) + 1;
+      best = smaller(best, above[j - 1] + (a[i - 1] != b[j - 1]));
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        best = smaller(best, before[j - 2] + 1);
+      row[j] = best;
+    }
+    int *spare = before;
+    before = above;
+    above = row;
+    row = spare;
+  }
+  return above[n];
+}
+
+int suggest_index(const char *word, const char *const *words, int count) {
+  int limit = 1 + (int)strnlen(word, WORD_MAX) / 3;
+  int nearest = -1, nearest_distance = limit + 1;
+  for (int i = 0; i < count; i++) {
+    if (!words[i]) continue;
+    int distance = edit_distance(word, words[i]);
+    if (distance < nearest_distance) {
+      nearest = i;
+      nearest_distance = distance;
+    }
+  }
+  return nearest;
+}

@@ -1,0 +1,12 @@
+/* suggest.h - "did you mean": the nearest of some known words. */
+#ifndef MAE_BASE_SUGGEST_H
+#define MAE_BASE_SUGGEST_H
+
+/* Insertions, deletions, replacements and swaps of neighbours that turn a into b. Words longer than
+ * 63 bytes are compared by their first 63. */
+int edit_distance(const char *a, const char *b);
+/* The index of the word nearest to `word` among words[count], or -1 when none is near enough to be
+ * a slip of the pen (about one edit in three letters). NULL entries are skipped. */
+int suggest_index(const char *word, const char *const *words, int count);
+
+#endif

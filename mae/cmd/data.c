@@ -1,0 +1,126 @@
+/* mae data: packing a source ahead of training, and saying what a pack holds. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mae/base/clock.h"
+#include "mae/base/text.h"
+#include "mae/cmd/cmd.h"
+#include "mae/data/dataset.h"
+#include "mae/data/pack.h"
+
+/* The progress line on a terminal is redrawn at most ten times a second; elsewhere a line is
+ * written at the start and the end of each job. */
+typedef struct Progress {
+  bool terminal, drawn;
+  double last;
+} Progress;
+
+static void show_progress(void *user, const char *what, size_t done, size_t total) {
+  Progress *progress = user;
+  if (!total) {
+    fprintf(stderr, "%s%s\n", progress->drawn ? "\r\033[K" : "", what);
+    progress->drawn = false;
+    return;
+  }
+  if (!progress->terminal) {
+    if (done == total) fprintf(stderr, "%s: %zu done\n", what, total);
+    return;
+  }
+  if (done < total && clock_seconds() - progress->last < 0.1) return;
+  progress->last = clock_seconds();
+  progress->drawn = done < total;
+  fprintf(stderr, "\r\033[K%s %zu of %zu (%.0f%%)%s", what, done, total,
+          100.0 * (double)done / (double)total, done == total ? "\n" : "");
+  fflush(stderr);
+}
+
+typedef struct Sizes {
+  int width_min, width_max, height_min, height_max;
+} Sizes;
+
+static Sizes find_sizes(const Dataset *data) {
+  Sizes s = {data->train->width, data->train->width, data->train->height, data->train->height};
+  for (int i = 0; i < data->train_count + data->eval_count; i++) {
+    const PackImage *image = data->train + i;
+    if (image->width < s.width_min) s.width_min = image->width;
+    if (image->width > s.width_max) s.width_max = image->width;
+    if (image->height < s.height_min) s.height_min = image->height;
+    if (image->height > s.height_max) s.height_max = image->height;
+  }
+  return s;
+}
+
+static bool print_json(const Dataset *data, bool verified, Error *e) {
+  Sizes s = find_sizes(data);
+  Text text = {0};
+  text_format(&text, "{\"source\": ");
+  text_json_string(&text, data->source);
+  text_format(&text, ", \"path\": ");
+  text_json_string(&text, data->pack_path);
+  text_format(&text,
+              ", \"sha256\": \"%s\", \"verified\": %s, \"train_images\": %d, \"eval_images\": %d, "
+              "\"skipped\": %d, \"file_bytes\": %zu, \"width_min\": %d, \"width_max\": %d, "
+              "\"height_min\": %d, \"height_max\": %d}\n",
+              data->sha256, verified ? "true" : "false", data->train_count, data->eval_count,
+              data->skipped, data->map_size, s.width_min, s.width_max, s.height_min, s.height_max);
+  bool ok = !text.failed || error_set(e, EXIT_DEVICE, "out of memory");
+  if (ok) fwrite(text.bytes, 1, text.length, stdout);
+  text_free(&text);
+  return ok;
+}
+
+static void print_text(const Dataset *data, bool verified) {
+  Sizes s = find_sizes(data);
+  printf("source        %s\n", data->source);
+  printf("training      %d images\n", data->train_count);
+  printf("held out      %d images\n", data->eval_count);
+  if (data->skipped) printf("skipped       %d unreadable images\n", data->skipped);
+  if (s.width_min == s.width_max && s.height_min == s.height_max)
+    printf("size          %dx%d pixels\n", s.width_min, s.height_min);
+  else
+    printf("size          %d-%d x %d-%d pixels\n", s.width_min, s.width_max, s.height_min,
+           s.height_max);
+  printf("pack          %s (%.1f MB)\n", data->pack_path, (double)data->map_size / 1e6);
+  printf("sha256        %s%s\n", data->sha256, verified ? " (verified)" : "");
+}
+
+int cmd_data(int argc, char **argv) {
+  bool json = false, verify = false;
+  const CmdOption options[] = {
+      {"--json", CMD_FLAG, &json, NULL, "print one JSON object"},
+      {"--verify", CMD_FLAG, &verify, NULL, "read all pixels and compare their SHA-256"},
+  };
+  CommandLine line = {.name = "data",
+                      .about = "pack: packs the images of data.source into the cache, unless that "
+                               "was done\nbefore. info: the same, and prints what the pack holds.",
+                      .words_help = "pack|info",
+                      .words_min = 1,
+                      .words_max = 1,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options};
+  int code;
+  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  Error e = {0};
+  bool info = !strcmp(line.words[0], "info");
+  if (!info && strcmp(line.words[0], "pack")) {
+    error_set(&e, EXIT_CONFIG, "'%s' is neither pack nor info", line.words[0]);
+    return cmd_fail("data", &e);
+  }
+  Progress progress = {.terminal = isatty(STDERR_FILENO)};
+  Dataset data;
+  bool ok = data_open(&data, &line.config, show_progress, &progress, &e);
+  bool opened = ok;
+  if (ok && verify) ok = pack_verify(&data, show_progress, &progress, &e);
+  if (ok && json)
+    ok = print_json(&data, verify, &e);
+  else if (ok && info)
+    print_text(&data, verify);
+  else if (ok)
+    printf("%s\n", data.pack_path);
+  if (ok && (fflush(stdout) || ferror(stdout)))
+    ok = error_set(&e, EXIT_DATA, "cannot write to standard output");
+  if (opened) data_close(&data);
+  return ok ? EXIT_OK : cmd_fail("data", &e);
+}

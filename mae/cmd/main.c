@@ -1,0 +1,23 @@
+/* mae: trains and examines masked autoencoders. Each command is in mae/cmd/NAME.c. */
+#include "mae/base/commands.h"
+#include "mae/cmd/cmd.h"
+
+static const Command commands[] = {
+    {"train", cmd_train, "train a model into a run folder"},
+    {"eval", cmd_eval, "score a checkpoint on the held-out images"},
+    {"reconstruct", cmd_reconstruct, "draw what a checkpoint makes of images"},
+    {"bench", cmd_bench, "time training steps and the matrix products that bound them"},
+    {"config", cmd_config, "print, hash or explain a configuration"},
+    {"import", cmd_import, "weights of the public reference into a weights file"},
+    {"export", cmd_export, "weights as timm or Hugging Face load them"},
+    {"data", cmd_data, "pack images, or say what a pack holds"},
+};
+
+static const char after_list[] =
+    "`mae COMMAND --help` explains a command, `mae --version` prints the version.\n"
+    "Exit codes: 0 done, 2 usage or configuration, 3 device or memory, 4 data or files,\n"
+    "5 a loss that is not finite, 128+N stopped by signal N.\n";
+
+int main(int argc, char **argv) {
+  return commands_run("mae", commands, sizeof commands / sizeof *commands, after_list, argc, argv);
+}

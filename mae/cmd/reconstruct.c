@@ -1,0 +1,118 @@
+/* mae reconstruct: a contact sheet of what a checkpoint makes of images. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mae/cmd/cmd.h"
+#include "mae/data/picture.h"
+#include "mae/evaluate/sheet.h"
+#include "mae/model/device.h"
+#include "mae/record/checkpoint.h"
+#include "mae/record/run_folder.h"
+
+static const char about[] =
+    "Draws original | masked | reconstruction | harmonic fill for each IMAGE (JPEG or\n"
+    "PNG, its centre square), or for the first held-out images when none is given.\n"
+    "Visible patches are pasted from the original; captions are psnr_composite.";
+
+enum { HELD_OUT_IMAGES = 8 };
+
+static const char *checkpoint;
+static char weights[CONFIG_PATH_MAX];
+
+static bool checkpoint_config(CommandLine *line, Error *e) {
+  if (!checkpoint)
+    return error_set(e, EXIT_CONFIG, "--checkpoint is missing: a run folder or a weights file");
+  line->no_data = line->word_count > 0;
+  return run_folder_locate(weights, &line->config, checkpoint, e);
+}
+
+/* The pictures' pixels one after another, and each one's centre square. */
+typedef struct Album {
+  uint8_t *pixels;
+  size_t bytes, largest; /* of all, of the largest */
+  Crop crops[CMD_WORDS_MAX];
+} Album;
+
+static bool album_add(Album *album, int index, const char *path, Error *e) {
+  Picture picture;
+  if (!picture_read(&picture, path, e)) return false;
+  size_t bytes = (size_t)picture.width * (size_t)picture.height * 3;
+  uint8_t *pixels = realloc(album->pixels, album->bytes + bytes);
+  if (pixels) {
+    int side = picture.width < picture.height ? picture.width : picture.height;
+    memcpy(pixels + album->bytes, picture.rgb, bytes);
+    album->pixels = pixels;
+    album->crops[index] = (Crop){.offset = album->bytes,
+                                 .src_width = picture.width,
+                                 .src_height = picture.height,
+                                 .left = (picture.width - side) / 2,
+                                 .top = (picture.height - side) / 2,
+                                 .width = side,
+                                 .height = side};
+    album->bytes += bytes;
+    if (bytes > album->largest) album->largest = bytes;
+  }
+  picture_free(&picture);
+  return pixels || error_set(e, EXIT_DEVICE, "%s: out of memory", path);
+}
+
+static bool draw_files(const char *out, Model *model, const CommandLine *line, Error *e) {
+  Album album = {0};
+  ImagePool pool = {0};
+  bool ok = true;
+  for (int i = 0; ok && i < line->word_count; i++) ok = album_add(&album, i, line->words[i], e);
+  ok = ok && pool_create(&pool, model->device, album.pixels, album.bytes, album.largest, e) &&
+       sheet_write(out, model, &pool, album.crops, line->word_count, e);
+  pool_destroy(&pool);
+  free(album.pixels);
+  return ok;
+}
+
+static bool draw_held_out(const char *out, Model *model, const Config *config, Error *e) {
+  Dataset dataset;
+  if (!data_open(&dataset, config, NULL, NULL, e)) return false;
+  ImagePool pool = {0};
+  bool ok = pool_open(&pool, model->device, &dataset, e) &&
+            sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, e);
+  pool_destroy(&pool);
+  data_close(&dataset);
+  return ok;
+}
+
+static bool draw(const char *out, const CommandLine *line, Error *e) {
+  Model model;
+  Device *device = device_open(&line->config, 0, 1, e);
+  if (!device) return false;
+  bool ok = model_create(&model, &line->config, device, false, e);
+  if (ok) {
+    ok = checkpoint_load_weights(weights, &model, e) &&
+         (line->word_count > 0 ? draw_files(out, &model, line, e)
+                               : draw_held_out(out, &model, &line->config, e));
+    model_destroy(&model);
+  }
+  device->kernels->close(device);
+  return ok;
+}
+
+int cmd_reconstruct(int argc, char **argv) {
+  const char *out = "sheet.png";
+  const CmdOption options[] = {
+      {"--checkpoint", CMD_TEXT, &checkpoint, "PATH",
+       "run folder, checkpoint folder or weights file (required)"},
+      {"--out", CMD_TEXT, &out, "FILE.png", "the sheet (default: sheet.png)"},
+  };
+  CommandLine line = {.name = "reconstruct",
+                      .about = about,
+                      .words_help = "[IMAGE...]",
+                      .words_max = CMD_WORDS_MAX,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options,
+                      .base = checkpoint_config};
+  int code;
+  Error e = {0};
+  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!draw(out, &line, &e)) return cmd_fail(line.name, &e);
+  printf("%s\n", out);
+  return EXIT_OK;
+}

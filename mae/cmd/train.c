@@ -1,0 +1,43 @@
+/* mae train: one training run. */
+#include <unistd.h>
+
+#include "mae/cmd/cmd.h"
+#include "mae/ranks/ranks.h"
+#include "mae/train/train.h"
+
+static const char about[] =
+    "Trains one model. The run folder receives events.jsonl (every step, score and\n"
+    "fact of the run), checkpoints/step-N/ and sheet.png. Ctrl-C and SIGTERM write a\n"
+    "checkpoint and stop; a second one stops at once. --resume continues to the same\n"
+    "bits as a run that was never stopped.";
+
+/* Of processes that were started together the first one says what is wrong with the command line;
+ * their launcher ends them all when one has ended, so the others give it a moment. */
+static int leave(const CommandLine *line, int code) {
+  if (line->silent && code) sleep(1);
+  return code;
+}
+
+int cmd_train(int argc, char **argv) {
+  TrainOptions train = {0};
+  const CmdOption options[] = {
+      {"--out", CMD_TEXT, &train.out, "DIR", "run folder, created when missing (required)"},
+      {"--resume", CMD_FLAG, &train.resume, NULL, "continue from the newest checkpoint, if any"},
+      {"--stop-after", CMD_COUNT, &train.stop_after, "N",
+       "stop after N steps in total as Ctrl-C would (exit code 130)"},
+      {"--quiet", CMD_FLAG, &train.quiet, NULL, "no progress on standard error"},
+  };
+  CommandLine line = {.name = "train",
+                      .about = about,
+                      .silent = ranks_launch().rank > 0,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options};
+  int code;
+  Error e = {0};
+  if (!cmd_parse(&line, argc, argv, &code)) return leave(&line, code);
+  if (!train.out) {
+    error_set(&e, EXIT_CONFIG, "--out DIR is missing: the folder for checkpoints and events");
+    return leave(&line, line.silent ? e.code : cmd_fail(line.name, &e));
+  }
+  return leave(&line, train_run(&line.config, &train, &e));
+}

@@ -1,0 +1,230 @@
+#include "mae/data/dataset.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernels/scalar.h"
+#include "mae/base/io.h"
+#include "mae/data/pack.h"
+#include "mae/data/source.h"
+
+bool source_open(Source *source, const Config *config, Error *e) {
+  static bool (*const open_source[])(Source *, const Config *, Error *) = {
+      [SOURCE_SHAPES] = source_shapes_open,
+      [SOURCE_TINY_IMAGENET] = source_tiny_imagenet_open,
+      [SOURCE_IMAGEFOLDER] = source_imagefolder_open,
+      [SOURCE_CIFAR10] = source_cifar10_open,
+  };
+  static const char *const layout[] = {
+      [SOURCE_TINY_IMAGENET] = "wnids.txt, train/WNID/images/ and val/val_annotations.txt",
+      [SOURCE_IMAGEFOLDER] = "train/ and val/, in each a folder per class",
+      [SOURCE_CIFAR10] = "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
+  };
+  const char *path = config->data.path, *expected = layout[config->data.source];
+  struct stat about;
+  if (expected && (stat(path, &about) || !S_ISDIR(about.st_mode)))
+    return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder", path);
+  if (open_source[config->data.source](source, config, e)) return true;
+  return expected ? error_suffix(e, "data.path should hold %s", expected) : false;
+}
+
+void source_close(Source *source) {
+  source->close(source);
+}
+
+/* ---- Where the pack is, and making it once ---- */
+
+bool data_cache_folder(char *out, size_t size, const Config *config, Error *e) {
+  const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  int n;
+  if (*config->data.cache)
+    n = snprintf(out, size, "%s", config->data.cache);
+  else if (xdg && *xdg == '/')
+    n = snprintf(out, size, "%s/maebench", xdg);
+  else if (home && *home)
+    n = snprintf(out, size, "%s/.cache/maebench", home);
+  else
+    return error_set(e, EXIT_DATA, "no folder for packed data: set data.cache or HOME");
+  if (n >= 0 && (size_t)n < size) return true;
+  return error_set(e, EXIT_DATA, "data.cache: the path is too long");
+}
+
+/* Takes the lock file that one packer of a source holds, waiting for another process if need be.
+ * The kernel releases it when its holder dies. Returns its descriptor, or -1. */
+static int lock_take(const char *path, DataProgress progress, void *user, Error *e) {
+  for (;;) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    bool ok = fd >= 0;
+    if (ok && flock(fd, LOCK_EX | LOCK_NB)) {
+      if (errno == EWOULDBLOCK && progress)
+        progress(user, "waiting for another process that packs the same data", 0, 0);
+      ok = !flock(fd, LOCK_EX);
+    }
+    if (!ok) {
+      error_set(e, EXIT_DATA, "%s: cannot lock: %s", path, strerror(errno));
+      if (fd >= 0) close(fd);
+      return -1;
+    }
+    /* The former holder removes the file: the lock counts only on the one that is still there. */
+    struct stat held, there;
+    if (!fstat(fd, &held) && !stat(path, &there) && held.st_ino == there.st_ino &&
+        held.st_dev == there.st_dev)
+      return fd;
+    close(fd);
+  }
+}
+
+static void lock_release(int fd, const char *path) {
+  unlink(path);
+  close(fd);
+}
+
+/* Removes what killed packers left: temporaries whose name begins with `name`. The lock is held,
+ * so nobody is writing one. */
+static bool remove_leftovers(const char *cache, const char *name, Error *e) {
+  DIR *dir = opendir(cache);
+  if (!dir) return error_set(e, EXIT_DATA, "%s: cannot open: %s", cache, strerror(errno));
+  bool ok = true;
+  size_t length = strlen(name);
+  for (struct dirent *entry; ok && (entry = readdir(dir));) {
+    const char *ending = strrchr(entry->d_name, '.');
+    char path[CONFIG_PATH_MAX];
+    if (!strncmp(entry->d_name, name, length) && ending && !strcmp(ending, ".tmp"))
+      ok = io_join(path, sizeof path, cache, entry->d_name, e) && io_remove(path, e);
+  }
+  closedir(dir);
+  return ok;
+}
+
+/* Packs unless another process did so before the lock was ours. */
+static bool pack_once(const char *cache, const char *name, const char *pack, const Source *source,
+                      bool skip_bad, DataProgress progress, void *user, Error *e) {
+  char lock[CONFIG_PATH_MAX + 8], temporary[CONFIG_PATH_MAX + 32];
+  snprintf(lock, sizeof lock, "%s.lock", pack);
+  snprintf(temporary, sizeof temporary, "%s.%ld.tmp", pack, (long)getpid());
+  if (!io_make_folders(cache, e)) return false;
+  int fd = lock_take(lock, progress, user, e);
+  if (fd < 0) return false;
+  bool ok = !access(pack, F_OK) || (remove_leftovers(cache, name, e) &&
+                                    pack_write(temporary, source, skip_bad, progress, user, e) &&
+                                    io_rename(temporary, pack, e));
+  if (!ok) unlink(temporary);
+  lock_release(fd, lock);
+  return ok;
+}
+
+bool data_open(Dataset *data, const Config *config, DataProgress progress, void *user, Error *e) {
+  *data = (Dataset){0};
+  char cache[CONFIG_PATH_MAX], name[64], pack[CONFIG_PATH_MAX];
+  Source source;
+  if (!data_cache_folder(cache, sizeof cache, config, e)) return false;
+  if (!source_open(&source, config, e)) return false;
+  snprintf(name, sizeof name, "%s-%.16s.pack", source.name, source.fingerprint);
+  bool ok = io_join(pack, sizeof pack, cache, name, e);
+  if (ok && access(pack, F_OK))
+    ok = pack_once(cache, name, pack, &source, config->data.skip_bad, progress, user, e);
+  ok = ok && data_open_pack(data, pack, e);
+  if (ok && memcmp(((const PackHeader *)data->map)->fingerprint, source.fingerprint, 64))
+    ok = error_set(e, EXIT_DATA, "%s: packed from something else; delete it", pack);
+  if (ok && data->skipped && !config->data.skip_bad)
+    ok = error_set(e, EXIT_DATA,
+                   "%s: %d images could not be read when this was packed; set data.skip_bad = "
+                   "true to train without them, or repair them",
+                   *config->data.path ? config->data.path : pack, data->skipped);
+  source_close(&source);
+  if (!ok) data_close(data);
+  return ok;
+}
+
+void data_close(Dataset *data) {
+  if (data->map) munmap(data->map, data->map_size);
+  *data = (Dataset){0};
+}
+
+/* ---- Samples ---- */
+
+static Crop square_crop(const PackImage *image) {
+  int side = image->width < image->height ? image->width : image->height;
+  return (Crop){.offset = image->offset,
+                .src_width = image->width,
+                .src_height = image->height,
+                .left = (image->width - side) / 2,
+                .top = (image->height - side) / 2,
+                .width = side,
+                .height = side};
+}
+
+void data_eval_crop(Crop *crop, const Dataset *data, int index) {
+  *crop = square_crop(data->eval + index);
+}
+
+enum { CROP_TRIES = 10, CROP_DRAWS = 4, FLIP_ELEMENT = CROP_TRIES * CROP_DRAWS };
+
+static float crop_uniform(const Config *config, uint32_t epoch, int sample, int element) {
+  return random_uniform(config->run.seed, STREAM_CROP, epoch, (uint64_t)sample, (uint32_t)element);
+}
+
+static int crop_place(float u, int room) {
+  int at = (int)(u * (float)(room + 1));
+  return at < room ? at : room;
+}
+
+/* torchvision's RandomResizedCrop: up to ten times a share of the area, uniform in [crop_min, 1],
+ * and an aspect ratio, uniform on a log scale in [3/4, 4/3]; the first box that fits is placed
+ * uniformly. If none fits, the middle of the image, cut to the nearest allowed ratio. */
+static void random_box(Crop *crop, const Config *config, uint32_t epoch, int sample) {
+  const double widest = 4.0 / 3.0, narrowest = 3.0 / 4.0;
+  const double width = crop->src_width, height = crop->src_height;
+  const double smallest = config->train.crop_min;
+  for (int try = 0; try < CROP_TRIES; try++) {
+    float u[CROP_DRAWS];
+    for (int i = 0; i < CROP_DRAWS; i++)
+      u[i] = crop_uniform(config, epoch, sample, try * CROP_DRAWS + i);
+    double area = width * height * (smallest + (1.0 - smallest) * (double)u[0]);
+    double ratio = exp(log(narrowest) + (log(widest) - log(narrowest)) * (double)u[1]);
+    double w = rint(sqrt(area * ratio)), h = rint(sqrt(area / ratio));
+    if (w < 1.0 || h < 1.0 || w > width || h > height) continue;
+    crop->width = (int)w;
+    crop->height = (int)h;
+    crop->left = crop_place(u[2], crop->src_width - crop->width);
+    crop->top = crop_place(u[3], crop->src_height - crop->height);
+    return;
+  }
+  double w = fmin(width, fmax(1.0, rint(height * widest)));
+  double h = fmin(height, fmax(1.0, rint(width / narrowest)));
+  crop->width = (int)w;
+  crop->height = (int)h;
+  crop->left = (crop->src_width - crop->width) / 2;
+  crop->top = (crop->src_height - crop->height) / 2;
+}
+
+void data_train_crop(Crop *crop, const Dataset *data, const Config *config, uint32_t epoch,
+                     int sample) {
+  Augment augment = config->train.augment;
+  *crop = square_crop(data->train + sample);
+  if (augment == AUGMENT_CROP || augment == AUGMENT_CROP_FLIP)
+    random_box(crop, config, epoch, sample);
+  if (augment == AUGMENT_FLIP || augment == AUGMENT_CROP_FLIP)
+    crop->flip = crop_uniform(config, epoch, sample, FLIP_ELEMENT) < 0.5f;
+}
+
+void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch) {
+  for (int i = 0; i < count; i++) order[i] = i;
+  for (int i = count - 1; i > 0; i--) {
+    /* Uniform in 0..i to within 2^-32. */
+    uint64_t bits = random_bits(seed, STREAM_SHUFFLE, epoch, (uint64_t)i, 0);
+    int j = (int)((bits * (uint64_t)(i + 1)) >> 32);
+    int32_t other = order[j];
+    order[j] = order[i];
+    order[i] = other;
+  }
+}

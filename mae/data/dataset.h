@@ -1,0 +1,52 @@
+/* dataset.h - images: sources, the packed file, and what one training or evaluation sample is.
+ *
+ * A source is packed once into one memory-mapped file under the cache folder: header, uint8 RGB
+ * pixels, per-image index, checksums (pack.h). The pack's name carries a fingerprint of the source,
+ * so a changed folder packs anew; it is written under a temporary name and renamed when complete.
+ * Processes that need the same pack at once wait for the one that makes it. */
+#ifndef MAE_DATA_DATASET_H
+#define MAE_DATA_DATASET_H
+
+#include <stdint.h>
+
+#include "mae/config/config.h"
+
+typedef struct PackImage {
+  uint64_t offset; /* bytes from `pixels` */
+  int32_t width, height;
+  int32_t label;
+  int32_t reserved;
+} PackImage;
+
+typedef struct Dataset {
+  char pack_path[CONFIG_PATH_MAX];
+  char sha256[65]; /* of the packed content */
+  char source[32];
+  int train_count, eval_count;
+  int skipped; /* unreadable images left out because of data.skip_bad */
+  const PackImage *train, *eval;
+  const uint8_t *pixels;
+  size_t pixel_bytes;
+  void *map; /* the mapping behind all of the above */
+  size_t map_size;
+} Dataset;
+
+/* `done` of `total` images (or bytes); total 0: `what` is a message by itself, such as a file that
+ * was skipped. */
+typedef void (*DataProgress)(void *user, const char *what, size_t done, size_t total);
+
+/* Opens the pack of config->data, packing first when there is none. Checks every length and offset
+ * before use; a damaged pack is an error that names the file and says to delete it. */
+bool data_open(Dataset *, const Config *, DataProgress, void *user, Error *);
+void data_close(Dataset *);
+/* The folder of packs: data.cache, else $XDG_CACHE_HOME/maebench, else ~/.cache/maebench. */
+bool data_cache_folder(char *out, size_t size, const Config *, Error *);
+
+/* The fixed evaluation crop and the training crop of a sample; see Crop in backend.h. The training
+ * order and every crop are drawn from (seed, epoch, sample). */
+void data_eval_crop(Crop *, const Dataset *, int index);
+void data_train_crop(Crop *, const Dataset *, const Config *, uint32_t epoch, int sample);
+/* order[train_count]: the epoch's permutation of the training samples. */
+void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch);
+
+#endif

@@ -1,0 +1,317 @@
+#include "mae/data/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mae/base/io.h"
+#include "mae/base/sha256.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "packs are mapped as they are and are little-endian"
+#endif
+
+/* Images decoded at once: enough to keep many cores busy, few enough to stay in memory. */
+enum { CHUNK = 128, BAD_NAMED = 5 };
+
+static size_t round_up(size_t n, size_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
+
+static void sha256_field(char field[64], const void *bytes, size_t size) {
+  char hex[65];
+  sha256_bytes(hex, bytes, size);
+  memcpy(field, hex, 64);
+}
+
+void pack_seal(PackHeader *header) {
+  sha256_field(header->header_sha256, header, offsetof(PackHeader, header_sha256));
+}
+
+/* ---- Writing ---- */
+
+typedef struct Packer {
+  const Source *source;
+  const char *path;
+  int fd;
+  bool skip_bad;
+  DataProgress progress;
+  void *user;
+  Sha256 *content;
+  PackImage *index;
+  size_t count, pixel_bytes; /* written so far */
+  int skipped;
+  size_t offered, loaded;
+} Packer;
+
+typedef struct Loaded {
+  Picture picture;
+  int32_t label;
+  bool ok;
+  Error error;
+} Loaded;
+
+/* Says what to do about a disk that does not take the pack. */
+static bool advise(bool written, Error *e) {
+  return written || error_suffix(e, "nothing half-made is kept: make room there or set data.cache "
+                                    "to another folder, then run again");
+}
+
+static bool put(const Packer *p, const void *bytes, size_t size, Error *e) {
+  return advise(io_write(p->fd, p->path, bytes, size, e), e);
+}
+
+static void report(const Packer *p, const char *what, size_t done, size_t total) {
+  if (p->progress) p->progress(p->user, what, done, total);
+}
+
+/* An image that cannot be read: an error, or counted and, the first few, named. */
+static bool skip(Packer *p, const Error *why, Error *e) {
+  if (!p->skip_bad || why->code != EXIT_DATA) {
+    *e = *why;
+    if (why->code == EXIT_DATA) {
+      size_t used = strlen(e->message);
+      snprintf(e->message + used, sizeof e->message - used,
+               " (data.skip_bad = true leaves such images out)");
+    }
+    return false;
+  }
+  char text[sizeof why->message + 64];
+  p->skipped++;
+  if (p->skipped <= BAD_NAMED)
+    snprintf(text, sizeof text, "skipped: %s", why->message);
+  else if (p->skipped == BAD_NAMED + 1)
+    snprintf(text, sizeof text, "skipped: more images that cannot be read; they are counted");
+  if (p->skipped <= BAD_NAMED + 1) report(p, text, 0, 0);
+  return true;
+}
+
+static bool append(Packer *p, const Loaded *image, Error *e) {
+  const Picture *picture = &image->picture;
+  size_t bytes = (size_t)picture->width * (size_t)picture->height * 3;
+  if (!put(p, picture->rgb, bytes, e)) return false;
+  sha256_add(p->content, picture->rgb, bytes);
+  p->index[p->count++] = (PackImage){.offset = p->pixel_bytes,
+                                     .width = picture->width,
+                                     .height = picture->height,
+                                     .label = image->label};
+  p->pixel_bytes += bytes;
+  return true;
+}
+
+/* Loads in parallel, a chunk at a time, and writes in order. */
+static bool append_split(Packer *p, int split, Loaded *chunk, Error *e) {
+  const Source *source = p->source;
+  bool ok = true;
+  for (int first = 0; ok && first < source->count[split]; first += CHUNK) {
+    int left = source->count[split] - first, count = left < CHUNK ? left : CHUNK;
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < count; i++)
+      chunk[i].ok = source->load(source, split, first + i, &chunk[i].picture, &chunk[i].label,
+                                 &chunk[i].error);
+    for (int i = 0; i < count; i++) {
+      if (ok) ok = chunk[i].ok ? append(p, chunk + i, e) : skip(p, &chunk[i].error, e);
+      if (chunk[i].ok) picture_free(&chunk[i].picture);
+    }
+    p->loaded += (size_t)count;
+    report(p, "packing", p->loaded, p->offered);
+  }
+  return ok;
+}
+
+static bool write_all(Packer *p, Loaded *chunk, Error *e) {
+  static const char zeros[PACK_PIXELS_AT];
+  const Source *source = p->source;
+  PackHeader header = {.magic = PACK_MAGIC, .version = PACK_VERSION, .header_bytes = sizeof header};
+  memcpy(header.fingerprint, source->fingerprint, sizeof header.fingerprint);
+  snprintf(header.source, sizeof header.source, "%s", source->name);
+
+  if (!put(p, zeros, PACK_PIXELS_AT, e)) return false;
+  if (!append_split(p, SPLIT_TRAIN, chunk, e)) return false;
+  header.train_count = (uint32_t)p->count;
+  if (!append_split(p, SPLIT_EVAL, chunk, e)) return false;
+  header.eval_count = (uint32_t)p->count - header.train_count;
+  if (!header.train_count || !header.eval_count)
+    return error_set(e, EXIT_DATA, "%s: none of the %d %s images can be read", source->name,
+                     source->count[header.train_count ? SPLIT_EVAL : SPLIT_TRAIN],
+                     header.train_count ? "held-out" : "training");
+
+  size_t index_bytes = p->count * sizeof *p->index;
+  header.skipped = (uint32_t)p->skipped;
+  header.pixel_bytes = p->pixel_bytes;
+  header.index_offset = round_up(PACK_PIXELS_AT + p->pixel_bytes, PACK_ALIGN);
+  header.file_bytes = header.index_offset + index_bytes;
+  sha256_field(header.index_sha256, p->index, index_bytes);
+  sha256_add(p->content, p->index, index_bytes);
+  sha256_add(p->content, &header.train_count, sizeof header.train_count);
+  sha256_add(p->content, &header.eval_count, sizeof header.eval_count);
+  char hex[65];
+  sha256_finish(p->content, hex);
+  p->content = NULL;
+  memcpy(header.content_sha256, hex, sizeof header.content_sha256);
+  pack_seal(&header);
+
+  size_t gap = header.index_offset - PACK_PIXELS_AT - p->pixel_bytes;
+  if (!put(p, zeros, gap, e) || !put(p, p->index, index_bytes, e)) return false;
+  if (lseek(p->fd, 0, SEEK_SET) != 0)
+    return error_set(e, EXIT_DATA, "%s: cannot seek: %s", p->path, strerror(errno));
+  return put(p, &header, sizeof header, e);
+}
+
+bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgress progress,
+                void *user, Error *e) {
+  Packer p = {.source = source,
+              .path = path,
+              .skip_bad = skip_bad,
+              .progress = progress,
+              .user = user,
+              .offered = (size_t)source->count[SPLIT_TRAIN] + (size_t)source->count[SPLIT_EVAL]};
+  Loaded *chunk = io_buffer(CHUNK * sizeof *chunk, "packing", e);
+  p.index = chunk ? io_buffer(p.offered * sizeof *p.index, "the index of a pack", e) : NULL;
+  p.content = p.index ? sha256_new() : NULL;
+  bool ok = p.content != NULL;
+  if (p.index && !ok) error_set(e, EXIT_DEVICE, "out of memory for hashing");
+  p.fd = ok ? io_create(path, e) : -1;
+  ok = ok && advise(p.fd >= 0, e) && write_all(&p, chunk, e);
+  Error ignored;
+  if (p.fd >= 0) {
+    ok = advise(io_finish(p.fd, path, ok ? e : &ignored), ok ? e : &ignored) && ok;
+    if (!ok) io_remove(path, &ignored);
+  }
+  char hex[65];
+  if (p.content) sha256_finish(p.content, hex);
+  free(p.index);
+  free(chunk);
+  return ok;
+}
+
+/* ---- Reading ---- */
+
+static bool damaged(Error *e, const char *name, const char *what) {
+  return error_set(e, EXIT_DATA, "%s: damaged pack: %s; delete the file and it is packed again",
+                   name, what);
+}
+
+static bool hash_matches(const char field[64], const void *bytes, size_t size) {
+  char now[64];
+  sha256_field(now, bytes, size);
+  return !memcmp(now, field, sizeof now);
+}
+
+static bool check_header(const PackHeader *h, const char *name, size_t size, Error *e) {
+  if (memcmp(h->magic, PACK_MAGIC, sizeof h->magic))
+    return error_set(e, EXIT_DATA, "%s: not a pack of this program", name);
+  if (h->version != PACK_VERSION || h->header_bytes != sizeof *h)
+    return error_set(e, EXIT_DATA,
+                     "%s: a pack of format %u, this program reads %d; delete it and it is packed "
+                     "again",
+                     name, h->version, PACK_VERSION);
+  if (!hash_matches(h->header_sha256, h, offsetof(PackHeader, header_sha256)))
+    return damaged(e, name, "the header does not match its checksum");
+  if (h->file_bytes != size) return damaged(e, name, "the file is not as long as its header says");
+  if (!memchr(h->source, 0, sizeof h->source)) return damaged(e, name, "its source has no end");
+  if (!h->train_count || !h->eval_count || h->train_count > INT32_MAX ||
+      h->eval_count > INT32_MAX || h->skipped > INT32_MAX)
+    return damaged(e, name, "impossible image counts");
+  size_t index_bytes = ((size_t)h->train_count + h->eval_count) * sizeof(PackImage);
+  if (h->pixel_bytes > size || index_bytes > size ||
+      h->index_offset != round_up(PACK_PIXELS_AT + h->pixel_bytes, PACK_ALIGN) ||
+      h->file_bytes != h->index_offset + index_bytes)
+    return damaged(e, name, "its parts do not fit together");
+  return true;
+}
+
+/* Images must follow each other without gap or overlap, which also bounds every offset. */
+static bool check_index(const PackImage *index, size_t count, size_t pixel_bytes, const char *name,
+                        Error *e) {
+  size_t at = 0;
+  for (size_t i = 0; i < count; i++) {
+    const PackImage *image = index + i;
+    if (image->width < 1 || image->height < 1 || image->width > PICTURE_SIDE_MAX ||
+        image->height > PICTURE_SIDE_MAX)
+      return damaged(e, name, "an image of impossible size");
+    size_t bytes = (size_t)image->width * (size_t)image->height * 3;
+    if (image->offset != at || bytes > pixel_bytes - at)
+      return damaged(e, name, "an image outside its place");
+    at += bytes;
+  }
+  return at == pixel_bytes || damaged(e, name, "bytes that belong to no image");
+}
+
+bool pack_parse(Dataset *data, const char *name, const void *bytes, size_t size, Error *e) {
+  *data = (Dataset){0};
+  if (size < PACK_PIXELS_AT) return damaged(e, name, "shorter than a header");
+  const PackHeader *header = bytes;
+  if (!check_header(header, name, size, e)) return false;
+  const PackImage *index = (const PackImage *)((const char *)bytes + header->index_offset);
+  size_t count = (size_t)header->train_count + header->eval_count;
+  if (!hash_matches(header->index_sha256, index, count * sizeof *index))
+    return damaged(e, name, "the index does not match its checksum");
+  if (!check_index(index, count, header->pixel_bytes, name, e)) return false;
+
+  snprintf(data->pack_path, sizeof data->pack_path, "%s", name);
+  snprintf(data->source, sizeof data->source, "%s", header->source);
+  memcpy(data->sha256, header->content_sha256, 64);
+  data->train_count = (int)header->train_count;
+  data->eval_count = (int)header->eval_count;
+  data->skipped = (int)header->skipped;
+  data->train = index;
+  data->eval = index + header->train_count;
+  data->pixels = (const uint8_t *)bytes + PACK_PIXELS_AT;
+  data->pixel_bytes = header->pixel_bytes;
+  return true;
+}
+
+bool data_open_pack(Dataset *data, const char *path, Error *e) {
+  *data = (Dataset){0};
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st)) {
+    error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    return false;
+  }
+  size_t size = (size_t)st.st_size;
+  void *map = NULL;
+  bool ok = S_ISREG(st.st_mode) && size >= PACK_PIXELS_AT;
+  if (!ok) {
+    damaged(e, path, "shorter than a header");
+  } else {
+    map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+      ok = error_set(e, EXIT_DATA, "%s: cannot map: %s", path, strerror(errno));
+  }
+  close(fd);
+  if (!ok) return false;
+  ok = pack_parse(data, path, map, size, e);
+  if (ok) {
+    data->map = map;
+    data->map_size = size;
+  } else {
+    munmap(map, size);
+  }
+  return ok;
+}
+
+bool pack_verify(const Dataset *data, DataProgress progress, void *user, Error *e) {
+  Sha256 *content = sha256_new();
+  if (!content) return error_set(e, EXIT_DEVICE, "out of memory for hashing");
+  const size_t step = (size_t)64 << 20;
+  for (size_t at = 0; at < data->pixel_bytes; at += step) {
+    size_t left = data->pixel_bytes - at;
+    sha256_add(content, data->pixels + at, left < step ? left : step);
+    if (progress) progress(user, "verifying", at + (left < step ? left : step), data->pixel_bytes);
+  }
+  uint32_t counts[2] = {(uint32_t)data->train_count, (uint32_t)data->eval_count};
+  size_t images = (size_t)data->train_count + (size_t)data->eval_count;
+  sha256_add(content, data->train, images * sizeof *data->train);
+  sha256_add(content, counts, sizeof counts);
+  char hex[65];
+  sha256_finish(content, hex);
+  return !strcmp(hex, data->sha256) ||
+         damaged(e, data->pack_path, "its pixels do not match their SHA-256");
+}

@@ -1,0 +1,44 @@
+/* pack.h - the packed file of a data set. Internal to the data module, its tests and fuzzing.
+ *
+ *   PackHeader, zeros up to PACK_PIXELS_AT | pixels | zeros to a multiple of 64 | PackImage index
+ *
+ * All numbers are little-endian. The index lists the training images, then the held-out ones;
+ * images lie one behind the other without gaps, in that order. The header is sealed by its own
+ * SHA-256 and holds those of the index and of the content (pixels, index, then both counts as
+ * 32-bit numbers). Opening checks the first two and every number; the content, which may be
+ * hundreds of gigabytes, is only read in full by pack_verify (`mae data info --verify`). */
+#ifndef MAE_DATA_PACK_H
+#define MAE_DATA_PACK_H
+
+#include "mae/data/dataset.h"
+#include "mae/data/source.h"
+
+#define PACK_MAGIC "MAEPACK\n"
+enum { PACK_VERSION = 1, PACK_PIXELS_AT = 4096, PACK_ALIGN = 64 };
+
+typedef struct PackHeader {
+  char magic[8];
+  uint32_t version, header_bytes;
+  char source[32];      /* NUL-terminated */
+  char fingerprint[64]; /* hex, as all hashes here; of the source */
+  char content_sha256[64], index_sha256[64];
+  uint32_t train_count, eval_count, skipped, reserved;
+  uint64_t pixel_bytes, index_offset, file_bytes;
+  char header_sha256[64]; /* of everything above */
+} PackHeader;
+
+/* Fills in header_sha256. */
+void pack_seal(PackHeader *);
+
+/* Packs a source into the file `path`, fsynced; the file is removed when this fails. What is
+ * written does not depend on the number of threads. */
+bool pack_write(const char *path, const Source *, bool skip_bad, DataProgress, void *user, Error *);
+
+/* Checks bytes in memory, which must outlive the Dataset, as data_open_pack does a file's. */
+bool pack_parse(Dataset *, const char *name, const void *bytes, size_t size, Error *);
+/* Maps and checks a pack. */
+bool data_open_pack(Dataset *, const char *path, Error *);
+/* Reads all of the content and compares its SHA-256. */
+bool pack_verify(const Dataset *, DataProgress, void *user, Error *);
+
+#endif

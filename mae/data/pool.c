@@ -1,0 +1,85 @@
+#include "mae/data/pool.h"
+
+#include "mae/model/device.h"
+
+/* Device memory left alone when images are made resident: for the driver and for what is allocated
+ * after training, such as a contact sheet. */
+static const size_t reserve = (size_t)512 << 20;
+
+static size_t image_bytes(const Crop *crop) {
+  return (size_t)crop->src_width * (size_t)crop->src_height * 3;
+}
+
+bool pool_create(ImagePool *pool, Device *device, const uint8_t *host, size_t bytes, size_t largest,
+                 Error *e) {
+  const Kernels *k = device->kernels;
+  DeviceInfo info;
+  *pool = (ImagePool){.device = device, .host = host};
+  if (k->host_memory) return true;
+  k->info(device, &info);
+  if (info.memory_free > reserve && bytes <= info.memory_free - reserve)
+    pool->resident = k->alloc(device, bytes);
+  if (pool->resident) {
+    k->upload(device, pool->resident, host, bytes);
+  } else {
+    pool->stage_bytes = largest > POOL_STAGE_BYTES ? largest : POOL_STAGE_BYTES;
+    if (pool->stage_bytes > bytes) pool->stage_bytes = bytes;
+    pool->stage = device_alloc(device, pool->stage_bytes, "source images", e);
+    if (!pool->stage) return false;
+  }
+  /* The other queue will read it. */
+  if (device_synchronize(device, e)) return true;
+  pool_destroy(pool);
+  return false;
+}
+
+bool pool_open(ImagePool *pool, Device *device, const Dataset *dataset, Error *e) {
+  size_t largest = 0;
+  for (int i = 0; i < dataset->train_count + dataset->eval_count; i++) {
+    const PackImage *image =
+        i < dataset->train_count ? &dataset->train[i] : &dataset->eval[i - dataset->train_count];
+    size_t bytes = (size_t)image->width * (size_t)image->height * 3;
+    if (bytes > largest) largest = bytes;
+  }
+  return pool_create(pool, device, dataset->pixels, dataset->pixel_bytes, largest, e);
+}
+
+void pool_destroy(ImagePool *pool) {
+  if (pool->resident) pool->device->kernels->free(pool->device, pool->resident);
+  if (pool->stage) pool->device->kernels->free(pool->device, pool->stage);
+  *pool = (ImagePool){0};
+}
+
+/* Brings as many of the images as the stage holds, the first at least, and lets their crops point
+ * there. The queue's order keeps a group's crops from those of the next. */
+static int stage_group(const ImagePool *pool, Crop *staged, const Crop *crops, int count) {
+  size_t used = 0;
+  int n = 0;
+  for (; n < count && used + image_bytes(&crops[n]) <= pool->stage_bytes; n++) {
+    staged[n] = crops[n];
+    staged[n].offset = used;
+    pool->device->kernels->upload(pool->device, pool->stage + used, pool->host + crops[n].offset,
+                                  image_bytes(&crops[n]));
+    used += image_bytes(&crops[n]);
+  }
+  return n;
+}
+
+void pool_fill_batch(const ImagePool *pool, BatchBuffers *batch, const Crop *crops, int count) {
+  const Kernels *k = pool->device->kernels;
+  int size = batch->config->model.image_size;
+  size_t pixels = (size_t)size * (size_t)size * 3;
+  const uint8_t *all = k->host_memory ? pool->host : pool->resident;
+  if (all) {
+    k->upload(pool->device, batch->crops, crops, (size_t)count * sizeof *crops);
+    k->crop_resize(pool->device, batch->images, all, batch->crops, count, size);
+    return;
+  }
+  for (int first = 0, n; first < count; first += n) {
+    Crop *device_crops = batch->crops + first, *staged = batch->staged_crops + first;
+    n = stage_group(pool, staged, crops + first, count - first);
+    k->upload(pool->device, device_crops, staged, (size_t)n * sizeof *crops);
+    k->crop_resize(pool->device, batch->images + (size_t)first * pixels, pool->stage, device_crops,
+                   n, size);
+  }
+}

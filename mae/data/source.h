@@ -1,0 +1,44 @@
+/* source.h - where images come from: what every source offers to the packer (pack.c).
+ * Internal to the data module. */
+#ifndef MAE_DATA_SOURCE_H
+#define MAE_DATA_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mae/base/error.h"
+#include "mae/config/config.h"
+#include "mae/data/picture.h"
+
+enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_COUNT };
+
+/* The constant behind every random choice about data itself (procedural scenes, the order of
+ * held-out images): all run seeds train and are scored on the same data set. */
+#define DATA_SEED 20211111u
+
+typedef struct Source Source;
+struct Source {
+  const char *name;       /* as in data.source */
+  char fingerprint[65];   /* changes when what would be packed may change */
+  int count[SPLIT_COUNT]; /* images offered */
+  /* Makes image `index` of a split. Called from many threads at once, in any order. */
+  bool (*load)(const Source *, int split, int index, Picture *, int32_t *label, Error *);
+  void (*close)(Source *);
+  void *state;
+};
+
+bool source_shapes_open(Source *, const Config *, Error *);
+bool source_tiny_imagenet_open(Source *, const Config *, Error *);
+bool source_imagefolder_open(Source *, const Config *, Error *);
+bool source_cifar10_open(Source *, const Config *, Error *);
+
+/* Opens the source that data.source names. */
+bool source_open(Source *, const Config *, Error *);
+void source_close(Source *);
+
+/* The image that comes k-th when `wanted` are taken from `total`, evenly spaced. */
+static inline size_t source_pick(size_t k, size_t wanted, size_t total) {
+  return k * total / wanted;
+}
+
+#endif

@@ -1,0 +1,121 @@
+#include "mae/model/parts.h"
+
+/* Where gradients go: one shard's arena, replaced or added to. */
+typedef struct Pass {
+  Model *model;
+  float *grads;
+  Dtype type;
+  bool accumulate;
+} Pass;
+
+/* d_y is the gradient of the linear map's output, x its input, `rows` rows of each. */
+static void linear_weight(const Pass *pass, const LinearParams *p, const void *d_y, const void *x,
+                          size_t rows) {
+  Device *dev = pass->model->device;
+  dev->kernels->linear_backward_weight(dev, pass->grads + p->weight, pass->grads + p->bias, d_y, x,
+                                       pass->type, rows, p->in, p->out, pass->accumulate);
+}
+
+static void linear_input(const Pass *pass, const LinearParams *p, void *d_x, const void *d_y,
+                         size_t rows) {
+  Device *dev = pass->model->device;
+  dev->kernels->linear_backward_input(dev, d_x, d_y, model_weight(pass->model, p->weight),
+                                      pass->type, rows, p->in, p->out);
+}
+
+/* Adds the gradient of a layernorm with input x to the residual stream's gradient d_x, which
+ * `starts` there when nothing has been added yet. */
+static void norm_backward(const Pass *pass, const NormParams *p, const void *d_y, const float *x,
+                          const float *mean, const float *rstd, size_t rows, int width,
+                          bool starts) {
+  const Activations *a = pass->model->act;
+  Device *dev = pass->model->device;
+  dev->kernels->layernorm_backward(dev, a->d_x, pass->type == DTYPE_F32 ? NULL : a->d_x16,
+                                   pass->type, pass->grads + p->weight, pass->grads + p->bias,
+                                   starts ? NULL : a->d_x, d_y, x, mean, rstd,
+                                   pass->model->params + p->weight, rows, width, pass->accumulate);
+}
+
+static void recompute_norm(const Pass *pass, const NormParams *p, void *y, const float *x,
+                           const float *mean, const float *rstd, size_t rows, int width) {
+  const Model *m = pass->model;
+  if (m->config->train.recompute)
+    m->device->kernels->layernorm_apply(m->device, y, pass->type, x, mean, rstd,
+                                        m->params + p->weight, m->params + p->bias, rows, width);
+}
+
+/* The arena is in the order of the forward pass but for tokens and position tables, which lie in
+ * front: from these two parameters on, every gradient is complete. */
+static void report_ready(const Pass *pass, size_t decayed_from, size_t rest_from) {
+  Model *m = pass->model;
+  if (m->ready) m->ready(m->ready_user, m, decayed_from, rest_from);
+}
+
+/* From d_y, the gradient of the stack's normalised output (narrow or wide), to d_x, the gradient
+ * of its first tokens. Uses narrow and wide as scratch. */
+static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, int images) {
+  const Activations *a = pass->model->act;
+  Device *dev = pass->model->device;
+  const Kernels *k = dev->kernels;
+  bool recompute = pass->model->config->train.recompute;
+  int width = s->tower.width, heads = s->tower.heads;
+  size_t rows = (size_t)images * (size_t)s->tokens, hidden = rows * 4 * (size_t)width;
+
+  norm_backward(pass, &s->norm, d_y, s->sum, s->mean, s->rstd, rows, width, true);
+  for (int i = s->tower.depth - 1; i >= 0; i--) {
+    const BlockParams *p = &s->blocks[i];
+    const Layer *l = &s->layers[i];
+
+    if (recompute) k->gelu_forward(dev, l->activated, l->hidden, pass->type, hidden);
+    linear_weight(pass, &p->fc2, a->d_x16, l->activated, rows);
+    linear_input(pass, &p->fc2, a->wide, a->d_x16, rows);
+    k->gelu_backward(dev, a->wide, a->wide, l->hidden, pass->type, hidden);
+    recompute_norm(pass, &p->norm2, l->y2, l->sum2, l->mean2, l->rstd2, rows, width);
+    linear_weight(pass, &p->fc1, a->wide, l->y2, rows);
+    linear_input(pass, &p->fc1, a->narrow, a->wide, rows);
+    norm_backward(pass, &p->norm2, a->narrow, l->sum2, l->mean2, l->rstd2, rows, width, false);
+
+    linear_weight(pass, &p->proj, a->d_x16, l->attended, rows);
+    linear_input(pass, &p->proj, a->narrow, a->d_x16, rows);
+    k->attention_backward(dev, a->wide, a->narrow, l->qkv, l->attended, l->lse, pass->type, images,
+                          s->tokens, heads, width / heads);
+    recompute_norm(pass, &p->norm1, l->y1, l->sum1, l->mean1, l->rstd1, rows, width);
+    linear_weight(pass, &p->qkv, a->wide, l->y1, rows);
+    linear_input(pass, &p->qkv, a->narrow, a->wide, rows);
+    norm_backward(pass, &p->norm1, a->narrow, l->sum1, l->mean1, l->rstd1, rows, width, false);
+    report_ready(pass, p->qkv.weight, p->norm1.weight);
+  }
+}
+
+/* Fixed tables have no gradient. */
+static float *grad_or_null(const Pass *pass, const Param *p) {
+  return p && p->trainable ? pass->grads + p->offset : NULL;
+}
+
+/* From d_x to the gradient of the rows the tokens were made from, in narrow. */
+static void stack_tokens_backward(const Pass *pass, const Stack *s, const TokenMap *map) {
+  const Activations *a = pass->model->act;
+  Device *dev = pass->model->device;
+  dev->kernels->tokens_backward(dev, a->narrow, pass->type, grad_or_null(pass, s->class_token),
+                                grad_or_null(pass, s->mask_token), grad_or_null(pass, s->positions),
+                                a->d_x, map, s->tower.width, pass->accumulate);
+}
+
+void model_backward(Model *m, const Batch *b, int slot, bool accumulate) {
+  const Activations *a = m->act;
+  Pass pass = {m, m->grads[slot], config_dtype(m->config), accumulate};
+  size_t seen = (size_t)b->count * (size_t)a->encoder.tokens;
+  size_t all = (size_t)b->count * (size_t)a->decoder.tokens;
+
+  linear_weight(&pass, &a->decoder_pred, a->d_pred, a->decoder.y, all);
+  linear_input(&pass, &a->decoder_pred, a->narrow, a->d_pred, all);
+  stack_backward(&pass, &a->decoder, a->narrow, b->count);
+  stack_tokens_backward(&pass, &a->decoder, &b->decoder);
+  linear_weight(&pass, &a->decoder_embed, a->narrow, a->encoder.y, seen);
+  linear_input(&pass, &a->decoder_embed, a->wide, a->narrow, seen);
+  stack_backward(&pass, &a->encoder, a->wide, b->count);
+  stack_tokens_backward(&pass, &a->encoder, &b->encoder);
+  linear_weight(&pass, &a->patch_embed, a->narrow, a->patches,
+                (size_t)b->count * (size_t)config_kept(m->config));
+  report_ready(&pass, 0, m->table.decayed);
+}

@@ -1,0 +1,172 @@
+#include "mae/model/model.h"
+
+#include <stdlib.h>
+
+#include "mae/model/batch.h"
+#include "mae/model/device.h"
+#include "mae/model/parts.h"
+
+int model_micro_batch(const Config *c) {
+  return c->train.batch / (c->train.shards * c->train.accumulate);
+}
+
+/* Evaluation uses the same number of images at a time whether or not the model also trains, so
+ * that a score does not depend on when it was taken. */
+static int images_at_once(const Config *c, bool trains) {
+  int micro = model_micro_batch(c);
+  return trains || micro < c->eval.batch ? micro : c->eval.batch;
+}
+
+/* Bytes of the arenas a model allocates; the one place that knows their sizes. */
+typedef struct ArenaSizes {
+  size_t params, params16, gradients, moments, activations, losses, pred;
+} ArenaSizes;
+
+static ArenaSizes arena_sizes(const ParamTable *t, const Config *c, bool trains) {
+  Dtype type = config_dtype(c);
+  size_t batch = (size_t)images_at_once(c, trains), patch = (size_t)c->model.patch_size;
+  size_t weights = t->trainable * sizeof(float);
+  return (ArenaSizes){
+      .params = t->total * sizeof(float),
+      .params16 = type == DTYPE_F32 ? 0 : t->trainable * dtype_size(type),
+      .gradients = trains ? (size_t)(c->train.shards > c->train.ranks ? 2 : 1) * weights : 0,
+      .moments = trains ? 2 * weights : 0,
+      .activations = activations_memory(c, (int)batch, trains),
+      .losses = (trains ? (size_t)c->train.batch : batch) * sizeof(float),
+      .pred = batch * (size_t)decoder_tokens(c) * 3 * patch * patch * sizeof(float),
+  };
+}
+
+ModelMemory model_memory(const Config *c, bool trains) {
+  ParamTable table;
+  Error ignored;
+  if (!params_build(&table, c, &ignored)) return (ModelMemory){0};
+  ArenaSizes sizes = arena_sizes(&table, c, trains);
+  params_free(&table);
+  int held = trains ? c->train.batch / c->train.ranks : images_at_once(c, false);
+  ModelMemory m = {
+      .params = sizes.params + sizes.params16,
+      .gradients = sizes.gradients,
+      .moments = sizes.moments,
+      .activations = sizes.activations,
+      .io = batch_memory(c, held) + sizes.losses + sizes.pred,
+  };
+  m.total = m.params + m.gradients + m.moments + m.activations + m.io;
+  return m;
+}
+
+static bool allocate(void *pointer, const Model *m, size_t bytes, const char *what, Error *e) {
+  void *memory = bytes ? device_alloc(m->device, bytes, what, e) : NULL;
+  *(void **)pointer = memory;
+  return memory || !bytes;
+}
+
+static void prepare_linear(const Model *m, const LinearParams *p, Dtype y_type, size_t rows,
+                           bool trains) {
+  m->device->kernels->linear_prepare(m->device, y_type, config_dtype(m->config), rows, p->in,
+                                     p->out, trains);
+}
+
+static void prepare_stack(const Model *m, const Stack *s, bool trains) {
+  Dtype type = config_dtype(m->config);
+  const BlockParams *p = &s->blocks[0];
+  const LinearParams *const layers[] = {&p->qkv, &p->proj, &p->fc1, &p->fc2};
+  for (int i = 0; i < 4; i++)
+    prepare_linear(m, layers[i], type, (size_t)m->batch * (size_t)s->tokens, trains);
+}
+
+/* Has the device choose how full batches will be multiplied, so that the record of a run's start
+ * can say. */
+static void prepare_products(const Model *m, bool trains) {
+  const Activations *a = m->act;
+  Dtype type = config_dtype(m->config);
+  size_t batch = (size_t)m->batch;
+  prepare_linear(m, &a->patch_embed, type, batch * (size_t)config_kept(m->config), trains);
+  prepare_stack(m, &a->encoder, trains);
+  prepare_linear(m, &a->decoder_embed, type, batch * (size_t)a->encoder.tokens, trains);
+  prepare_stack(m, &a->decoder, trains);
+  prepare_linear(m, &a->decoder_pred, DTYPE_F32, batch * (size_t)a->decoder.tokens, trains);
+}
+
+bool model_create(Model *m, const Config *c, Device *device, bool trains, Error *e) {
+  *m = (Model){.config = c,
+               .device = device,
+               .batch = images_at_once(c, trains),
+               .extra = c->model.class_token};
+  if (!params_build(&m->table, c, e)) return false;
+  ArenaSizes sizes = arena_sizes(&m->table, c, trains);
+  bool ok = allocate(&m->params, m, sizes.params, "parameters", e) &&
+            allocate(&m->params16, m, sizes.params16, "16-bit parameters", e) &&
+            allocate(&m->grads[0], m, sizes.gradients, "gradients", e) &&
+            allocate(&m->m, m, sizes.moments, "the optimiser's moments", e) &&
+            allocate(&m->image_loss, m, sizes.losses, "losses", e) &&
+            allocate(&m->pred, m, sizes.pred, "predictions", e) && activations_create(m, trains, e);
+  if (!ok) {
+    model_destroy(m);
+    return false;
+  }
+  if (trains) {
+    m->v = m->m + m->table.trainable;
+    if (c->train.shards > c->train.ranks) m->grads[1] = m->grads[0] + m->table.trainable;
+  }
+  prepare_products(m, trains);
+  return true;
+}
+
+void model_destroy(Model *m) {
+  void *arenas[] = {m->params, m->params16, m->grads[0], m->m, m->image_loss, m->pred};
+  activations_destroy(m);
+  for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++)
+    if (arenas[i]) m->device->kernels->free(m->device, arenas[i]);
+  params_free(&m->table);
+  *m = (Model){0};
+}
+
+bool model_init_weights(Model *m, Error *e) {
+  size_t bytes = m->table.total * sizeof(float);
+  float *host = malloc(bytes);
+  if (!host) return error_set(e, EXIT_DEVICE, "out of memory for %zu bytes of weights", bytes);
+  params_init(&m->table, host, m->config);
+  m->device->kernels->upload(m->device, m->params, host, bytes);
+  free(host);
+  model_sync_weights(m);
+  return true;
+}
+
+void model_sync_weights(Model *m) {
+  if (m->params16)
+    m->device->kernels->convert(m->device, m->params16, config_dtype(m->config), m->params,
+                                m->table.trainable);
+}
+
+const void *model_weight(const Model *m, size_t offset) {
+  if (!m->params16) return m->params + offset;
+  return (const char *)m->params16 + offset * dtype_size(config_dtype(m->config));
+}
+
+/* Multiply-adds of a stack of blocks on n tokens. */
+static double stack_work(Tower t, double n) {
+  double w = t.width;
+  return t.depth * (12 * n * w * w + 2 * n * n * w);
+}
+
+/* Multiply-adds of the decoder's forward pass: its embedding, blocks and prediction. */
+static double decoder_work(const Config *c) {
+  double pixels = 3.0 * c->model.patch_size * c->model.patch_size;
+  double seen = encoder_tokens(c), all = decoder_tokens(c);
+  double d = c->model.encoder.width, w = c->model.decoder.width;
+  return seen * d * w + stack_work(c->model.decoder, all) + all * w * pixels;
+}
+
+double model_gflops_per_image(const Config *c, bool training) {
+  double pixels = 3.0 * c->model.patch_size * c->model.patch_size;
+  double embed = config_kept(c) * pixels * c->model.encoder.width;
+  double rest = stack_work(c->model.encoder, encoder_tokens(c)) + decoder_work(c);
+  /* The backward pass costs twice the forward pass, but images need no gradient. */
+  double work = training ? 2 * embed + 3 * rest : embed + rest;
+  return 2e-9 * work;
+}
+
+double model_gflops_decoder_per_image(const Config *c) {
+  return 2e-9 * 3 * decoder_work(c);
+}

@@ -1,0 +1,90 @@
+/* model.h - forward and backward pass of a masked autoencoder over a Device.
+ *
+ * All memory is carved at creation: one arena each for parameters, gradients (one per shard held
+ * here), moments and activations; nothing is allocated inside a step. A micro-batch of images
+ * goes through model_forward and model_backward; model->batch is the most it may hold, a smaller
+ * last evaluation batch passes its own count. batch.h makes a Batch, step.h runs whole steps. */
+#ifndef MAE_MODEL_MODEL_H
+#define MAE_MODEL_MODEL_H
+
+#include <stdint.h>
+
+#include "mae/config/config.h"
+#include "mae/model/params.h"
+
+/* A micro-batch as the model reads it; all pointers on the device. */
+typedef struct Batch {
+  int count;              /* images, at most model->batch */
+  const uint8_t *images;  /* [count, size, size, 3] */
+  const int32_t *visible; /* [count, keep] patch numbers, encoder's order */
+  const uint8_t *masked;  /* [count, L] 1: hidden */
+  TokenMap encoder, decoder;
+} Batch;
+
+typedef struct ModelMemory { /* bytes on the device, computed from a Config alone */
+  size_t params, gradients, moments, activations;
+  size_t io; /* inputs of a step or of an evaluation batch, losses, predictions */
+  size_t total;
+} ModelMemory;
+
+typedef struct Model Model;
+
+/* Called while a backward pass goes on: gradients from these offsets on are final. All operations
+ * on the arena's [decayed_from, table.decayed) and [rest_from, table.trainable) are queued. Both
+ * offsets only fall; in the end they are 0 and table.decayed. */
+typedef void (*GradientReady)(void *user, Model *, size_t decayed_from, size_t rest_from);
+
+/* How a training step's gradient meets those that other processes computed. */
+typedef struct GradientExchange {
+  GradientReady ready; /* only in the backward pass that completes the gradient; or NULL */
+  /* Before the optimiser: turns grads[0] into the sum of all processes' gradients, and brings their
+   * part of model->image_loss. NULL: this process has the whole batch. */
+  void (*run)(void *user, Model *);
+  bool only_queues; /* neither waits for the device nor moves data through the host */
+  void *user;
+} GradientExchange;
+
+struct Model {
+  const Config *config;
+  Device *device;
+  ParamTable table;
+  float *params;     /* device, [table.total] */
+  void *params16;    /* device, [table.trainable] in the compute type; NULL when fp32 */
+  float *grads[2];   /* device, [table.trainable] sums of shards (step.h); the second may be NULL */
+  float *m, *v;      /* device, [table.trainable] */
+  float *image_loss; /* device, [batch of a step] per-image loss sums of the current step */
+  float *pred;       /* device, [micro-batch, extra + L, 3pp] of the last forward pass */
+  int batch;         /* images that fit: model_micro_batch, for evaluation at most eval.batch */
+  int extra;         /* rows of an image before its first patch: the class token's */
+  struct Activations *act;
+  GradientReady ready; /* called in model_backward; NULL: nobody asks */
+  void *ready_user;
+};
+
+/* trains: false allocates for evaluation only (no gradients, no moments). */
+bool model_create(Model *, const Config *, Device *, bool trains, Error *);
+void model_destroy(Model *);
+int model_micro_batch(const Config *); /* images through the model at once in training */
+ModelMemory model_memory(const Config *, bool trains);
+
+/* Draws initial weights from run.seed and uploads them. */
+bool model_init_weights(Model *, Error *);
+/* After the fp32 weights changed from outside: refreshes the 16-bit copies. */
+void model_sync_weights(Model *);
+
+/* Predictions of every patch into model->pred. */
+void model_forward(Model *, const Batch *);
+/* Loss of the last forward pass into image_loss[first .. first+count), and d_pred. factor: the
+ * weight of one image_loss in the objective, 1/(step batch x counted patches). */
+void model_loss(Model *, const Batch *, int first, float factor, const StepState *, bool backward);
+/* Gradient of the objective into grads[slot], added to it when accumulate is set. Follows
+ * model_loss(.., true). */
+void model_backward(Model *, const Batch *, int slot, bool accumulate);
+
+/* Multiply-add counts follow NUMERICS: 12 n w^2 + 2 n^2 w per block and the projections. GFLOP of
+ * one image in a training step (forward and backward) or a forward pass. */
+double model_gflops_per_image(const Config *, bool training);
+/* The decoder's part of a training step's. */
+double model_gflops_decoder_per_image(const Config *);
+
+#endif

@@ -1,0 +1,194 @@
+/* Gradients of GPUs, added up by NCCL while the backward pass goes on.
+ *
+ * The gradient arena is cut into buckets of fixed size. As soon as the backward pass has queued the
+ * last operation on a bucket, its sum over all ranks is queued behind it in the exchange queue; the
+ * optimiser waits for the last of them. Nothing here waits, so a step can be recorded.
+ *
+ * A collective waits on the device for ranks that never come. A thread therefore watches the other
+ * ranks and NCCL's own reports, and aborts the communicator when one is lost: what waits for the
+ * device goes on then, and finds that the ranks have failed. The communicator is never destroyed
+ * otherwise: that would be one more call in which ranks wait for each other, and the process ends
+ * anyway. */
+#include <nccl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mae/ranks/parts.h"
+
+enum {
+  BUCKETS_MIN = 8,      /* so that there is something to exchange while the rest is computed */
+  BUCKET_MAX = 8 << 20, /* elements; 32 MiB: large enough for the full speed of a link */
+  CHECK_MILLISECONDS = 100,
+  GRACE_SECONDS = 30, /* from the abort to the end of the process, when it does not end itself */
+};
+
+struct RankNccl {
+  Ranks *ranks;
+  Device *device;
+  ncclComm_t comm;      /* NULL: not yet made, or aborted */
+  pthread_mutex_t lock; /* of comm: held while NCCL queues work */
+  pthread_t watch;
+  atomic_bool done;
+  size_t bucket;       /* elements */
+  size_t decayed_sent; /* of this step: what lies behind it is on its way; 0 between steps */
+};
+
+/* Keeps what NCCL says about a call as the ranks' failure. */
+static bool check(RankNccl *n, ncclResult_t result, const char *what) {
+  if (result == ncclSuccess || result == ncclInProgress) return true;
+  return ranks_fail(n->ranks, "NCCL: %s: %s", what, ncclGetErrorString(result));
+}
+
+/* Watching -------------------------------------------------------------------------------------*/
+
+static void look(RankNccl *n) {
+  ncclResult_t state = ncclSuccess;
+  if (n->ranks->link->alive) n->ranks->link->alive(n->ranks, false);
+  if (pthread_mutex_trylock(&n->lock) != 0) return;
+  if (n->comm && ncclCommGetAsyncError(n->comm, &state) == ncclSuccess)
+    check(n, state, "a collective operation failed");
+  pthread_mutex_unlock(&n->lock);
+}
+
+static void pause_briefly(void) {
+  const struct timespec pause = {.tv_nsec = CHECK_MILLISECONDS * 1000000L};
+  nanosleep(&pause, NULL);
+}
+
+/* From now on the main thread must come back from wherever it waits. Where it does not, in the
+ * driver or in NCCL's own start, there is nobody else to end the process. */
+static void abort_and_leave(RankNccl *n) {
+  bool aborted = false;
+  for (int i = 0; i < GRACE_SECONDS * 1000 / CHECK_MILLISECONDS && !n->done; i++) {
+    if (!aborted && pthread_mutex_trylock(&n->lock) == 0) {
+      aborted = true;
+      if (n->comm) ncclCommAbort(n->comm);
+      n->comm = NULL;
+      pthread_mutex_unlock(&n->lock);
+    }
+    pause_briefly();
+  }
+  if (n->done) return;
+  fprintf(stderr, "mae train: %s\n", n->ranks->error.message);
+  _exit(EXIT_DEVICE);
+}
+
+static void *watch(void *user) {
+  RankNccl *n = user;
+  int limit = n->ranks->config->train.rank_timeout, quiet = 0; /* quiet: milliseconds */
+  unsigned meetings = 0;
+  while (!n->done && !n->ranks->failed) {
+    pause_briefly();
+    look(n);
+    quiet = meetings == n->ranks->meetings ? quiet + CHECK_MILLISECONDS : 0;
+    meetings = n->ranks->meetings;
+    if (quiet / 1000 > limit)
+      ranks_fail(n->ranks, "the ranks have not met for %d s (train.rank_timeout)", limit);
+  }
+  if (!n->done) abort_and_leave(n);
+  return NULL;
+}
+
+/* Starting -------------------------------------------------------------------------------------*/
+
+static bool join_communicator(RankNccl *n, Error *e) {
+  Ranks *ranks = n->ranks;
+  ncclUniqueId own = {0}, *all = calloc((size_t)ranks->count, sizeof *all);
+  ncclComm_t comm = NULL;
+  _Static_assert(sizeof own <= RANK_MESSAGE_MAX, "NCCL's identifier fits a message");
+  if (!all) return error_set(e, EXIT_DEVICE, "out of memory for NCCL");
+  bool ok = ranks->rank != 0 || check(n, ncclGetUniqueId(&own), "no identifier");
+  ok = ok && ranks_gather(ranks, all, &own, sizeof own, e);
+  ok = ok && check(n, ncclCommInitRank(&comm, ranks->count, all[0], ranks->rank), "cannot start");
+  pthread_mutex_lock(&n->lock);
+  n->comm = comm;
+  pthread_mutex_unlock(&n->lock);
+  free(all);
+  return ok && ranks_check(ranks, e);
+}
+
+bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
+  RankNccl *n = ranks->nccl = calloc(1, sizeof *n);
+  if (!n) return error_set(e, EXIT_DEVICE, "out of memory for NCCL");
+  size_t part = ranks->gradient_count / BUCKETS_MIN + 1;
+  *n =
+      (RankNccl){.ranks = ranks, .device = device, .bucket = part < BUCKET_MAX ? part : BUCKET_MAX};
+  /* One algorithm for every size, so that the order of a sum depends on the machines alone. */
+  setenv("NCCL_ALGO", "Ring", 0);
+  pthread_mutex_init(&n->lock, NULL);
+  if (pthread_create(&n->watch, NULL, watch, n) != 0) {
+    free(n);
+    ranks->nccl = NULL;
+    return error_set(e, EXIT_DEVICE, "no thread to watch the other ranks");
+  }
+  return join_communicator(n, e) || ranks_check(ranks, e);
+}
+
+void ranks_nccl_close(Ranks *ranks) {
+  RankNccl *n = ranks->nccl;
+  n->done = true;
+  pthread_join(n->watch, NULL);
+  pthread_mutex_destroy(&n->lock);
+  free(n);
+  ranks->nccl = NULL;
+}
+
+/* Exchanging -----------------------------------------------------------------------------------*/
+
+/* What is queued for exchange from now on comes after what is queued for computation by now. */
+static void follow_compute(RankNccl *n) {
+  const Kernels *k = n->device->kernels;
+  k->mark(n->device, MARK_GRADIENT);
+  k->use_queue(n->device, QUEUE_EXCHANGE);
+  k->wait_mark(n->device, MARK_GRADIENT);
+}
+
+/* Queues the sum of grads[0][from, to) behind what the compute queue holds by now. */
+static void send(RankNccl *n, Model *model, size_t from, size_t to) {
+  const Kernels *k = n->device->kernels;
+  float *part = model->grads[0] + from;
+  if (from == to) return;
+  follow_compute(n);
+  pthread_mutex_lock(&n->lock);
+  if (n->comm)
+    check(n,
+          ncclAllReduce(part, part, to - from, ncclFloat, ncclSum, n->comm, k->stream(n->device)),
+          "adding gradients");
+  pthread_mutex_unlock(&n->lock);
+  k->use_queue(n->device, QUEUE_COMPUTE);
+}
+
+void ranks_nccl_ready(Ranks *ranks, Model *model, size_t decayed_from, size_t rest_from) {
+  RankNccl *n = ranks->nccl;
+  const ParamTable *t = &model->table;
+  if (ranks->failed) return;
+  if (n->decayed_sent == 0) n->decayed_sent = t->decayed;
+  while (n->decayed_sent > decayed_from) {
+    size_t from = n->decayed_sent > n->bucket ? n->decayed_sent - n->bucket : 0;
+    if (from < decayed_from) break;
+    send(n, model, from, n->decayed_sent);
+    n->decayed_sent = from;
+  }
+  /* Biases and norms: a thousandth of the whole, in one piece. */
+  if (rest_from == t->decayed) send(n, model, t->decayed, t->trainable);
+}
+
+void ranks_nccl_exchange(Ranks *ranks, Model *model) {
+  RankNccl *n = ranks->nccl;
+  const Kernels *k = n->device->kernels;
+  size_t images = (size_t)(ranks->config->train.batch / ranks->count);
+  if (ranks->failed) return;
+  follow_compute(n);
+  pthread_mutex_lock(&n->lock);
+  if (n->comm)
+    check(n,
+          ncclAllGather(model->image_loss + (size_t)ranks->rank * images, model->image_loss, images,
+                        ncclFloat, n->comm, k->stream(n->device)),
+          "gathering losses");
+  pthread_mutex_unlock(&n->lock);
+  k->mark(n->device, MARK_EXCHANGED);
+  k->use_queue(n->device, QUEUE_COMPUTE);
+  k->wait_mark(n->device, MARK_EXCHANGED);
+}

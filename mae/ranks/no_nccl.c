@@ -1,0 +1,19 @@
+/* A build without NCCL: gradients of GPUs go through the host's memory. */
+#include "mae/ranks/parts.h"
+
+bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
+  (void)ranks, (void)device, (void)e;
+  return true;
+}
+
+void ranks_nccl_close(Ranks *ranks) {
+  (void)ranks;
+}
+
+void ranks_nccl_ready(Ranks *ranks, Model *model, size_t decayed_from, size_t rest_from) {
+  (void)ranks, (void)model, (void)decayed_from, (void)rest_from;
+}
+
+void ranks_nccl_exchange(Ranks *ranks, Model *model) {
+  (void)ranks, (void)model;
+}

@@ -1,0 +1,63 @@
+/* events.h - the append-only event file of a training run: one JSON object per line, written by one
+ * write(2). It is the source of truth; the database is rebuilt from it. Floats carry 9 significant
+ * digits, doubles 17; non-finite numbers are the strings "nan", "inf", "-inf". Every event begins
+ * with "event" and "time" (seconds since 1970, UTC, with fraction). All but step events are
+ * fsynced, and with them the steps before.
+ *
+ *  start       format (1), provenance{...}, config (full canonical dump as text), config_hash,
+ *              binary_sha256, steps, steps_per_epoch, resumed_from (step or 0), params_encoder,
+ *              params_decoder, gflops_per_image, gflops_decoder_per_image (its decoder's part),
+ *              dataset{source, sha256, train_images, eval_images, skipped},
+ *              memory_planned_bytes, pid (see REPORT_PID_VARIABLE), attempt (EventLog.attempt)
+ *  step        step (from 1), epoch (fraction), loss (float), lr, grad_norm, loss_scale, seconds,
+ *              images_per_second
+ *  eval        step, images, and every field of Metrics; norm_pix models: psnr_leaky, ssim_leaky
+ *              and the leak-free ones absent
+ *  baseline    name (fill_mean | fill_harmonic), images, psnr_masked, psnr_composite, ...,
+ *              ssim_composite
+ *  checkpoint  step, path, state_sha256
+ *  artifact    kind (sheet | weights), path, sha256, bytes
+ *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,
+ *              gflops_per_second, steps (counted), warmup_steps (left out), peak_memory_bytes
+ *  warning     message
+ *  error       code, message
+ *  end         status (done | interrupted | failed), step, code, wall_seconds, state_sha256
+ */
+#ifndef MAE_RECORD_EVENTS_H
+#define MAE_RECORD_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mae/base/error.h"
+#include "mae/base/text.h"
+
+typedef struct EventLog {
+  int fd; /* -1: closed */
+  char *path;
+  int attempt; /* of this process: 1 more than the start events found in the file */
+  bool failed; /* a write failed; `error` says how */
+  Error error;
+  Text line;    /* the open event */
+  bool first;   /* no member written yet in the open object */
+  bool durable; /* fsync after the open event */
+} EventLog;
+
+/* Opens for appending; a half-written last line (a killed process) is cut off first. An error when
+ * another process has the file open as its log. */
+bool events_open(EventLog *, const char *path, Error *);
+bool events_close(EventLog *, Error *);
+
+void event_begin(EventLog *, const char *name);
+void event_string(EventLog *, const char *key, const char *value);
+void event_int(EventLog *, const char *key, int64_t value);
+void event_bool(EventLog *, const char *key, bool value);
+void event_float(EventLog *, const char *key, float value);
+void event_double(EventLog *, const char *key, double value);
+void event_object(EventLog *, const char *key); /* opens a nested object ... */
+void event_object_end(EventLog *);              /* ... and closes it */
+/* Ends the line and writes it; false when this or an earlier write failed. After a failure the file
+ * ends with the last complete event, and later events are dropped. */
+bool event_end(EventLog *, Error *);
+
+#endif

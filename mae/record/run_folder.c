@@ -1,0 +1,199 @@
+#include "mae/record/run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mae/base/io.h"
+#include "mae/config/ini.h"
+#include "mae/model/weights.h"
+
+static bool keep_text(char **text, json_t *value) {
+  const char *string = json_string_value(value);
+  if (!string) return true;
+  free(*text);
+  *text = strdup(string);
+  return *text != NULL;
+}
+
+/* Only start and end events matter, and a line that is no event does not. */
+static bool take_line(RunFolder *run, const char *line, size_t length) {
+  json_t *event = json_loadb(line, length, 0, NULL);
+  const char *name = json_string_value(json_object_get(event, "event"));
+  bool ok = true;
+  if (name && !strcmp(name, "start")) {
+    const char *hash = json_string_value(json_object_get(event, "config_hash"));
+    run->started = true;
+    snprintf(run->config_hash, sizeof run->config_hash, "%s", hash ? hash : "");
+    ok = keep_text(&run->config, json_object_get(event, "config"));
+  } else if (name && !strcmp(name, "end")) {
+    const char *status = json_string_value(json_object_get(event, "status"));
+    if (status && !strcmp(status, "done")) run->finished = true;
+  }
+  json_decref(event);
+  return ok;
+}
+
+bool run_folder_read(RunFolder *run, const char *folder, Error *e) {
+  *run = (RunFolder){0};
+  char path[CONFIG_PATH_MAX];
+  if (!io_join(path, sizeof path, folder, "events.jsonl", e)) return false;
+  FILE *file = fopen(path, "r");
+  if (!file && errno == ENOENT) return true;
+  if (!file) return error_set(e, EXIT_DATA, "%s: %s", path, strerror(errno));
+  char *line = NULL;
+  size_t capacity = 0;
+  ssize_t length;
+  bool ok = true;
+  while (ok && (length = getline(&line, &capacity, file)) > 0)
+    ok = take_line(run, line, (size_t)length);
+  if (!ok) error_set(e, EXIT_DEVICE, "%s: out of memory", path);
+  if (ok && ferror(file)) ok = error_set(e, EXIT_DATA, "%s: %s", path, strerror(errno));
+  free(line);
+  fclose(file);
+  if (!ok) run_folder_free(run);
+  return ok;
+}
+
+void run_folder_free(RunFolder *run) {
+  free(run->config);
+  *run = (RunFolder){0};
+}
+
+static bool file_exists(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* The step-N folder with the largest N that holds weights; -1: none. */
+static long long newest_checkpoint(const char *checkpoints) {
+  long long newest = -1;
+  DIR *folder = opendir(checkpoints);
+  if (!folder) return -1;
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    long long step;
+    char rest, path[CONFIG_PATH_MAX];
+    if (sscanf(entry->d_name, "step-%lld%c", &step, &rest) != 1 || step <= newest) continue;
+    int n = snprintf(path, sizeof path, "%s/%s/model.safetensors", checkpoints, entry->d_name);
+    if (n < (int)sizeof path && file_exists(path)) newest = step;
+  }
+  closedir(folder);
+  return newest;
+}
+
+static bool locate_weights(char *weights, const char *checkpoint, Error *e) {
+  struct stat status;
+  char path[CONFIG_PATH_MAX - 64];
+  if (strlen(checkpoint) + 64 >= sizeof path)
+    return error_set(e, EXIT_DATA, "%.100s...: the path is too long", checkpoint);
+  if (stat(checkpoint, &status) != 0)
+    return error_set(e, EXIT_DATA, "%s: %s", checkpoint, strerror(errno));
+  if (!S_ISDIR(status.st_mode)) {
+    snprintf(weights, CONFIG_PATH_MAX, "%s", checkpoint);
+    return true;
+  }
+  snprintf(weights, CONFIG_PATH_MAX, "%s/model.safetensors", checkpoint);
+  if (file_exists(weights)) return true;
+  snprintf(path, sizeof path, "%s/checkpoints", checkpoint);
+  long long step = newest_checkpoint(path);
+  if (step < 0)
+    return error_set(e, EXIT_DATA,
+                     "%s: no checkpoint there (no model.safetensors and no %s/step-N)", checkpoint,
+                     path);
+  snprintf(weights, CONFIG_PATH_MAX, "%s/step-%lld/model.safetensors", path, step);
+  return true;
+}
+
+static bool parse_config(Config *config, const char *name, const char *text, Error *e) {
+  IniFile ini;
+  config_init(config);
+  if (!ini_parse(&ini, name, text, strlen(text), e)) return false;
+  bool ok = true;
+  for (int i = 0; ok && i < ini.count; i++) {
+    char key[256];
+    const IniEntry *entry = &ini.entries[i];
+    snprintf(key, sizeof key, "%s.%s", entry->section, entry->key);
+    ok = config_set(config, key, entry->value,
+                    &(ConfigOrigin){entry->file, entry->line, entry->column}, e);
+  }
+  ini_free(&ini);
+  return ok;
+}
+
+/* ": KEY was VALUE and is VALUE now", for the first key that matters; empty when the recorded
+ * configuration cannot be read by this version. */
+static void find_difference(char *text, size_t size, const RunFolder *run, const Config *config) {
+  Config recorded;
+  Error ignored;
+  const char *key;
+  *text = '\0';
+  if (!run->config || !parse_config(&recorded, "events.jsonl", run->config, &ignored)) return;
+  for (int i = 0; (key = config_key(i)); i++) {
+    char was[64] = "", is[64] = "";
+    if (!config_is_hashed(key) || !config_get(&recorded, key, was, sizeof was) ||
+        !config_get(config, key, is, sizeof is) || !strcmp(was, is))
+      continue;
+    snprintf(text, size, ": %s was %s and is %s now", key, was, is);
+    return;
+  }
+}
+
+bool run_folder_admit(const RunFolder *run, const char *folder, const Config *config, bool resume,
+                      Error *e) {
+  char hash[65];
+  if (!run->started) return true;
+  config_hash(config, hash);
+  if (strcmp(hash, run->config_hash)) {
+    char difference[256];
+    find_difference(difference, sizeof difference, run, config);
+    return error_set(
+        e, EXIT_CONFIG,
+        "%s: holds a run of another configuration (%.12s, this one is %.12s)%s; choose "
+        "another --out folder",
+        folder, run->config_hash, hash, difference);
+  }
+  if (run->finished)
+    return error_set(e, EXIT_CONFIG,
+                     "%s: this run is finished already; choose another --out folder, or remove "
+                     "this one to run again",
+                     folder);
+  if (!resume)
+    return error_set(e, EXIT_CONFIG,
+                     "%s: holds an unfinished run of this configuration; continue it with "
+                     "--resume, or choose another --out folder",
+                     folder);
+  return true;
+}
+
+static bool metadata_config(Config *config, const char *weights, Error *e) {
+  TensorFile file;
+  if (!safetensors_open(&file, weights, e)) return false;
+  bool ok = weights_config(&file, config, e);
+  if (!ok) error_prefix(e, "%s", weights);
+  safetensors_close(&file);
+  return ok;
+}
+
+bool run_folder_locate(char weights[CONFIG_PATH_MAX], Config *config, const char *checkpoint,
+                       Error *e) {
+  if (!locate_weights(weights, checkpoint, e)) return false;
+  /* RUN/checkpoints/step-N/model.safetensors: the run folder is three names up. */
+  char folder[CONFIG_PATH_MAX];
+  snprintf(folder, sizeof folder, "%s", weights);
+  for (int up = 0; up < 3; up++) {
+    char *slash = strrchr(folder, '/');
+    if (slash)
+      *slash = '\0';
+    else
+      snprintf(folder, sizeof folder, up == 0 ? "." : "..");
+  }
+  RunFolder run;
+  if (!run_folder_read(&run, folder, e)) return false;
+  bool ok = run.config ? parse_config(config, checkpoint, run.config, e)
+                       : metadata_config(config, weights, e);
+  run_folder_free(&run);
+  return ok;
+}

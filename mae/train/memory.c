@@ -1,0 +1,54 @@
+#include "mae/train/memory.h"
+
+#include <stdio.h>
+
+#include "mae/data/pool.h"
+#include "mae/evaluate/evaluate.h"
+#include "mae/model/device.h"
+#include "mae/train/step.h"
+
+MemoryPlan memory_plan(const Config *config) {
+  bool gpu = device_is_gpu(config);
+  MemoryPlan p = {
+      .model = model_memory(config, true),
+      .input = step_memory(config, gpu),
+      .evaluation = evaluator_memory(config),
+      .images = gpu ? POOL_STAGE_BYTES : 0,
+      .own = gpu ? backend_own_memory("cuda") : 0,
+  };
+  p.total = p.model.total + p.input + p.evaluation + p.images + p.own;
+  return p;
+}
+
+static void advise(char *advice, size_t size, const Config *config, size_t available) {
+  Config smaller = *config;
+  int per_shard = config->train.batch / config->train.shards;
+  for (int parts = config->train.accumulate + 1; parts <= per_shard; parts++) {
+    if (per_shard % parts) continue;
+    smaller.train.accumulate = parts;
+    if (memory_plan(&smaller).total > available) continue;
+    snprintf(advice, size, "train.accumulate = %d would fit", parts);
+    return;
+  }
+  smaller.train.accumulate = 1;
+  for (int batch = config->train.batch / 2; batch >= config->train.shards; batch /= 2) {
+    smaller.train.batch = batch - batch % config->train.shards;
+    if (memory_plan(&smaller).total > available) continue;
+    snprintf(advice, size, "train.batch = %d would fit", smaller.train.batch);
+    return;
+  }
+  snprintf(advice, size, "the model itself is too large for this device");
+}
+
+bool memory_check(const Config *config, Device *device, Error *e) {
+  DeviceInfo info;
+  char advice[128];
+  MemoryPlan plan = memory_plan(config);
+  device->kernels->info(device, &info);
+  if (info.memory_free == 0) return true;
+  size_t available = info.memory_free + plan.own; /* an open device has its own already */
+  if (plan.total <= available) return true;
+  advise(advice, sizeof advice, config, available);
+  return error_set(e, EXIT_DEVICE, "this run needs %.0f MiB and %.0f MiB are free (%s); %s",
+                   (double)plan.total / 0x1p20, (double)available / 0x1p20, info.name, advice);
+}

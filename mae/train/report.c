@@ -1,0 +1,278 @@
+#include "mae/train/report.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
+#include "mae/base/quantile.h"
+#include "mae/base/sha256.h"
+#include "mae/record/provenance.h"
+
+/* Seconds between progress lines: where they overwrite each other, and where they pile up. */
+#define LIVE_PERIOD 0.2
+#define PLAIN_PERIOD 10.0
+
+bool report_open(Report *report, const Config *config, const char *folder, bool active, bool quiet,
+                 Error *e) {
+  *report = (Report){.config = config, .active = active, .quiet = quiet || !active};
+  report->live = !report->quiet && isatty(STDERR_FILENO);
+  report->started = report->printed = clock_seconds();
+  report->log.fd = -1;
+  if (!active) return true;
+  char path[CONFIG_PATH_MAX];
+  return io_join(path, sizeof path, folder, "events.jsonl", e) &&
+         events_open(&report->log, path, e);
+}
+
+static void clear_live_line(Report *report) {
+  if (report->dirty) fputs("\r\033[K", stderr);
+  report->dirty = false;
+}
+
+void report_close(Report *report) {
+  Error ignored;
+  clear_live_line(report);
+  if (report->active && report->log.fd >= 0) events_close(&report->log, &ignored);
+  free(report->seconds);
+  report->seconds = NULL;
+}
+
+void report_line(Report *report, const char *format, ...) {
+  if (report->quiet) return;
+  va_list args;
+  clear_live_line(report);
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fputc('\n', stderr);
+}
+
+void report_failure(Report *report, const Error *e) {
+  clear_live_line(report);
+  fprintf(stderr, "mae train: %s\n", e->message);
+}
+
+static bool write_config(EventLog *log, const Config *config, Error *e) {
+  char *text = NULL;
+  size_t size;
+  FILE *memory = open_memstream(&text, &size);
+  if (!memory) return error_set(e, EXIT_DEVICE, "out of memory for the configuration's text");
+  config_dump(config, memory, false);
+  fclose(memory);
+  event_string(log, "config", text);
+  free(text);
+  return true;
+}
+
+bool report_start(Report *report, const ReportStart *start, int64_t steps, double steps_per_epoch,
+                  Error *e) {
+  const Config *config = report->config;
+  const Dataset *dataset = start->dataset;
+  const Model *model = start->model;
+  EventLog *log = &report->log;
+  char hash[65], binary[65];
+  report->steps = steps;
+  report->steps_per_epoch = steps_per_epoch;
+  report->seconds = malloc((size_t)(steps - start->resumed_from + 1) * sizeof *report->seconds);
+  if (!report->seconds)
+    return error_set(e, EXIT_DEVICE, "out of memory for the times of %lld steps", (long long)steps);
+  if (!report->active) return true;
+  config_hash(config, hash);
+  if (!provenance_binary_hash(binary, e)) return false;
+  event_begin(log, "start");
+  event_int(log, "format", 1);
+  event_object(log, "provenance");
+  provenance_write(log, config, model->device);
+  event_string(log, "started_by", start->started);
+  event_object_end(log);
+  if (!write_config(log, config, e)) return false;
+  event_string(log, "config_hash", hash);
+  event_string(log, "binary_sha256", binary);
+  event_int(log, "steps", steps);
+  event_double(log, "steps_per_epoch", steps_per_epoch);
+  event_int(log, "resumed_from", start->resumed_from);
+  event_int(log, "params_encoder", (int64_t)params_count_encoder(&model->table));
+  event_int(log, "params_decoder", (int64_t)params_count_decoder(&model->table));
+  event_double(log, "gflops_per_image", model_gflops_per_image(config, true));
+  event_double(log, "gflops_decoder_per_image", model_gflops_decoder_per_image(config));
+  event_object(log, "dataset");
+  event_string(log, "source", dataset->source);
+  event_string(log, "sha256", dataset->sha256);
+  event_int(log, "train_images", dataset->train_count);
+  event_int(log, "eval_images", dataset->eval_count);
+  event_int(log, "skipped", dataset->skipped);
+  event_object_end(log);
+  event_int(log, "memory_planned_bytes", (int64_t)start->memory_planned);
+  const char *pid = getenv(REPORT_PID_VARIABLE);
+  event_int(log, "pid", pid ? atoi(pid) : getpid());
+  event_int(log, "attempt", log->attempt);
+  return event_end(log, e);
+}
+
+static void format_seconds(char *text, size_t size, double seconds) {
+  long s = (long)(seconds + 0.5);
+  if (s >= 3600)
+    snprintf(text, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+  else
+    snprintf(text, size, "%ld:%02ld", s / 60, s % 60);
+}
+
+static void print_progress(Report *report, const StepState *state, double loss) {
+  double now = clock_seconds(), period = report->live ? LIVE_PERIOD : PLAIN_PERIOD;
+  bool last = (int64_t)state->step == report->steps;
+  if (report->quiet || (now - report->printed < period && !last)) return;
+  double spent = 0.0, recent = 0.0;
+  int64_t from = report->timed > 50 ? report->timed - 50 : 0;
+  for (int64_t i = from; i < report->timed; i++) recent += report->seconds[i];
+  spent = recent / (double)(report->timed - from);
+  char left[32];
+  format_seconds(left, sizeof left, spent * (double)(report->steps - (int64_t)state->step));
+  clear_live_line(report);
+  fprintf(stderr, "step %lld/%lld  epoch %.2f  loss %.4f  lr %.2e  %.0f images/s  %s left",
+          (long long)state->step, (long long)report->steps,
+          (double)state->step / report->steps_per_epoch, loss, (double)state->learning_rate,
+          report->config->train.batch / spent, left);
+  if (!report->live || last) fputc('\n', stderr);
+  report->dirty = report->live && !last;
+  report->printed = now;
+}
+
+bool report_step(Report *report, const StepState *state, double loss, double seconds, Error *e) {
+  report->seconds[report->timed++] = seconds;
+  if (!report->active) return true;
+  EventLog *log = &report->log;
+  event_begin(log, "step");
+  event_int(log, "step", (int64_t)state->step);
+  event_double(log, "epoch", (double)state->step / report->steps_per_epoch);
+  event_float(log, "loss", (float)loss);
+  event_float(log, "lr", state->learning_rate);
+  event_float(log, "grad_norm", state->grad_norm);
+  event_float(log, "loss_scale", state->loss_scale);
+  event_double(log, "seconds", seconds);
+  event_double(log, "images_per_second", report->config->train.batch / seconds);
+  print_progress(report, state, loss);
+  return event_end(log, e);
+}
+
+static void write_metrics(EventLog *log, MetricsKind kind, const Metrics *metrics) {
+  double value;
+  const char *name;
+  event_int(log, "images", metrics->images);
+  for (int i = 0; (name = metrics_item(i, kind, metrics, &value)); i++)
+    event_double(log, name, value);
+  event_int(log, "perfect", metrics->perfect);
+}
+
+bool report_metrics(Report *report, int64_t step, const Metrics *metrics, Error *e) {
+  MetricsKind kind = report->config->train.norm_pix ? METRICS_LEAKY : METRICS_MODEL;
+  event_begin(&report->log, "eval");
+  event_int(&report->log, "step", step);
+  write_metrics(&report->log, kind, metrics);
+  if (kind == METRICS_LEAKY)
+    report_line(report, "step %lld  held-out loss %.4f  psnr_leaky %.3f dB  ssim_leaky %.4f",
+                (long long)step, metrics->loss, metrics->psnr_composite, metrics->ssim_composite);
+  else
+    report_line(report,
+                "step %lld  held-out loss %.4f  psnr_masked %.3f dB  psnr_composite %.3f dB  "
+                "ssim_composite %.4f",
+                (long long)step, metrics->loss, metrics->psnr_masked, metrics->psnr_composite,
+                metrics->ssim_composite);
+  return event_end(&report->log, e);
+}
+
+bool report_baseline(Report *report, const char *name, const Metrics *metrics, Error *e) {
+  event_begin(&report->log, "baseline");
+  event_string(&report->log, "name", name);
+  write_metrics(&report->log, METRICS_FILL, metrics);
+  report_line(report, "%s  psnr_masked %.3f dB  psnr_composite %.3f dB  ssim_composite %.4f", name,
+              metrics->psnr_masked, metrics->psnr_composite, metrics->ssim_composite);
+  return event_end(&report->log, e);
+}
+
+bool report_checkpoint(Report *report, int64_t step, const char *state_hash, Error *e) {
+  char path[64];
+  snprintf(path, sizeof path, "checkpoints/step-%lld", (long long)step);
+  event_begin(&report->log, "checkpoint");
+  event_int(&report->log, "step", step);
+  event_string(&report->log, "path", path);
+  event_string(&report->log, "state_sha256", state_hash);
+  return event_end(&report->log, e);
+}
+
+bool report_artifact(Report *report, const char *kind, const char *folder, const char *file,
+                     Error *e) {
+  char path[CONFIG_PATH_MAX], hash[65];
+  struct stat status;
+  if (!io_join(path, sizeof path, folder, file, e) || !sha256_file(hash, path, e)) return false;
+  if (stat(path, &status) != 0) return error_set(e, EXIT_DATA, "%s: it has gone", path);
+  event_begin(&report->log, "artifact");
+  event_string(&report->log, "kind", kind);
+  event_string(&report->log, "path", file);
+  event_string(&report->log, "sha256", hash);
+  event_int(&report->log, "bytes", status.st_size);
+  return event_end(&report->log, e);
+}
+
+bool report_throughput(Report *report, Device *device, Error *e) {
+  int64_t warmup = report->timed / 20 > 5 ? report->timed / 20 : 5;
+  if (warmup > report->timed - 1) warmup = report->timed - 1;
+  int64_t count = report->timed - warmup;
+  if (report->timed == 0 || !report->active) return true;
+  double *seconds = report->seconds + warmup;
+  quantile_sort(seconds, count);
+  double median = quantile(seconds, count, 0.5);
+  double rate = report->config->train.batch / median;
+  DeviceInfo info;
+  device->kernels->info(device, &info);
+  EventLog *log = &report->log;
+  event_begin(log, "throughput");
+  event_double(log, "images_per_second", rate);
+  event_double(log, "step_seconds_median", median);
+  event_double(log, "step_seconds_p10", quantile(seconds, count, 0.1));
+  event_double(log, "step_seconds_p90", quantile(seconds, count, 0.9));
+  event_double(log, "gflops_per_second", rate * model_gflops_per_image(report->config, true));
+  event_int(log, "steps", count);
+  event_int(log, "warmup_steps", warmup);
+  event_int(log, "peak_memory_bytes", (int64_t)info.memory_peak);
+  report_line(report, "%.1f images/s (median of %lld steps), %.1f GFLOP/s, peak memory %.0f MiB",
+              rate, (long long)count, rate * model_gflops_per_image(report->config, true),
+              (double)info.memory_peak / 1048576.0);
+  return event_end(log, e);
+}
+
+bool report_warning(Report *report, Error *e, const char *format, ...) {
+  char message[512];
+  va_list args;
+  if (!report->active) return true;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  report_line(report, "warning: %s", message);
+  event_begin(&report->log, "warning");
+  event_string(&report->log, "message", message);
+  return event_end(&report->log, e);
+}
+
+bool report_end(Report *report, const char *status, int64_t step, int code, const char *state_hash,
+                const Error *failure, Error *e) {
+  EventLog *log = &report->log;
+  if (!report->active || log->fd < 0) return true;
+  if (failure) {
+    event_begin(log, "error");
+    event_int(log, "code", failure->code);
+    event_int(log, "step", step);
+    event_string(log, "message", failure->message);
+    if (!event_end(log, e)) return false;
+  }
+  event_begin(log, "end");
+  event_string(log, "status", status);
+  event_int(log, "step", step);
+  event_int(log, "code", code);
+  event_double(log, "wall_seconds", clock_seconds() - report->started);
+  event_string(log, "state_sha256", state_hash);
+  return event_end(log, e);
+}

@@ -1,0 +1,60 @@
+/* report.h - what a training run tells: the event file for programs, progress lines for people, and
+ * the step times behind the throughput figures. */
+#ifndef MAE_TRAIN_REPORT_H
+#define MAE_TRAIN_REPORT_H
+
+#include "mae/data/dataset.h"
+#include "mae/evaluate/metrics.h"
+#include "mae/record/checkpoint.h"
+#include "mae/record/events.h"
+
+typedef struct Report {
+  const Config *config;
+  EventLog log;
+  bool active;             /* rank 0; the other ranks' report says and writes nothing */
+  bool quiet, live;        /* live: standard error is a terminal, progress overwrites one line */
+  bool dirty;              /* the live line is on the screen */
+  double started, printed; /* monotonic seconds */
+  int64_t steps;           /* of the whole run */
+  double steps_per_epoch;
+  double *seconds; /* of this attempt's steps, in order */
+  int64_t timed;
+} Report;
+
+/* Facts of the start event that the report cannot know by itself. */
+typedef struct ReportStart {
+  const Model *model;
+  const Dataset *dataset;
+  const char *started; /* see Ranks */
+  size_t memory_planned;
+  int64_t resumed_from;
+} ReportStart;
+
+/* In the environment: the number of the process that the harness started and knows, when that is a
+ * launcher and not the trainer. */
+#define REPORT_PID_VARIABLE "MAEBENCH_PID"
+
+/* Opens FOLDER/events.jsonl when active. */
+bool report_open(Report *, const Config *, const char *folder, bool active, bool quiet, Error *);
+void report_close(Report *);
+
+bool report_start(Report *, const ReportStart *, int64_t steps, double steps_per_epoch, Error *);
+bool report_step(Report *, const StepState *, double loss, double seconds, Error *);
+bool report_metrics(Report *, int64_t step, const Metrics *, Error *);
+bool report_baseline(Report *, const char *name, const Metrics *, Error *);
+bool report_checkpoint(Report *, int64_t step, const char *state_hash, Error *);
+/* file: relative to the run folder. */
+bool report_artifact(Report *, const char *kind, const char *folder, const char *file, Error *);
+/* From the steps so far, less the first max(5, 5%) of them; nothing when no step is left. */
+bool report_throughput(Report *, Device *, Error *);
+bool report_warning(Report *, Error *, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The last events of a run: `error` when it failed, and `end`. */
+bool report_end(Report *, const char *status, int64_t step, int code, const char *state_hash,
+                const Error *failure, Error *);
+/* Says for people, even when quiet, why the run failed. */
+void report_failure(Report *, const Error *);
+/* A line for people. */
+void report_line(Report *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

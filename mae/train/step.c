@@ -1,0 +1,172 @@
+#include "mae/train/step.h"
+
+#include "mae/model/device.h"
+
+static int counted_patches(const Config *c) {
+  int patches = config_patches(c);
+  return c->train.loss == LOSS_ALL ? patches : patches - config_kept(c);
+}
+
+/* What is read back of a step. */
+struct StepResult {
+  StepState state;
+  float losses[]; /* [train.batch] */
+};
+
+/* Marks of a slot: its input is there; its input has been read; its result is there. */
+enum { MARK_FILLED = 0, MARK_READ = STEP_SLOTS, MARK_RESULT = 2 * STEP_SLOTS };
+_Static_assert(3 * STEP_SLOTS <= DEVICE_MARKS, "a device has too few marks");
+
+static int slots_on(bool gpu) {
+  return gpu ? STEP_SLOTS : 1;
+}
+
+size_t step_memory(const Config *c, bool gpu) {
+  int held = c->train.batch / c->train.ranks;
+  return (size_t)(slots_on(gpu) - 1) * batch_memory(c, held);
+}
+
+bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const float *rates,
+                 size_t rate_count, Error *e) {
+  const Config *c = m->config;
+  int per_shard = c->train.batch / c->train.shards;
+  *s = (TrainStep){.config = c,
+                   .model = m,
+                   .device = m->device,
+                   .first_shard = first_shard,
+                   .shards = shards,
+                   .first_image = first_shard * per_shard,
+                   .images = shards * per_shard,
+                   .slots = slots_on(!m->device->kernels->host_memory)};
+  const Kernels *k = s->device->kernels;
+  bool ok = true;
+  for (int i = 0; ok && i < s->slots; i++)
+    ok = batch_create(&s->inputs[i], c, s->device, s->images, e);
+  if (ok) ok = (s->state = device_alloc(s->device, sizeof *s->state, "step state", e));
+  if (ok)
+    ok = (s->rate_table = device_alloc(s->device, rate_count * sizeof *rates, "learning rates", e));
+  size_t bytes = sizeof(struct StepResult) + (size_t)c->train.batch * sizeof(float);
+  for (int i = 0; ok && i < STEP_SLOTS; i++)
+    if (!(s->results[i] = k->host_alloc(s->device, bytes)))
+      ok = error_set(e, EXIT_DEVICE, "out of memory for the losses of %d images", c->train.batch);
+  if (!ok) {
+    step_destroy(s);
+    return false;
+  }
+  k->upload(s->device, s->rate_table, rates, rate_count * sizeof *rates);
+  StepState start = {.loss_scale = c->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f};
+  step_set_state(s, &start);
+  return true;
+}
+
+void step_destroy(TrainStep *s) {
+  if (!s->device) return;
+  const Kernels *k = s->device->kernels;
+  for (int i = 0; i < STEP_SLOTS; i++) {
+    k->forget(s->device, &s->recordings[i]);
+    if (s->inputs[i].arena) batch_destroy(&s->inputs[i]);
+    if (s->results[i]) k->host_free(s->device, s->results[i]);
+  }
+  if (s->state) k->free(s->device, s->state);
+  if (s->rate_table) k->free(s->device, s->rate_table);
+  *s = (TrainStep){0};
+}
+
+void step_set_state(TrainStep *s, const StepState *state) {
+  s->device->kernels->upload(s->device, s->state, state, sizeof *state);
+}
+
+static void compute_gradients(TrainStep *s) {
+  const Config *c = s->config;
+  int micro = model_micro_batch(c), done = 0;
+  float factor = (float)(1.0 / ((double)c->train.batch * counted_patches(c)));
+  for (int shard = 0; shard < s->shards; shard++)
+    for (int i = 0; i < c->train.accumulate; i++, done += micro) {
+      s->model->ready = done + micro == s->images ? s->exchange.ready : NULL;
+      s->model->ready_user = s->exchange.user;
+      Batch batch = batch_view(&s->inputs[s->slot], done, micro);
+      model_forward(s->model, &batch);
+      model_loss(s->model, &batch, s->first_image + done, factor, s->state, true);
+      model_backward(s->model, &batch, shard > 0, i > 0 || shard > 1);
+    }
+}
+
+static void update_weights(TrainStep *s) {
+  const Config *c = s->config;
+  Model *m = s->model;
+  const Kernels *k = s->device->kernels;
+  k->gradient_norm(s->device, s->state, m->grads[0], m->grads[1], m->table.trainable);
+  k->adamw(s->device, &(AdamW){
+                          .param = m->params,
+                          .m = m->m,
+                          .v = m->v,
+                          .param16 = m->params16,
+                          .type = config_dtype(c),
+                          .grad_a = m->grads[0],
+                          .grad_b = m->grads[1],
+                          .count = m->table.trainable,
+                          .decayed = m->table.decayed,
+                          .state = s->state,
+                          .rate_table = s->rate_table,
+                          .beta1 = (float)c->train.beta1,
+                          .beta2 = (float)c->train.beta2,
+                          .epsilon = (float)c->train.eps,
+                          .weight_decay = (float)c->train.weight_decay,
+                          .clip = (float)c->train.clip,
+                          .dynamic_scale = c->train.precision == PRECISION_FP16,
+                      });
+}
+
+static void compute(void *user) {
+  TrainStep *s = user;
+  compute_gradients(s);
+  if (s->exchange.run) s->exchange.run(s->exchange.user, s->model);
+  update_weights(s);
+}
+
+BatchBuffers *step_input(TrainStep *s) {
+  const Kernels *k = s->device->kernels;
+  if (!s->filling) {
+    s->slot = (s->slot + 1) % s->slots;
+    s->filling = true;
+    k->use_queue(s->device, QUEUE_INPUT);
+    k->wait_mark(s->device, MARK_READ + s->slot);
+  }
+  return &s->inputs[s->slot];
+}
+
+void step_run(TrainStep *s) {
+  const Kernels *k = s->device->kernels;
+  if (s->filling) {
+    s->filling = false;
+    k->mark(s->device, MARK_FILLED + s->slot);
+    k->use_queue(s->device, QUEUE_COMPUTE);
+    k->wait_mark(s->device, MARK_FILLED + s->slot);
+  }
+  /* An exchange through the host cannot be captured in a CUDA graph. */
+  if (s->exchange.run && !s->exchange.only_queues)
+    compute(s);
+  else
+    k->repeat(s->device, &s->recordings[s->slot], compute, s);
+  k->mark(s->device, MARK_READ + s->slot);
+  int turn = (int)(s->queued++ % STEP_SLOTS);
+  struct StepResult *result = s->results[turn];
+  k->download_later(s->device, &result->state, s->state, sizeof result->state);
+  k->download_later(s->device, result->losses, s->model->image_loss,
+                    (size_t)s->config->train.batch * sizeof *result->losses);
+  k->mark(s->device, MARK_RESULT + turn);
+}
+
+bool step_result(TrainStep *s, int back, StepState *state, double *loss, Error *e) {
+  const Config *c = s->config;
+  char message[512];
+  int turn = (int)((s->queued - 1 - (uint64_t)back) % STEP_SLOTS);
+  const struct StepResult *result = s->results[turn];
+  if (!s->device->kernels->reach_mark(s->device, MARK_RESULT + turn, message, sizeof message))
+    return error_set(e, EXIT_DEVICE, "%s", message);
+  double sum = 0;
+  for (int i = 0; i < c->train.batch; i++) sum += result->losses[i];
+  *state = result->state;
+  *loss = sum / ((double)c->train.batch * counted_patches(c));
+  return true;
+}

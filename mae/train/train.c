@@ -1,0 +1,344 @@
+#include "mae/train/train.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
+#include "mae/data/loader.h"
+#include "mae/evaluate/sheet.h"
+#include "mae/model/device.h"
+#include "mae/ranks/ranks.h"
+#include "mae/record/checkpoint.h"
+#include "mae/record/run_folder.h"
+#include "mae/train/memory.h"
+#include "mae/train/report.h"
+#include "mae/train/schedule.h"
+#include "mae/train/step.h"
+
+enum { SHEET_IMAGES = 8 };
+
+typedef struct Run {
+  const Config *config;
+  const TrainOptions *options;
+  Ranks ranks;
+  Report report;
+  Device *device;
+  Dataset dataset;
+  Model model;
+  TrainStep step;
+  Loader loader;
+  Evaluator evaluator; /* rank 0's */
+  ImagePool pool;
+  StepState state;                    /* after the last step whose result was read */
+  int64_t queued;                     /* steps; those after state.step are under way */
+  double began[STEP_SLOTS], finished; /* clock: steps queued, and the last result */
+  int64_t steps;
+  double steps_per_epoch;
+  int64_t saved;       /* step of the newest checkpoint; -1: none */
+  char state_hash[65]; /* of that checkpoint */
+  int64_t stop;        /* 0, or the signal the run stops as if received */
+} Run;
+
+/* Signals. The first asks the run to stop after the present step, the second ends it at once: one
+ * that comes later than the same signal sent to the process and to its group, as `timeout` and
+ * batch systems do. */
+static volatile sig_atomic_t stop_signal;
+static double stop_time;
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { STOP_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
+
+static void on_signal(int signal_number) {
+  double seconds = clock_seconds();
+  if (stop_signal && seconds > stop_time + 1) _exit(128 + signal_number);
+  if (!stop_signal) stop_time = seconds;
+  stop_signal = signal_number;
+}
+
+static void catch_signals(struct sigaction *before) {
+  struct sigaction action = {.sa_handler = on_signal};
+  for (int i = 0; i < STOP_SIGNALS; i++) sigaction(stop_signals[i], &action, &before[i]);
+}
+
+static void restore_signals(const struct sigaction *before) {
+  for (int i = 0; i < STOP_SIGNALS; i++) sigaction(stop_signals[i], &before[i], NULL);
+}
+
+/* Preparation ----------------------------------------------------------------------------------*/
+
+static bool open_folder(Run *run, Error *e) {
+  RunFolder folder;
+  if (!run_folder_read(&folder, run->options->out, e)) return false;
+  bool ok = run_folder_admit(&folder, run->options->out, run->config, run->options->resume, e);
+  run_folder_free(&folder);
+  return ok && io_make_folders(run->options->out, e);
+}
+
+static void show_packing(void *user, const char *what, size_t done, size_t total) {
+  Run *run = user;
+  if (run->report.live) {
+    fprintf(stderr, "\r%s %zu/%zu\033[K", what, done, total);
+    run->report.dirty = true;
+  }
+}
+
+/* On each machine one rank packs the images when they are not packed yet; the others open them
+ * after that. */
+static bool open_data(Run *run, Error *e) {
+  bool first = run->ranks.node_rank == 0;
+  if (first && !data_open(&run->dataset, run->config, show_packing, run, e)) return false;
+  if (!ranks_barrier(&run->ranks, e)) return false;
+  if (!first && !data_open(&run->dataset, run->config, NULL, NULL, e)) return false;
+  return ranks_compare(&run->ranks, "images", run->dataset.sha256, EXIT_DATA,
+                       "data.path must hold the same on every machine", e);
+}
+
+static bool create_step(Run *run, Error *e) {
+  const Config *config = run->config;
+  float *rates = malloc((size_t)run->steps * sizeof *rates);
+  if (!rates) return error_set(e, EXIT_DEVICE, "out of memory for the learning rates");
+  for (int64_t i = 0; i < run->steps; i++)
+    rates[i] = (float)schedule_rate(config, i, run->steps, run->steps_per_epoch);
+  int shards = config->train.shards / run->ranks.count;
+  bool ok = step_create(&run->step, &run->model, run->ranks.rank * shards, shards, rates,
+                        (size_t)run->steps, e);
+  free(rates);
+  if (!ok) return false;
+  run->step.exchange = ranks_exchange(&run->ranks);
+  return loader_create(&run->loader, config, &run->dataset, run->step.first_image, run->step.images,
+                       e) &&
+         (run->ranks.rank != 0 || evaluator_open(&run->evaluator, &run->model, e)) &&
+         pool_open(&run->pool, run->device, &run->dataset, e);
+}
+
+/* Initial weights, or those of the newest checkpoint. */
+static bool load_state(Run *run, Error *e) {
+  bool found = false;
+  char step[24];
+  run->saved = -1;
+  run->state.loss_scale = run->config->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f;
+  if (run->options->resume &&
+      !checkpoint_resume(run->options->out, &run->model, &run->state, &found, e))
+    return false;
+  snprintf(step, sizeof step, "%" PRIu64, run->state.step);
+  if (!ranks_compare(&run->ranks, "checkpoints' steps", step, EXIT_DATA,
+                     "--out must be a folder that all machines share", e))
+    return false;
+  if (!found) return model_init_weights(&run->model, e);
+  step_set_state(&run->step, &run->state);
+  run->saved = run->queued = (int64_t)run->state.step;
+  return checkpoint_state_hash(run->state_hash, &run->model, &run->state, e);
+}
+
+static void greet(Run *run) {
+  DeviceInfo info;
+  run->device->kernels->info(run->device, &info);
+  report_line(&run->report,
+              "%.2fM encoder + %.2fM decoder parameters, %d training images (%s), %" PRId64
+              " steps of %d, %s on %s",
+              (double)params_count_encoder(&run->model.table) / 1e6,
+              (double)params_count_decoder(&run->model.table) / 1e6, run->dataset.train_count,
+              run->dataset.source, run->steps, run->config->train.batch,
+              dtype_name(config_dtype(run->config)), info.name);
+  if (run->state.step > 0)
+    report_line(&run->report, "continuing after step %llu", (unsigned long long)run->state.step);
+}
+
+static bool start(Run *run, Error *e) {
+  const Config *config = run->config;
+  size_t planned = memory_plan(config).total;
+  ReportStart facts = {.model = &run->model,
+                       .dataset = &run->dataset,
+                       .started = run->ranks.started,
+                       .memory_planned = planned,
+                       .resumed_from = (int64_t)run->state.step};
+  if (!report_start(&run->report, &facts, run->steps, run->steps_per_epoch, e)) return false;
+  greet(run);
+  double warmup = schedule_warmup_epochs(config, run->steps_per_epoch);
+  if (warmup * run->steps_per_epoch < (double)run->steps) return true;
+  return report_warning(&run->report, e,
+                        "the learning rate warms up for %g epochs and the run has %g: it never "
+                        "reaches its peak",
+                        warmup, (double)run->steps / run->steps_per_epoch);
+}
+
+static bool prepare(Run *run, Error *e) {
+  const Config *config = run->config;
+  const TrainOptions *options = run->options;
+  if (!ranks_start(&run->ranks, config, e)) return false;
+  if (run->ranks.rank == 0 && !open_folder(run, e)) return false;
+  return ranks_barrier(&run->ranks, e) &&
+         report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
+         (run->device = device_open(config, run->ranks.gpu, run->ranks.sharers, e)) &&
+         ranks_connect(&run->ranks, run->device, e) && memory_check(config, run->device, e) &&
+         open_data(run, e) &&
+         schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
+         model_create(&run->model, config, run->device, true, e) && create_step(run, e) &&
+         load_state(run, e) && start(run, e);
+}
+
+/* Training -------------------------------------------------------------------------------------*/
+
+/* All ranks compute the state's hash; rank 0 writes. */
+static bool save(Run *run, Error *e) {
+  int64_t step = (int64_t)run->state.step;
+  if (run->saved == step) return true;
+  if (!checkpoint_state_hash(run->state_hash, &run->model, &run->state, e) ||
+      !ranks_compare(&run->ranks, "training states", run->state_hash, EXIT_DEVICE,
+                     "a memory or processor fault; the last checkpoint is from before it", e))
+    return false;
+  run->saved = step;
+  return run->ranks.rank != 0 || (checkpoint_save(run->options->out, &run->model, &run->state, e) &&
+                                  report_checkpoint(&run->report, step, run->state_hash, e));
+}
+
+static bool score(Run *run, Error *e) {
+  Metrics metrics;
+  return run->ranks.rank != 0 ||
+         (evaluate(&metrics, &run->evaluator, &run->dataset, &run->pool, e) &&
+          report_metrics(&run->report, (int64_t)run->state.step, &metrics, e));
+}
+
+static bool check_finite(const Run *run, const StepState *before, double loss, Error *e) {
+  static const char advice[] = "lower train.blr, lengthen the warm-up, or set train.clip = 1; the "
+                               "last checkpoint is from before it";
+  long long step = (long long)run->state.step;
+  bool scaled = run->config->train.precision == PRECISION_FP16;
+  if (!isfinite(loss))
+    return error_set(e, EXIT_NONFINITE, "step %lld: the loss is %g: %s", step, loss, advice);
+  if (run->state.overflow && !scaled)
+    return error_set(e, EXIT_NONFINITE, "step %lld: the gradient is not finite: %s", step, advice);
+  if (run->state.overflow && before->loss_scale <= 1.0f)
+    return error_set(e, EXIT_NONFINITE,
+                     "step %lld: the gradient overflows fp16 with the loss scale at its floor: use "
+                     "train.precision = bf16 or fp32, or %s",
+                     step, advice);
+  return true;
+}
+
+static bool queue_step(Run *run, Error *e) {
+  run->began[run->queued % STEP_SLOTS] = clock_seconds();
+  loader_load(&run->loader, run->queued);
+  BatchBuffers *input = step_input(&run->step);
+  pool_fill_batch(&run->pool, input, run->loader.crops, run->loader.images);
+  batch_set_masks(input, run->loader.visible, run->loader.masked, run->loader.images);
+  step_run(&run->step);
+  run->queued++;
+  return ranks_check(&run->ranks, e);
+}
+
+/* Reads and reports the results of steps under way until only `left` of them are. A step's time is
+ * that since the one before it ended, or since it was queued. */
+static bool read_results(Run *run, int left, Error *e) {
+  while (run->queued - (int64_t)run->state.step > left) {
+    double loss, began = run->began[run->state.step % STEP_SLOTS];
+    StepState before = run->state;
+    int back = (int)(run->queued - (int64_t)run->state.step) - 1;
+    bool ok = step_result(&run->step, back, &run->state, &loss, e);
+    /* If another rank died, report that: our own error is only its consequence. */
+    if (!ranks_check(&run->ranks, e) || !ok) return false;
+    double now = clock_seconds(), since = began > run->finished ? began : run->finished;
+    run->finished = now;
+    if (!report_step(&run->report, &run->state, loss, now - since, e) ||
+        !check_finite(run, &before, loss, e))
+      return false;
+  }
+  return true;
+}
+
+/* The signal to stop for, the same in all ranks; 0: go on. */
+static bool ask_stop(Run *run, Error *e) {
+  int64_t after = run->options->stop_after;
+  run->stop = stop_signal;
+  if (!run->stop && after > 0 && run->queued >= after) run->stop = SIGINT;
+  return ranks_decide(&run->ranks, &run->stop, e);
+}
+
+static bool is_due(const Run *run, int64_t every) {
+  return every > 0 && run->queued % every == 0 && run->queued < run->steps;
+}
+
+/* While a GPU computes a step, the next one is queued before the result is waited for; but what
+ * reads the weights comes before the next step. */
+static bool train(Run *run, Error *e) {
+  int ahead = run->device->kernels->host_memory ? 0 : 1;
+  while (run->queued < run->steps) {
+    if (!ask_stop(run, e)) return false;
+    if (run->stop) break;
+    if (!queue_step(run, e)) return false;
+    bool saves = is_due(run, run->config->run.checkpoint_every);
+    bool scores = is_due(run, run->config->eval.every);
+    if (!read_results(run, saves || scores ? 0 : ahead, e)) return false;
+    if ((saves && !save(run, e)) || (scores && !score(run, e))) return false;
+  }
+  return read_results(run, 0, e) && (!run->stop || save(run, e));
+}
+
+static bool score_baselines(Run *run, Error *e) {
+  static const char *const names[] = {"fill_mean", "fill_harmonic"};
+  Metrics metrics;
+  for (int i = 0; i < 2; i++)
+    if (!evaluate_baseline(&metrics, names[i], &run->evaluator, &run->dataset, &run->pool, e) ||
+        !report_baseline(&run->report, names[i], &metrics, e))
+      return false;
+  return true;
+}
+
+static bool draw_sheet(Run *run, Error *e) {
+  char path[CONFIG_PATH_MAX];
+  return io_join(path, sizeof path, run->options->out, "sheet.png", e) &&
+         sheet_write_held_out(path, &run->model, &run->dataset, &run->pool, SHEET_IMAGES, e) &&
+         report_artifact(&run->report, "sheet", run->options->out, "sheet.png", e);
+}
+
+/* What follows the last step. The throughput comes before the checkpoint, so that a run killed
+ * after its last checkpoint has told it. */
+static bool conclude(Run *run, Error *e) {
+  char weights[64];
+  snprintf(weights, sizeof weights, "checkpoints/step-%" PRId64 "/model.safetensors", run->steps);
+  if (!report_throughput(&run->report, run->device, e) || !save(run, e)) return false;
+  if (run->ranks.rank != 0) return true;
+  return report_artifact(&run->report, "weights", run->options->out, weights, e) && score(run, e) &&
+         score_baselines(run, e) && draw_sheet(run, e);
+}
+
+static void release(Run *run) {
+  evaluator_destroy(&run->evaluator);
+  pool_destroy(&run->pool);
+  loader_destroy(&run->loader);
+  step_destroy(&run->step);
+  model_destroy(&run->model);
+  if (run->dataset.map) data_close(&run->dataset);
+  if (run->device) run->device->kernels->close(run->device);
+  report_close(&run->report);
+}
+
+int train_run(const Config *config, const TrainOptions *options, Error *e) {
+  Run run = {.config = config, .options = options, .saved = -1, .report = {.log.fd = -1}};
+  struct sigaction before[STOP_SIGNALS];
+  *e = (Error){0};
+  stop_signal = 0;
+  /* A launcher tells all its processes to stop; forked ranks hear of it from rank 0. */
+  bool ok = prepare(&run, e), catching = ok && !run.ranks.parent;
+  if (catching) catch_signals(before);
+  if (ok) ok = train(&run, e) && (run.stop || conclude(&run, e));
+  int code = run.stop ? 128 + (int)run.stop : EXIT_OK;
+  ranks_stop(&run.ranks, code, e);
+  if (e->code) {
+    ok = false;
+    code = e->code;
+  }
+  const char *status = !ok ? "failed" : run.stop ? "interrupted" : "done";
+  int64_t step = (int64_t)run.state.step;
+  if (!report_end(&run.report, status, step, code, run.state_hash, ok ? NULL : e, e))
+    code = e->code;
+  if (e->code && ranks_launch().rank == 0) report_failure(&run.report, e);
+  ranks_close(&run.ranks, e);
+  if (catching) restore_signals(before);
+  release(&run);
+  return code;
+}
