@@ -26,14 +26,14 @@ int cmd_compare(int argc, char **argv) {
                          .words_min = 2,
                          .words_max = 2};
   int code;
-  Error error = {0};
+  Error e = {0};
   Store *store = NULL;
   if (arguments_read(&arguments, argc, argv, &code)) {
-    bool ok = store_open_readonly(&store, db, &error) &&
+    bool ok = store_open_readonly(&store, db, &e) &&
               store_compare(store, stdout, arguments.words.items[0], arguments.words.items[1],
-                            metric, json, &error);
+                            metric, json, &e);
     store_close(store);
-    code = ok ? EXIT_OK : command_fail("compare", &error);
+    code = ok ? EXIT_OK : command_fail("compare", &e);
   }
   arguments_free(&arguments);
   return code;

@@ -20,7 +20,7 @@ int cmd_import(int argc, char **argv) {
   Arguments arguments = {
       .command = "import", .usage = "", .about = about, .options = options, .option_count = 2};
   int code, trials = 0;
-  Error error = {0};
+  Error e = {0};
   struct stat info;
   Store *store = NULL;
   if (arguments_read(&arguments, argc, argv, &code)) {
@@ -28,13 +28,13 @@ int cmd_import(int argc, char **argv) {
     char folder[CONFIG_PATH_MAX];
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - db) : 0, db);
     bool ok = stat(out, &info) == 0 && S_ISDIR(info.st_mode);
-    if (!ok) error_set(&error, EXIT_DATA, "%s: there is no such folder; --out names another", out);
-    ok = ok && (!*folder || io_make_folders(folder, &error)) && store_open(&store, db, &error) &&
-         store_import(store, out, &trials, &error);
+    if (!ok) error_set(&e, EXIT_DATA, "%s: there is no such folder; --out names another", out);
+    ok = ok && (!*folder || io_make_folders(folder, &e)) && store_open(&store, db, &e) &&
+         store_import(store, out, &trials, &e);
     store_close(store);
-    if (ok && !trials) ok = error_set(&error, EXIT_DATA, "%s: no trials below it", out);
+    if (ok && !trials) ok = error_set(&e, EXIT_DATA, "%s: no trials below it", out);
     if (ok) printf("%d trials of %s are in %s\n", trials, out, db);
-    code = ok ? EXIT_OK : command_fail("import", &error);
+    code = ok ? EXIT_OK : command_fail("import", &e);
   }
   arguments_free(&arguments);
   return code;

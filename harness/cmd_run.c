@@ -48,28 +48,26 @@ static void make_absolute(char path[CONFIG_PATH_MAX]) {
   free(real);
 }
 
-static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool *found,
-                         Error *error) {
+static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool *found, Error *e) {
   *found = true;
   if (run->scale && !strcmp(run->scale, "none")) {
     *found = false;
     return true;
   }
-  if (run->scale) return locate_scale(path, run->scale, error);
+  if (run->scale) return locate_scale(path, run->scale, e);
   char reason[192];
   const char *scale = locate_default_scale(reason, sizeof reason);
-  if (!locate_scale(path, scale, error))
-    return error_suffix(error, "--scale none runs FILE without one");
+  if (!locate_scale(path, scale, e)) return error_suffix(e, "--scale none runs FILE without one");
   fprintf(stderr, "scale %s (%s); --scale cpu, t4x2, h200 or none chooses another\n", scale,
           reason);
   return true;
 }
 
-static bool load_plans(RunCommand *run, Error *error) {
+static bool load_plans(RunCommand *run, Error *e) {
   char scale[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX], text[32];
   bool scaled;
   Arguments *arguments = &run->arguments;
-  if (!choose_scale(run, scale, &scaled, error)) return false;
+  if (!choose_scale(run, scale, &scaled, e)) return false;
   int sets = arguments->setting_count;
   PlanOverride *overrides = need(calloc((size_t)sets + 1, sizeof *overrides));
   for (int i = 0; i < sets; i++) overrides[i] = arguments->settings[i];
@@ -81,8 +79,8 @@ static bool load_plans(RunCommand *run, Error *error) {
   bool ok = true;
   for (int i = 0; ok && i < arguments->words.count; i++) {
     Plan *plan = &run->plans[run->plan_count];
-    ok = locate_experiment(file, arguments->words.items[i], error) &&
-         plan_load(plan, file, scaled ? scale : NULL, overrides, sets, error);
+    ok = locate_experiment(file, arguments->words.items[i], e) &&
+         plan_load(plan, file, scaled ? scale : NULL, overrides, sets, e);
     if (ok) run->plan_count++;
     for (int t = 0; ok && t < plan->count; t++) {
       make_absolute(plan->trials[t].config.data.path);
@@ -104,7 +102,7 @@ static void introduce(const Plan *plan) {
 
 /* resources.* and run.device are the same in all trials of a plan: they are not swept. */
 static bool make_places(Places *places, const RunCommand *run, const Job *jobs, int count,
-                        Error *error) {
+                        Error *e) {
   size_t memory = 0;
   char text[512];
   int left = 0;
@@ -114,29 +112,29 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
   }
   *places = (Places){0};
   if (!left) return true;
-  if (!places_make(places, &jobs[0].trial->config, memory, (int)run->jobs, gpus_find(), error))
+  if (!places_make(places, &jobs[0].trial->config, memory, (int)run->jobs, gpus_find(), e))
     return false;
   places_describe(places, text, sizeof text);
   fprintf(stderr, "trials run on %s\n", text);
   return true;
 }
 
-static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *error) {
-  if (!jobs_create(jobs, plan, run->out, run->binary_sha256, run->any_build, error)) return false;
+static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
+  if (!jobs_create(jobs, plan, run->out, run->binary_sha256, run->any_build, e)) return false;
   jobs_keep_shard(*jobs, plan->count, run->shard, run->shards);
   return true;
 }
 
-static bool dry_run(RunCommand *run, const Plan *plan, Error *error) {
+static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   Job *jobs;
   Places places;
   char basis[256];
-  if (!make_jobs(&jobs, run, plan, error)) return false;
+  if (!make_jobs(&jobs, run, plan, e)) return false;
   jobs_estimate(jobs, plan->count, basis, sizeof basis);
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
   fflush(stdout);
-  bool ok = make_places(&places, run, jobs, plan->count, error);
+  bool ok = make_places(&places, run, jobs, plan->count, e);
   places_free(&places);
   jobs_free(jobs, plan->count);
   return ok;
@@ -144,22 +142,22 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *error) {
 
 /* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
  */
-static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out, Error *error) {
+static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out, Error *e) {
   char folder[CONFIG_PATH_MAX];
   int64_t sweep;
-  if (!folder_of_sweep(folder, out, plan, error) || !folder_write_sweep(folder, plan, error) ||
-      !store_add_sweep(store, folder, &sweep, error))
+  if (!folder_of_sweep(folder, out, plan, e) || !folder_write_sweep(folder, plan, e) ||
+      !store_add_sweep(store, folder, &sweep, e))
     return false;
   for (int i = 0; i < plan->count; i++) {
     Job *job = &jobs[i];
-    if (job->id == 0 && !store_next_trial_id(store, &job->id, error)) return false;
-    if (!folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, error))
+    if (job->id == 0 && !store_next_trial_id(store, &job->id, e)) return false;
+    if (!folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, e))
       return false;
-    if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, error))
+    if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, e))
       return false;
-    if (!supervise_record(store, sweep, job, error)) return false;
+    if (!supervise_record(store, sweep, job, e)) return false;
   }
-  return store_recover(store, error);
+  return store_recover(store, e);
 }
 
 static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) {
@@ -180,17 +178,17 @@ static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) 
             other, trainer);
 }
 
-static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *error) {
+static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
   Job *jobs;
-  if (!make_jobs(&jobs, run, plan, error)) return false;
+  if (!make_jobs(&jobs, run, plan, e)) return false;
   Progress progress;
   SuperviseResult result = {0};
   Places places;
   SuperviseOptions options = {run->trainer, &places, run->timeout};
   introduce(plan);
   say_skipped(plan, jobs, run->trainer);
-  bool ok = make_places(&places, run, jobs, plan->count, error) &&
-            enter_trials(store, plan, jobs, run->out, error);
+  bool ok = make_places(&places, run, jobs, plan->count, e) &&
+            enter_trials(store, plan, jobs, run->out, e);
   if (ok) {
     progress_open(&progress);
     supervise(jobs, plan->count, store, &options, &progress, &result);
@@ -200,7 +198,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *err
   for (int i = 0; i < plan->count; i++)
     run->failed += jobs[i].action != JOB_ELSEWHERE && jobs[i].status == TRIAL_FAILED;
   if (ok && result.unrecorded)
-    ok = error_set(error, EXIT_DATA,
+    ok = error_set(e, EXIT_DATA,
                    "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
                    "them in once that is put right",
                    result.unrecorded, run->db, result.problem);
@@ -209,33 +207,33 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *err
   return ok;
 }
 
-static bool make_parent(const char *path, Error *error) {
+static bool make_parent(const char *path, Error *e) {
   char folder[CONFIG_PATH_MAX];
   const char *slash = strrchr(path, '/');
   if (!slash || slash == path) return true;
   snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-  return io_make_folders(folder, error);
+  return io_make_folders(folder, e);
 }
 
-static bool open_store(const RunCommand *run, Store **store, Error *error) {
+static bool open_store(const RunCommand *run, Store **store, Error *e) {
   struct stat info;
   bool fresh = stat(run->db, &info) != 0, trials = stat(run->out, &info) == 0;
-  if (!make_parent(run->db, error) || !store_open(store, run->db, error)) return false;
+  if (!make_parent(run->db, e) || !store_open(store, run->db, e)) return false;
   int count = 0;
   if (!fresh || !trials) return true;
-  bool ok = store_import(*store, run->out, &count, error);
+  bool ok = store_import(*store, run->out, &count, e);
   if (count)
     fprintf(stderr, "%s is new: took in %d trials found in %s\n", run->db, count, run->out);
   if (!ok) store_close(*store);
   return ok;
 }
 
-static bool run_all(RunCommand *run, Error *error) {
+static bool run_all(RunCommand *run, Error *e) {
   Store *store;
-  if (!open_store(run, &store, error)) return false;
+  if (!open_store(run, &store, e)) return false;
   bool ok = true;
   for (int i = 0; ok && i < run->plan_count && !run->signal; i++)
-    ok = run_plan(run, store, &run->plans[i], error);
+    ok = run_plan(run, store, &run->plans[i], e);
   store_close(store);
   return ok;
 }
@@ -254,16 +252,16 @@ static void say_next(const RunCommand *run) {
 }
 
 /* --shard I/N. A database has one writer, so a shard must name one. */
-static bool read_shard(RunCommand *run, Error *error) {
+static bool read_shard(RunCommand *run, Error *e) {
   const char *text = run->shard_text;
   int end = 0;
   run->shard = run->shards = 1;
   if (!text) return true;
   if (sscanf(text, "%d/%d%n", &run->shard, &run->shards, &end) != 2 || text[end] ||
       run->shard < 1 || run->shard > run->shards)
-    return error_set(error, EXIT_CONFIG, "--shard %.50s: expected I/N, I from 1 to N", text);
+    return error_set(e, EXIT_CONFIG, "--shard %.50s: expected I/N, I from 1 to N", text);
   if (run->shards > 1 && !strcmp(run->db, DEFAULT_DB) && !run->dry_run)
-    return error_set(error, EXIT_CONFIG,
+    return error_set(e, EXIT_CONFIG,
                      "--shard %s needs --db PATH, a database of its own on this machine's disk; "
                      "`harness import` joins the shards",
                      text);
@@ -271,13 +269,13 @@ static bool read_shard(RunCommand *run, Error *error) {
 }
 
 /* Before the first trial of any plan starts. */
-static bool check_trials(const RunCommand *run, Error *error) {
+static bool check_trials(const RunCommand *run, Error *e) {
   for (int p = 0; p < run->plan_count; p++) {
     const Plan *plan = &run->plans[p];
     for (int i = 0; i < plan->count; i++) {
-      if (places_accept(&plan->trials[i].config, gpus_find(), error)) continue;
+      if (places_accept(&plan->trials[i].config, gpus_find(), e)) continue;
       char *values = plan_describe(&plan->trials[i]);
-      error_prefix(error, "%s: trial %s", plan->name, values);
+      error_prefix(e, "%s: trial %s", plan->name, values);
       free(values);
       return false;
     }
@@ -285,16 +283,16 @@ static bool check_trials(const RunCommand *run, Error *error) {
   return true;
 }
 
-static bool prepare(RunCommand *run, Error *error) {
+static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
-  if (!read_shard(run, error) || !load_plans(run, error) || !check_trials(run, error)) return false;
+  if (!read_shard(run, e) || !load_plans(run, e) || !check_trials(run, e)) return false;
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
                sha256_file(run->binary_sha256, run->trainer, &missing);
   if (!found && run->dry_run) {
     fprintf(stderr, "note: %s\n", missing.message);
     run->any_build = true;
   } else if (!found) {
-    *error = missing;
+    *e = missing;
     return false;
   }
   return true;
@@ -327,20 +325,20 @@ int cmd_run(int argc, char **argv) {
                               .words_max = 1000,
                               .takes_settings = true};
   int code;
-  Error error = {0};
+  Error e = {0};
   if (arguments_read(&run.arguments, argc, argv, &code)) {
-    bool ok = prepare(&run, &error);
+    bool ok = prepare(&run, &e);
     if (ok && run.dry_run) {
       for (int i = 0; ok && i < run.plan_count; i++) {
         introduce(&run.plans[i]);
-        ok = dry_run(&run, &run.plans[i], &error);
+        ok = dry_run(&run, &run.plans[i], &e);
       }
     } else if (ok) {
       runner_block_signals();
-      ok = run_all(&run, &error);
+      ok = run_all(&run, &e);
       if (ok && !run.json) say_next(&run);
     }
-    code = !ok          ? command_fail("run", &error)
+    code = !ok          ? command_fail("run", &e)
            : run.signal ? 128 + run.signal
            : run.failed ? EXIT_SOME_FAILED
                         : EXIT_OK;

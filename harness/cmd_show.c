@@ -49,7 +49,7 @@ static const struct Part {
      " ORDER BY swept = '', key"},
 };
 
-static bool show(Store *store, int64_t trial, bool json, Error *error) {
+static bool show(Store *store, int64_t trial, bool json, Error *e) {
   int count = sizeof parts / sizeof *parts;
   bool ok = true;
   if (json) puts("{");
@@ -59,7 +59,7 @@ static bool show(Store *store, int64_t trial, bool json, Error *error) {
       printf("\"%s\":\n", parts[i].title);
     else
       printf("%s%s\n", i ? "\n" : "", parts[i].title);
-    ok = store_print(store, stdout, sql, json, error);
+    ok = store_print(store, stdout, sql, json, e);
     if (json && i + 1 < count) puts(",");
     free(sql);
   }
@@ -82,21 +82,21 @@ int cmd_show(int argc, char **argv) {
                          .words_min = 1,
                          .words_max = 1};
   int code;
-  Error error = {0};
+  Error e = {0};
   Store *store = NULL;
   if (arguments_read(&arguments, argc, argv, &code)) {
     TrialInfo info;
     int64_t trial;
     bool found = false;
-    bool ok = parse_trial(arguments.words.items[0], &trial, &error) &&
-              store_open_readonly(&store, db, &error) &&
-              store_get_trial(store, trial, &info, &found, &error);
+    bool ok = parse_trial(arguments.words.items[0], &trial, &e) &&
+              store_open_readonly(&store, db, &e) &&
+              store_get_trial(store, trial, &info, &found, &e);
     if (ok && !found)
-      ok = error_set(&error, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments",
-                     db, (long long)trial);
-    ok = ok && show(store, trial, json, &error);
+      ok = error_set(&e, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments", db,
+                     (long long)trial);
+    ok = ok && show(store, trial, json, &e);
     store_close(store);
-    code = ok ? EXIT_OK : command_fail("show", &error);
+    code = ok ? EXIT_OK : command_fail("show", &e);
   }
   arguments_free(&arguments);
   return code;

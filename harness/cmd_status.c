@@ -48,16 +48,15 @@ int cmd_status(int argc, char **argv) {
                          .option_count = 2,
                          .words_max = 1};
   int code;
-  Error error = {0};
+  Error e = {0};
   Store *store = NULL;
   if (arguments_read(&arguments, argc, argv, &code)) {
     char *sql =
         arguments.words.count ? trials_sql(arguments.words.items[0]) : string_copy(experiments_sql);
-    bool ok =
-        store_open_readonly(&store, db, &error) && store_print(store, stdout, sql, json, &error);
+    bool ok = store_open_readonly(&store, db, &e) && store_print(store, stdout, sql, json, &e);
     free(sql);
     store_close(store);
-    code = ok ? EXIT_OK : command_fail("status", &error);
+    code = ok ? EXIT_OK : command_fail("status", &e);
   }
   arguments_free(&arguments);
   return code;

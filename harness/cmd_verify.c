@@ -42,81 +42,79 @@ typedef struct Verification {
   int signal;
 } Verification;
 
-static bool parse_class(const char *text, Proof *proof, Error *error) {
+static bool parse_class(const char *text, Proof *proof, Error *e) {
   for (Proof p = PROOF_STATISTICAL; p <= PROOF_BITWISE; p++) {
     if (strcmp(text, proof_name(p)) != 0) continue;
     *proof = p;
     return true;
   }
-  return error_set(error, EXIT_CONFIG, "--class %.40s: expected bitwise, numerical or statistical",
+  return error_set(e, EXIT_CONFIG, "--class %.40s: expected bitwise, numerical or statistical",
                    text);
 }
 
 /* The folder of a trial, whose path in the database may be relative to the database's folder. */
-static bool find_folder(Verification *v, Error *error) {
+static bool find_folder(Verification *v, Error *e) {
   Store *store;
   TrialInfo info;
   bool found = false;
-  if (!store_open_readonly(&store, v->db, error)) return false;
-  bool ok = store_get_trial(store, v->trial, &info, &found, error);
+  if (!store_open_readonly(&store, v->db, e)) return false;
+  bool ok = store_get_trial(store, v->trial, &info, &found, e);
   store_close(store);
   if (!ok) return false;
   if (!found)
-    return error_set(error, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments",
+    return error_set(e, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments",
                      v->db, (long long)v->trial);
   const char *slash = strrchr(v->db, '/');
   int length = *info.folder == '/' || !slash ? 0 : (int)(slash - v->db + 1);
   int used = snprintf(v->folder, sizeof v->folder, "%.*s%s", length, v->db, info.folder);
   return used < (int)sizeof v->folder ||
-         error_set(error, EXIT_DATA, "the path of trial %lld is too long", (long long)v->trial);
+         error_set(e, EXIT_DATA, "the path of trial %lld is too long", (long long)v->trial);
 }
 
-static bool read_recorded(Verification *v, Error *error) {
+static bool read_recorded(Verification *v, Error *e) {
   char path[CONFIG_PATH_MAX];
-  if (!io_join(path, sizeof path, v->folder, "events.jsonl", error) ||
-      !record_read(&v->then, path, error))
+  if (!io_join(path, sizeof path, v->folder, "events.jsonl", e) || !record_read(&v->then, path, e))
     return false;
   if (v->steps == 0 && strcmp(v->then.facts.end, "done") != 0)
     return error_set(
-        error, EXIT_DATA,
+        e, EXIT_DATA,
         "trial %lld is not done: its newest attempt is at step %lld of %lld; --steps N "
         "verifies a prefix",
         (long long)v->trial, (long long)v->then.facts.step, (long long)v->then.facts.steps);
   if (v->steps > (double)v->then.count)
-    return error_set(error, EXIT_CONFIG, "--steps %.0f: trial %lld has %lld recorded steps",
-                     v->steps, (long long)v->trial, (long long)v->then.count);
+    return error_set(e, EXIT_CONFIG, "--steps %.0f: trial %lld has %lld recorded steps", v->steps,
+                     (long long)v->trial, (long long)v->then.count);
   return true;
 }
 
 /* The scratch folder beside the recorded files, with the configuration that was recorded. */
-static bool make_scratch(Verification *v, Error *error) {
+static bool make_scratch(Verification *v, Error *e) {
   time_t now = time(NULL);
   struct tm utc;
   char path[CONFIG_PATH_MAX];
   strftime(v->name, sizeof v->name, "verify-%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
   const char *text = json_string_value(json_object_get(v->then.start, "config"));
   if (!text)
-    return error_set(error, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);
-  if (!io_join(v->scratch, sizeof v->scratch, v->folder, v->name, error) ||
-      !io_make_folders(v->scratch, error) ||
-      !io_join(path, sizeof path, v->scratch, "config.ini", error))
+    return error_set(e, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);
+  if (!io_join(v->scratch, sizeof v->scratch, v->folder, v->name, e) ||
+      !io_make_folders(v->scratch, e) || !io_join(path, sizeof path, v->scratch, "config.ini", e))
     return false;
-  int fd = io_create(path, error);
+  int fd = io_create(path, e);
   if (fd < 0) return false;
-  bool ok = io_write(fd, path, text, strlen(text), error);
+  bool ok = io_write(fd, path, text, strlen(text), e);
   Error closing = {0};
-  if (!io_finish(fd, path, ok ? error : &closing)) ok = false;
+  if (!io_finish(fd, path, ok ? e : &closing)) ok = false;
   config_init(&v->config);
-  return ok && config_load(&v->config, path, error);
+  return ok && config_load(&v->config, path, e);
 }
 
-static bool train_again(Verification *v, Error *error) {
+static bool train_again(Verification *v, Error *e) {
   Places places;
   Config *config = &v->config;
   /* One GPU computes the bits of two. */
   if (config->train.shards <= 2) config->resources.gpus_per_trial = 1;
   config->resources.jobs_per_gpu = 1;
-  if (!places_make(&places, config, 0, 1, gpus_find(), error)) return false;
+  if (!places_make(&places, config, 0, 1, gpus_find(), e)) return false;
   TrainerStart start = {.program = v->trainer,
                         .launcher = config->resources.launcher,
                         .folder = v->scratch,
@@ -130,7 +128,7 @@ static bool train_again(Verification *v, Error *error) {
   Progress progress;
   char label[64];
   snprintf(label, sizeof label, "verify trial %lld", (long long)v->trial);
-  bool started = trainer_start(&trainer, &start, NULL, NULL, error);
+  bool started = trainer_start(&trainer, &start, NULL, NULL, e);
   places_free(&places);
   if (!started) return false;
   progress_open(&progress);
@@ -147,7 +145,7 @@ static bool train_again(Verification *v, Error *error) {
   bool whole = v->steps == 0 || v->steps >= (double)v->then.facts.steps;
   bool ok =
       v->signal || outcome.status == TRIAL_DONE || (!whole && outcome.status == TRIAL_INTERRUPTED);
-  if (!ok) error_set(error, EXIT_DATA, "training again failed: %s", outcome.error);
+  if (!ok) error_set(e, EXIT_DATA, "training again failed: %s", outcome.error);
   trainer_close(&trainer);
   return ok;
 }
@@ -191,12 +189,11 @@ static int seed_scores(const Verification *v, double *scores, int max) {
   return count;
 }
 
-static bool compare(Verification *v, Error *error) {
+static bool compare(Verification *v, Error *e) {
   enum { SEEDS_MAX = 256 };
   double scores[SEEDS_MAX];
   char path[CONFIG_PATH_MAX];
-  if (!io_join(path, sizeof path, v->scratch, "events.jsonl", error) ||
-      !record_read(&v->now, path, error))
+  if (!io_join(path, sizeof path, v->scratch, "events.jsonl", e) || !record_read(&v->now, path, e))
     return false;
   int64_t steps = v->steps > 0 ? (int64_t)v->steps : v->then.facts.steps;
   compare_runs(&v->comparison, &v->then, &v->now, v->folder, v->scratch, steps,
@@ -237,13 +234,12 @@ static void print_outcome(const Verification *v) {
 }
 
 /* To the trial's folder first, then to the database; a database in use takes it in later. */
-static bool write_down(const Verification *v, Error *error) {
+static bool write_down(const Verification *v, Error *e) {
   const Comparison *c = &v->comparison;
   char file[80], path[CONFIG_PATH_MAX];
   EventLog log;
   snprintf(file, sizeof file, "%s.jsonl", v->name);
-  if (!io_join(path, sizeof path, v->folder, file, error) || !events_open(&log, path, error))
-    return false;
+  if (!io_join(path, sizeof path, v->folder, file, e) || !events_open(&log, path, e)) return false;
   event_begin(&log, "verification");
   event_string(&log, "asked", proof_name(v->asked));
   event_string(&log, "class", proof_name(c->proof));
@@ -254,8 +250,8 @@ static bool write_down(const Verification *v, Error *error) {
   event_string(&log, "detail",
                c->proof == PROOF_BITWISE && !c->state_compared ? "losses only" : c->detail);
   Error closing = {0};
-  bool ok = event_end(&log, error);
-  if (!events_close(&log, ok ? error : &closing)) ok = false;
+  bool ok = event_end(&log, e);
+  if (!events_close(&log, ok ? e : &closing)) ok = false;
   return ok;
 }
 
@@ -274,9 +270,9 @@ static void record_line(void *user, const char *line, size_t length, uint64_t of
 
 static void enter_database(const Verification *v) {
   Store *store;
-  Error error = {0};
-  if (store_open(&store, v->db, &error)) {
-    Entering to = {store, v, &error};
+  Error e = {0};
+  if (store_open(&store, v->db, &e)) {
+    Entering to = {store, v, &e};
     char *path = string_format("%s/%s.jsonl", v->folder, v->name);
     Tail tail;
     tail_open(&tail, path);
@@ -285,25 +281,25 @@ static void enter_database(const Verification *v) {
     free(path);
     store_close(store);
   }
-  if (error.code)
+  if (e.code)
     fprintf(stderr,
             "harness verify: the outcome is in %s/%s.jsonl but not in the database: %s; `harness "
             "import` takes it in\n",
-            v->folder, v->name, error.message);
+            v->folder, v->name, e.message);
 }
 
-static bool verify(Verification *v, Error *error) {
-  if (!locate_trainer(v->trainer, v->trainer_given, error) || !find_folder(v, error) ||
-      !read_recorded(v, error) || !make_scratch(v, error))
+static bool verify(Verification *v, Error *e) {
+  if (!locate_trainer(v->trainer, v->trainer_given, e) || !find_folder(v, e) ||
+      !read_recorded(v, e) || !make_scratch(v, e))
     return false;
   runner_block_signals();
-  if (!train_again(v, error)) return error_suffix(error, "see %s", v->scratch);
-  if (v->signal) return io_remove(v->scratch, error);
-  if (!compare(v, error)) return false;
+  if (!train_again(v, e)) return error_suffix(e, "see %s", v->scratch);
+  if (v->signal) return io_remove(v->scratch, e);
+  if (!compare(v, e)) return false;
   print_outcome(v);
-  if (!write_down(v, error)) return false;
+  if (!write_down(v, e)) return false;
   enter_database(v);
-  if (v->comparison.proof == PROOF_BITWISE && !v->keep) return io_remove(v->scratch, error);
+  if (v->comparison.proof == PROOF_BITWISE && !v->keep) return io_remove(v->scratch, e);
   printf("the second run is kept in %s\n", v->scratch);
   return true;
 }
@@ -327,11 +323,11 @@ int cmd_verify(int argc, char **argv) {
                          .words_min = 1,
                          .words_max = 1};
   int code;
-  Error error = {0};
+  Error e = {0};
   if (arguments_read(&arguments, argc, argv, &code)) {
-    bool ok = parse_class(class, &v.asked, &error) &&
-              parse_trial(arguments.words.items[0], &v.trial, &error) && verify(&v, &error);
-    code = !ok                             ? command_fail("verify", &error)
+    bool ok = parse_class(class, &v.asked, &e) &&
+              parse_trial(arguments.words.items[0], &v.trial, &e) && verify(&v, &e);
+    code = !ok                             ? command_fail("verify", &e)
            : v.signal                      ? 128 + v.signal
            : v.comparison.proof >= v.asked ? EXIT_OK
                                            : EXIT_MISMATCH;

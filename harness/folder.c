@@ -18,18 +18,18 @@
 #include "mae/base/io.h"
 #include "mae/record/events.h"
 
-bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *plan, Error *error) {
+bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *plan, Error *e) {
   char *name = string_format("%s%s%s", plan->name, *plan->scale ? "-" : "", plan->scale);
-  bool ok = io_join(path, CONFIG_PATH_MAX, out, name, error);
+  bool ok = io_join(path, CONFIG_PATH_MAX, out, name, e);
   free(name);
   return ok;
 }
 
 bool folder_of_trial(char path[CONFIG_PATH_MAX], const char *sweep_folder, const PlanTrial *trial,
-                     Error *error) {
+                     Error *e) {
   char name[13];
   snprintf(name, sizeof name, "%.12s", trial->hash);
-  return io_join(path, CONFIG_PATH_MAX, sweep_folder, name, error);
+  return io_join(path, CONFIG_PATH_MAX, sweep_folder, name, e);
 }
 
 const char *folder_experiment(const char *sweep_folder) {
@@ -40,26 +40,26 @@ const char *folder_experiment(const char *sweep_folder) {
 /* Replaces folder/name by bytes, all or nothing. Harnesses of other machines may be writing the
  * same file at the same time (--shard), so the temporary file's name is this process's own. */
 static bool write_file(const char *folder, const char *name, const char *bytes, size_t size,
-                       Error *error) {
+                       Error *e) {
   char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + HOST_NAME_MAX + 32];
   char host[HOST_NAME_MAX + 1] = "";
-  if (!io_join(path, sizeof path, folder, name, error)) return false;
+  if (!io_join(path, sizeof path, folder, name, e)) return false;
   gethostname(host, sizeof host - 1);
   snprintf(temporary, sizeof temporary, "%s.%s-%d.tmp", path, host, (int)getpid());
-  int fd = io_create(temporary, error);
+  int fd = io_create(temporary, e);
   if (fd < 0) return false;
-  bool ok = io_write(fd, temporary, bytes, size, error);
+  bool ok = io_write(fd, temporary, bytes, size, e);
   Error closing = {0};
-  if (!io_finish(fd, temporary, ok ? error : &closing)) ok = false;
-  return ok && io_rename(temporary, path, error);
+  if (!io_finish(fd, temporary, ok ? e : &closing)) ok = false;
+  return ok && io_rename(temporary, path, e);
 }
 
-static bool write_json(const char *folder, const char *name, json_t *object, Error *error) {
+static bool write_json(const char *folder, const char *name, json_t *object, Error *e) {
   char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   json_decref(object);
-  if (!text) return error_set(error, EXIT_DATA, "%s/%s: not UTF-8 text", folder, name);
+  if (!text) return error_set(e, EXIT_DATA, "%s/%s: not UTF-8 text", folder, name);
   char *line = string_format("%s\n", text);
-  bool ok = write_file(folder, name, line, strlen(line), error);
+  bool ok = write_file(folder, name, line, strlen(line), e);
   free(line);
   free(text);
   return ok;
@@ -82,8 +82,8 @@ static double created_before(const char *folder, const char *name) {
   return time;
 }
 
-bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *error) {
-  if (!io_make_folders(sweep_folder, error)) return false;
+bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *e) {
+  if (!io_make_folders(sweep_folder, e)) return false;
   json_t *trials = json_array();
   for (int i = 0; i < plan->count; i++)
     json_array_append_new(trials, json_string(plan->trials[i].hash));
@@ -92,7 +92,7 @@ bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *error
       folder_experiment(sweep_folder), "name", plan->name, "scale", plan->scale, "question",
       plan->question, "expected", plan->expected, "source", plan->source, "x", plan->x, "ini",
       plan->text, "created", created_before(sweep_folder, "sweep.json"), "trials", trials);
-  return write_json(sweep_folder, "sweep.json", sweep, error);
+  return write_json(sweep_folder, "sweep.json", sweep, e);
 }
 
 int64_t folder_trial_id(const char *trial_folder) {
@@ -103,8 +103,8 @@ int64_t folder_trial_id(const char *trial_folder) {
 }
 
 bool folder_write_trial(const char *trial_folder, const char *experiment, const PlanTrial *plan,
-                        int64_t id, Error *error) {
-  if (!io_make_folders(trial_folder, error)) return false;
+                        int64_t id, Error *e) {
+  if (!io_make_folders(trial_folder, e)) return false;
   json_t *swept = json_object();
   for (int i = 0; i < plan->swept_count; i++)
     json_object_set_new(swept, plan->swept[i].key, json_string(plan->swept[i].value));
@@ -112,25 +112,25 @@ bool folder_write_trial(const char *trial_folder, const char *experiment, const 
                             (json_int_t)id, "experiment", experiment, "config_hash", plan->hash,
                             "seed", (json_int_t)plan->config.run.seed, "created",
                             created_before(trial_folder, "trial.json"), "swept", swept);
-  return write_json(trial_folder, "trial.json", trial, error);
+  return write_json(trial_folder, "trial.json", trial, e);
 }
 
-bool folder_write_config(const char *trial_folder, const Config *config, Error *error) {
+bool folder_write_config(const char *trial_folder, const Config *config, Error *e) {
   char *text = NULL;
   size_t size;
   FILE *out = need(open_memstream(&text, &size));
   config_dump(config, out, false);
   fclose(out);
-  bool ok = write_file(trial_folder, "config.ini", need(text), size, error);
+  bool ok = write_file(trial_folder, "config.ini", need(text), size, e);
   free(text);
   return ok;
 }
 
-bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *error) {
+bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *e) {
   char path[CONFIG_PATH_MAX];
-  if (!io_join(path, sizeof path, trial_folder, "lock", error)) return false;
+  if (!io_join(path, sizeof path, trial_folder, "lock", e)) return false;
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (*fd < 0) return error_set(error, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+  if (*fd < 0) return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
   const struct timespec pause = {.tv_nsec = 50000000};
   double give_up = clock_now() + seconds;
   while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
@@ -138,7 +138,7 @@ bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *error
       nanosleep(&pause, NULL);
       continue;
     }
-    error_set(error, EXIT_DATA, "%s: a trainer of another run is still working in this folder",
+    error_set(e, EXIT_DATA, "%s: a trainer of another run is still working in this folder",
               trial_folder);
     close(*fd);
     *fd = -1;
@@ -169,16 +169,16 @@ bool folder_has_checkpoint(const char *trial_folder) {
   return match(trial_folder, "checkpoints/step-*", NULL, NULL) > 0;
 }
 
-bool folder_set_aside(const char *trial_folder, Error *error) {
+bool folder_set_aside(const char *trial_folder, Error *e) {
   if (match(trial_folder, "checkpoints", NULL, NULL) == 0) return true;
   int number = match(trial_folder, "superseded-*", NULL, NULL) + 1;
   char *to = string_format("%s/superseded-%d", trial_folder, number);
-  bool ok = io_make_folders(to, error);
+  bool ok = io_make_folders(to, e);
   if (ok) {
     match(trial_folder, "checkpoints", to, &ok);
     match(trial_folder, "*.png", to, &ok);
     if (!ok)
-      error_set(error, EXIT_DATA, "%s: cannot move the other build's checkpoints to %s: %s",
+      error_set(e, EXIT_DATA, "%s: cannot move the other build's checkpoints to %s: %s",
                 trial_folder, to, strerror(errno));
   }
   free(to);
@@ -225,36 +225,34 @@ void folder_launches(Launches *launches, const char *trial_folder) {
   free(path);
 }
 
-static bool open_attempts(EventLog *log, const char *trial_folder, Error *error) {
+static bool open_attempts(EventLog *log, const char *trial_folder, Error *e) {
   char path[CONFIG_PATH_MAX];
-  return io_join(path, sizeof path, trial_folder, "attempts.jsonl", error) &&
-         events_open(log, path, error);
+  return io_join(path, sizeof path, trial_folder, "attempts.jsonl", e) && events_open(log, path, e);
 }
 
-static bool close_attempts(EventLog *log, Error *error) {
+static bool close_attempts(EventLog *log, Error *e) {
   Error closing = {0};
-  bool ok = event_end(log, error);
-  return events_close(log, ok ? error : &closing) && ok;
+  bool ok = event_end(log, e);
+  return events_close(log, ok ? e : &closing) && ok;
 }
 
 bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,
-                          Error *error) {
+                          Error *e) {
   EventLog log;
   char host[HOST_NAME_MAX + 1] = "";
   gethostname(host, sizeof host - 1);
-  if (!open_attempts(&log, trial_folder, error)) return false;
+  if (!open_attempts(&log, trial_folder, e)) return false;
   event_begin(&log, "launch");
   event_int(&log, "launch", launch);
   event_int(&log, "pid", pid);
   event_string(&log, "device", device);
   event_string(&log, "host", host);
-  return close_attempts(&log, error);
+  return close_attempts(&log, e);
 }
 
-bool folder_append_exit(const char *trial_folder, int launch, const Outcome *outcome,
-                        Error *error) {
+bool folder_append_exit(const char *trial_folder, int launch, const Outcome *outcome, Error *e) {
   EventLog log;
-  if (!open_attempts(&log, trial_folder, error)) return false;
+  if (!open_attempts(&log, trial_folder, e)) return false;
   event_begin(&log, "exit");
   event_int(&log, "launch", launch);
   /* Left out rather than made up: a process has an exit code or a signal, and one whose harness
@@ -263,5 +261,5 @@ bool folder_append_exit(const char *trial_folder, int launch, const Outcome *out
   if (outcome->signal) event_int(&log, "signal", outcome->signal);
   event_string(&log, "status", trial_status_name(outcome->status));
   event_string(&log, "error", outcome->error);
-  return close_attempts(&log, error);
+  return close_attempts(&log, e);
 }

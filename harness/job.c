@@ -51,10 +51,10 @@ static int train_images(const Config *config) {
   return 0;
 }
 
-static bool measure_config(Job *job, Error *error) {
+static bool measure_config(Job *job, Error *e) {
   const Config *config = &job->trial->config;
   ParamTable table;
-  if (!params_build(&table, config, error)) return false;
+  if (!params_build(&table, config, e)) return false;
   job->params_encoder = params_count_encoder(&table);
   job->params_decoder = params_count_decoder(&table);
   params_free(&table);
@@ -105,17 +105,17 @@ static void find_state(Job *job, const char *binary_sha256, bool any_build) {
 }
 
 bool jobs_create(Job **jobs, const Plan *plan, const char *out, const char *binary_sha256,
-                 bool any_build, Error *error) {
+                 bool any_build, Error *e) {
   char sweep[CONFIG_PATH_MAX];
   *jobs = need(calloc((size_t)plan->count + 1, sizeof **jobs));
-  bool ok = folder_of_sweep(sweep, out, plan, error);
+  bool ok = folder_of_sweep(sweep, out, plan, e);
   for (int i = 0; ok && i < plan->count; i++) {
     Job *job = &(*jobs)[i];
     job->trial = &plan->trials[i];
     job->label = make_label(job->trial);
-    ok = folder_of_trial(job->folder, sweep, job->trial, error);
+    ok = folder_of_trial(job->folder, sweep, job->trial, e);
     if (ok) find_state(job, binary_sha256, any_build);
-    ok = ok && measure_config(job, error);
+    ok = ok && measure_config(job, e);
   }
   if (!ok) jobs_free(*jobs, plan->count);
   return ok;

@@ -49,7 +49,7 @@ static bool ends_with_ini(const char *name) {
 
 /* Looks for name and name.ini in every folder; a NULL folder stands for the name as given. */
 static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *name, bool as_given,
-                   const char *below, Error *error) {
+                   const char *below, Error *e) {
   StringList tried = {0}, folders = experiment_folders();
   bool found = false;
   for (int i = as_given ? -1 : 0; !found && i < folders.count && (i < 0 || *name != '/'); i++) {
@@ -63,11 +63,10 @@ static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *nam
     free(base);
   }
   if (!found) {
-    error_set(error, EXIT_CONFIG, "there is no %s %s; looked for", what, name);
+    error_set(e, EXIT_CONFIG, "there is no %s %s; looked for", what, name);
     for (int i = 0; i < tried.count; i++) {
-      size_t used = strlen(error->message);
-      snprintf(error->message + used, sizeof error->message - used, "%s %s", i ? "," : "",
-               tried.items[i]);
+      size_t used = strlen(e->message);
+      snprintf(e->message + used, sizeof e->message - used, "%s %s", i ? "," : "", tried.items[i]);
     }
   }
   strings_free(&tried);
@@ -75,20 +74,20 @@ static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *nam
   return found;
 }
 
-bool locate_experiment(char path[CONFIG_PATH_MAX], const char *file, Error *error) {
+bool locate_experiment(char path[CONFIG_PATH_MAX], const char *file, Error *e) {
   if (is_file(file) && strlen(file) < CONFIG_PATH_MAX) {
     strcpy(path, file);
     return true;
   }
-  return search(path, "experiment", file, true, "", error);
+  return search(path, "experiment", file, true, "", e);
 }
 
-bool locate_scale(char path[CONFIG_PATH_MAX], const char *name, Error *error) {
-  if (strchr(name, '/') || ends_with_ini(name)) return search(path, "scale", name, true, "", error);
-  return search(path, "scale", name, false, "scales/", error);
+bool locate_scale(char path[CONFIG_PATH_MAX], const char *name, Error *e) {
+  if (strchr(name, '/') || ends_with_ini(name)) return search(path, "scale", name, true, "", e);
+  return search(path, "scale", name, false, "scales/", e);
 }
 
-bool locate_trainer(char path[CONFIG_PATH_MAX], const char *given, Error *error) {
+bool locate_trainer(char path[CONFIG_PATH_MAX], const char *given, Error *e) {
   const char *environment = getenv("MAE");
   char *program = program_folder();
   char *wanted = given                         ? string_copy(given)
@@ -98,12 +97,12 @@ bool locate_trainer(char path[CONFIG_PATH_MAX], const char *given, Error *error)
   char real[PATH_MAX];
   bool ok = realpath(wanted, real) && access(real, X_OK) == 0 && is_file(real);
   if (!ok) {
-    error_set(error, EXIT_DATA, "there is no trainer program %s%s", wanted,
+    error_set(e, EXIT_DATA, "there is no trainer program %s%s", wanted,
               given         ? " (--mae)"
               : environment ? " (from $MAE)"
                             : "; name it with --mae PATH or the environment variable MAE");
   } else if (strlen(real) >= CONFIG_PATH_MAX) {
-    ok = error_set(error, EXIT_DATA, "the path of the trainer %s is too long", wanted);
+    ok = error_set(e, EXIT_DATA, "the path of the trainer %s is too long", wanted);
   } else {
     strcpy(path, real);
   }

@@ -38,9 +38,9 @@ static char *origin_text(const IniEntry *entry) {
   return string_copy(entry->file);
 }
 
-static bool entry_error(Error *error, const IniEntry *entry, const char *problem) {
+static bool entry_error(Error *e, const IniEntry *entry, const char *problem) {
   char *at = origin_text(entry);
-  error_set(error, EXIT_CONFIG, "%s: [%s] %s: %s", at, entry->section, entry->key, problem);
+  error_set(e, EXIT_CONFIG, "%s: [%s] %s: %s", at, entry->section, entry->key, problem);
   free(at);
   return false;
 }
@@ -53,13 +53,12 @@ static bool name_is_safe(const char *name) {
   return true;
 }
 
-static bool read_experiment(Reading *reading, const IniEntry *entry, Error *error) {
+static bool read_experiment(Reading *reading, const IniEntry *entry, Error *e) {
   char **field = experiment_field(reading->plan, entry->key);
   if (!field)
-    return entry_error(error, entry,
-                       "unknown key; there are name, question, expected, source and x");
+    return entry_error(e, entry, "unknown key; there are name, question, expected, source and x");
   if (!strcmp(entry->key, "name") && !name_is_safe(entry->value))
-    return entry_error(error, entry, "only letters, digits, '.', '_' and '-': it names a folder");
+    return entry_error(e, entry, "only letters, digits, '.', '_' and '-': it names a folder");
   if (!strcmp(entry->key, "x") && *entry->value) {
     char value[CONFIG_PATH_MAX + 64];
     if (!config_get(&reading->base, entry->value, value, sizeof value)) {
@@ -67,7 +66,7 @@ static bool read_experiment(Reading *reading, const IniEntry *entry, Error *erro
       char *problem =
           string_format("unknown option %s%s%s%s", entry->value, near ? "; did you mean " : "",
                         near ? near : "", near ? "?" : "");
-      entry_error(error, entry, problem);
+      entry_error(e, entry, problem);
       free(problem);
       return false;
     }
@@ -76,7 +75,7 @@ static bool read_experiment(Reading *reading, const IniEntry *entry, Error *erro
   return true;
 }
 
-static bool read_sweep(Reading *reading, const IniEntry *entry, Error *error) {
+static bool read_sweep(Reading *reading, const IniEntry *entry, Error *e) {
   if (!strcmp(entry->key, "zip")) {
     reading->zip = entry;
     return true;
@@ -86,7 +85,7 @@ static bool read_sweep(Reading *reading, const IniEntry *entry, Error *error) {
     return true;
   }
   ConfigOrigin origin = {entry->file, entry->line, entry->column};
-  return sweep_set(&reading->sweep, entry->key, entry->value, &reading->base, &origin, error);
+  return sweep_set(&reading->sweep, entry->key, entry->value, &reading->base, &origin, e);
 }
 
 static bool is_sweep_section(const char *section, const char *scale) {
@@ -95,20 +94,20 @@ static bool is_sweep_section(const char *section, const char *scale) {
 }
 
 /* Options first, so that a list is checked against the options it will be combined with. */
-static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Error *error) {
+static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Error *e) {
   for (int i = 0; i < file->count; i++) {
     const IniEntry *entry = &file->entries[i];
     bool is_sweep = !strcmp(entry->section, "sweep") || !strncmp(entry->section, "sweep.", 6);
     if (is_sweep != sweeps) continue;
     if (sweeps) {
       if (!is_sweep_section(entry->section, reading->plan->scale)) continue;
-      if (!read_sweep(reading, entry, error)) return false;
+      if (!read_sweep(reading, entry, e)) return false;
     } else if (!strcmp(entry->section, "experiment")) {
-      if (!read_experiment(reading, entry, error)) return false;
+      if (!read_experiment(reading, entry, e)) return false;
     } else {
       ConfigOrigin origin = {entry->file, entry->line, entry->column};
       char *key = string_format("%s.%s", entry->section, entry->key);
-      bool ok = config_set(&reading->base, key, entry->value, &origin, error);
+      bool ok = config_set(&reading->base, key, entry->value, &origin, e);
       free(key);
       if (!ok) return false;
     }
@@ -122,14 +121,14 @@ static bool is_swept(const Sweep *sweep, const char *key) {
   return false;
 }
 
-static bool apply_override(Reading *reading, const PlanOverride *set, Error *error) {
+static bool apply_override(Reading *reading, const PlanOverride *set, Error *e) {
   static char from[] = "--set";
   ConfigOrigin origin = {from, 0, 0};
   IniEntry entry = {.file = from, .value = (char *)set->value};
   if (!strncmp(set->key, "experiment.", 11)) {
     entry.section = (char *)"experiment";
     entry.key = (char *)set->key + 11;
-    return read_experiment(reading, &entry, error);
+    return read_experiment(reading, &entry, e);
   }
   if (!strncmp(set->key, "sweep.", 6)) {
     entry.section = (char *)"sweep";
@@ -144,19 +143,19 @@ static bool apply_override(Reading *reading, const PlanOverride *set, Error *err
       reading->exclude = &reading->set_exclude;
       return true;
     }
-    return read_sweep(reading, &entry, error);
+    return read_sweep(reading, &entry, e);
   }
   if (is_swept(&reading->sweep, set->key))
-    return sweep_set(&reading->sweep, set->key, set->value, &reading->base, &origin, error);
-  if (config_set(&reading->base, set->key, set->value, &origin, error)) return true;
+    return sweep_set(&reading->sweep, set->key, set->value, &reading->base, &origin, e);
+  if (config_set(&reading->base, set->key, set->value, &origin, e)) return true;
   if (strchr(set->value, ','))
-    error_suffix(error, "to sweep it: --set sweep.%s=%s", set->key, set->value);
+    error_suffix(e, "to sweep it: --set sweep.%s=%s", set->key, set->value);
   return false;
 }
 
-static bool apply_overrides(Reading *reading, Error *error) {
+static bool apply_overrides(Reading *reading, Error *e) {
   for (int i = 0; i < reading->set_count; i++)
-    if (!apply_override(reading, &reading->sets[i], error)) return false;
+    if (!apply_override(reading, &reading->sets[i], e)) return false;
   return true;
 }
 
@@ -198,7 +197,7 @@ static void trial_free(PlanTrial *trial) {
 }
 
 static bool make_trial(PlanTrial *trial, const Reading *reading, const int *choice,
-                       const char *file, Error *error) {
+                       const char *file, Error *e) {
   const Sweep *sweep = &reading->sweep;
   *trial = (PlanTrial){.config = reading->base, .swept_count = sweep->count};
   trial->swept = need(calloc((size_t)sweep->count + 1, sizeof *trial->swept));
@@ -207,12 +206,12 @@ static bool make_trial(PlanTrial *trial, const Reading *reading, const int *choi
     const SweepKey *key = &sweep->keys[i];
     const char *value = key->values.items[choice[i]];
     trial->swept[i] = (PlanSetting){string_copy(key->key), string_copy(value)};
-    ok = config_set(&trial->config, key->key, value, &key->origin, error);
+    ok = config_set(&trial->config, key->key, value, &key->origin, e);
   }
-  if (ok && !config_validate(&trial->config, error)) {
-    char *at = blame(reading, error->message, file);
+  if (ok && !config_validate(&trial->config, e)) {
+    char *at = blame(reading, e->message, file);
     char *values = plan_describe(trial);
-    error_prefix(error, "%s: trial %s", at, values);
+    error_prefix(e, "%s: trial %s", at, values);
     free(at);
     free(values);
     ok = false;
@@ -221,10 +220,10 @@ static bool make_trial(PlanTrial *trial, const Reading *reading, const int *choi
   return ok;
 }
 
-static bool expand(Plan *plan, const Reading *reading, const char *file, Error *error) {
+static bool expand(Plan *plan, const Reading *reading, const char *file, Error *e) {
   int combinations = sweep_combinations(&reading->sweep);
   if (combinations < 0)
-    return error_set(error, EXIT_CONFIG, "%s: [sweep] makes more than %d trials", file,
+    return error_set(e, EXIT_CONFIG, "%s: [sweep] makes more than %d trials", file,
                      SWEEP_TRIALS_MAX);
   plan->trials = need(calloc((size_t)combinations, sizeof *plan->trials));
   int *choice = need(calloc((size_t)reading->sweep.count + 1, sizeof *choice));
@@ -235,7 +234,7 @@ static bool expand(Plan *plan, const Reading *reading, const char *file, Error *
       continue;
     }
     PlanTrial *trial = &plan->trials[plan->count];
-    ok = make_trial(trial, reading, choice, file, error);
+    ok = make_trial(trial, reading, choice, file, e);
     bool keep = ok && !same_hash_before(plan, trial->hash);
     if (ok && !keep) plan->duplicates++;
     if (keep) plan->count++;
@@ -243,9 +242,8 @@ static bool expand(Plan *plan, const Reading *reading, const char *file, Error *
   }
   free(choice);
   if (ok && plan->count == 0)
-    ok = error_set(error, EXIT_CONFIG,
-                   "%s: [sweep] is empty: exclude leaves out all %d combinations", file,
-                   combinations);
+    ok = error_set(e, EXIT_CONFIG, "%s: [sweep] is empty: exclude leaves out all %d combinations",
+                   file, combinations);
   return ok;
 }
 
@@ -288,32 +286,32 @@ static char *stem(const char *path) {
   return need(strndup(name, length));
 }
 
-static bool read_all(Reading *reading, const char *file, const char *scale_file, Error *error) {
+static bool read_all(Reading *reading, const char *file, const char *scale_file, Error *e) {
   Plan *plan = reading->plan;
-  if (scale_file && !ini_read(&reading->files[0], scale_file, error)) return false;
-  if (!ini_read(&reading->files[1], file, error)) return false;
+  if (scale_file && !ini_read(&reading->files[0], scale_file, e)) return false;
+  if (!ini_read(&reading->files[1], file, e)) return false;
   if (!name_is_safe(plan->name))
-    return error_set(error, EXIT_CONFIG,
+    return error_set(e, EXIT_CONFIG,
                      "%s: the file's name names a folder: only letters, digits, '.', '_' and '-'",
                      file);
   for (int sweeps = 0; sweeps <= 1; sweeps++)
     for (int f = 0; f < 2; f++)
-      if (!read_entries(reading, &reading->files[f], sweeps, error)) return false;
-  if (!apply_overrides(reading, error)) return false;
+      if (!read_entries(reading, &reading->files[f], sweeps, e)) return false;
+  if (!apply_overrides(reading, e)) return false;
   if (reading->zip) {
     ConfigOrigin at = {reading->zip->file, reading->zip->line, reading->zip->column};
-    if (!sweep_zip(&reading->sweep, reading->zip->value, &at, error)) return false;
+    if (!sweep_zip(&reading->sweep, reading->zip->value, &at, e)) return false;
   }
   if (reading->exclude) {
     ConfigOrigin at = {reading->exclude->file, reading->exclude->line, reading->exclude->column};
-    if (!sweep_exclude(&reading->sweep, reading->exclude->value, &reading->base, &at, error))
+    if (!sweep_exclude(&reading->sweep, reading->exclude->value, &reading->base, &at, e))
       return false;
   }
-  return expand(plan, reading, file, error);
+  return expand(plan, reading, file, e);
 }
 
 bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanOverride *sets,
-               int count, Error *error) {
+               int count, Error *e) {
   *plan = (Plan){.name = stem(file),
                  .question = string_copy(""),
                  .expected = string_copy(""),
@@ -325,7 +323,7 @@ bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanO
   reading->sets = sets;
   reading->set_count = count;
   config_init(&reading->base);
-  bool ok = read_all(reading, file, scale_file, error);
+  bool ok = read_all(reading, file, scale_file, e);
   if (ok) write_text(plan, reading);
   sweep_free(&reading->sweep);
   ini_free(&reading->files[0]);

@@ -97,11 +97,11 @@ static void make_environment(StringList *environment, const char *cuda_devices) 
 }
 
 /* Forks and waits until the program has been loaded or could not be. */
-static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *error) {
+static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *e) {
   StringList command = {0}, environment = {0};
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0)
-    return error_set(error, EXIT_DATA, "cannot make a pipe: %s", strerror(errno));
+    return error_set(e, EXIT_DATA, "cannot make a pipe: %s", strerror(errno));
   make_command(&command, start);
   /* Behind a launcher the trainer is another process than the one that is recorded. */
   char *pid_digits = NULL;
@@ -127,7 +127,7 @@ static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *
     if (!ok) waitpid(child, NULL, 0);
   }
   close(report[0]);
-  if (!ok) error_set(error, EXIT_DATA, "cannot start %s: %s", command.items[0], strerror(problem));
+  if (!ok) error_set(e, EXIT_DATA, "cannot start %s: %s", command.items[0], strerror(problem));
   if (ok) trainer->pid = child;
   strings_free(&command);
   strings_free(&environment);
@@ -135,22 +135,22 @@ static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *
 }
 
 bool trainer_start(Trainer *trainer, const TrainerStart *start, TrainerLine take, void *user,
-                   Error *error) {
+                   Error *e) {
   *trainer = (Trainer){.take = take, .user = user, .timeout = start->timeout};
   snprintf(trainer->folder, sizeof trainer->folder, "%s", start->folder);
   facts_init(&trainer->facts);
   char path[CONFIG_PATH_MAX];
-  if (!io_join(path, sizeof path, start->folder, "events.jsonl", error)) return false;
+  if (!io_join(path, sizeof path, start->folder, "events.jsonl", e)) return false;
   tail_open(&trainer->events, path);
   tail_read(&trainer->events, take_line, trainer);
   trainer->starts_before = trainer->facts.starts;
-  if (!io_join(path, sizeof path, start->folder, "stderr.log", error)) goto fail;
+  if (!io_join(path, sizeof path, start->folder, "stderr.log", e)) goto fail;
   int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log < 0) {
-    error_set(error, EXIT_DATA, "%s: cannot open for writing: %s", path, strerror(errno));
+    error_set(e, EXIT_DATA, "%s: cannot open for writing: %s", path, strerror(errno));
     goto fail;
   }
-  bool ok = launch(trainer, start, log, error);
+  bool ok = launch(trainer, start, log, e);
   close(log);
   if (!ok) goto fail;
   trainer->live = true;

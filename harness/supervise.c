@@ -41,28 +41,27 @@ typedef struct Run {
 } Run;
 
 /* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
-static void note_unrecorded(Run *run, const Error *error) {
+static void note_unrecorded(Run *run, const Error *e) {
   run->waiting += store_broken(run->store);
   if (run->result->unrecorded++ > 0) return;
-  snprintf(run->result->problem, sizeof run->result->problem, "%s", error->message);
+  snprintf(run->result->problem, sizeof run->result->problem, "%s", e->message);
   run->retry_at = clock_seconds() + retry_seconds;
-  progress_say(run->progress, "warning: %s", error->message);
+  progress_say(run->progress, "warning: %s", e->message);
 }
 
 /* A line of the event file that is no event, or not a complete one: reported once for a trial. */
 static void take_event(void *user, const char *line, size_t length, uint64_t offset, bool taken) {
   Slot *slot = user;
   Run *run = slot->run;
-  Error error = {0};
+  Error e = {0};
   if (!taken)
-    error_set(&error, EXIT_DATA, "events.jsonl at byte %llu: not an event",
-              (unsigned long long)offset);
+    error_set(&e, EXIT_DATA, "events.jsonl at byte %llu: not an event", (unsigned long long)offset);
   else
-    store_ingest(run->store, slot->job->id, "events.jsonl", offset, line, length, &error);
+    store_ingest(run->store, slot->job->id, "events.jsonl", offset, line, length, &e);
   if (store_broken(run->store))
-    note_unrecorded(run, &error);
-  else if (error.code && slot->refused++ == 0)
-    progress_say(run->progress, "warning: %s: %s; left out", slot->job->folder, error.message);
+    note_unrecorded(run, &e);
+  else if (e.code && slot->refused++ == 0)
+    progress_say(run->progress, "warning: %s: %s; left out", slot->job->folder, e.message);
 }
 
 typedef struct Recording {
@@ -75,10 +74,9 @@ typedef struct Recording {
 
 static void record_line(void *user, const char *line, size_t length, uint64_t offset) {
   Recording *to = user;
-  Error error = {0};
-  if (!store_ingest(to->store, to->trial, to->file, offset, line, length, &error) &&
-      to->refused++ == 0)
-    to->first = error;
+  Error e = {0};
+  if (!store_ingest(to->store, to->trial, to->file, offset, line, length, &e) && to->refused++ == 0)
+    to->first = e;
 }
 
 /* Offers all lines of a file to the database; returns how many it refused, and why the first. */
@@ -95,37 +93,36 @@ static int record_file(Store *store, int64_t trial, const char *folder, const ch
   return recording.refused;
 }
 
-bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *error) {
+bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *e) {
   int64_t trial;
   Error refused, commit = {0};
-  if (!store_begin(store, error)) return false;
-  bool ok = store_add_trial(store, sweep, job->folder, &trial, error);
+  if (!store_begin(store, e)) return false;
+  bool ok = store_add_trial(store, sweep, job->folder, &trial, e);
   for (int f = 0; ok && f < 2; f++) {
     const char *file = f ? "events.jsonl" : "attempts.jsonl";
     int lines = record_file(store, trial, job->folder, file, &refused);
     if (lines)
       fprintf(stderr, "warning: %s: %d lines left out: %s\n", job->folder, lines, refused.message);
   }
-  return store_commit(store, ok ? error : &commit) && ok;
+  return store_commit(store, ok ? e : &commit) && ok;
 }
 
 static void record_attempts(Run *run, const Job *job) {
-  Error error = {0};
-  if (record_file(run->store, job->id, job->folder, "attempts.jsonl", &error))
-    note_unrecorded(run, &error);
+  Error e = {0};
+  if (record_file(run->store, job->id, job->folder, "attempts.jsonl", &e)) note_unrecorded(run, &e);
 }
 
 /* Tries a database that failed once more, with every line of the trials of this run: those that it
  * has are passed over. */
 static void catch_up(Run *run) {
   static const char *const files[] = {"attempts.jsonl", "events.jsonl"};
-  Error error = {0};
+  Error e = {0};
   if (!store_broken(run->store)) return;
   store_retry(run->store);
   run->retry_at = clock_seconds() + retry_seconds;
   for (int i = 0; i < run->next; i++)
     for (int f = 0; job_is_to_run(&run->jobs[i]) && f < 2; f++)
-      record_file(run->store, run->jobs[i].id, run->jobs[i].folder, files[f], &error);
+      record_file(run->store, run->jobs[i].id, run->jobs[i].folder, files[f], &e);
   if (store_broken(run->store)) return;
   run->result->unrecorded -= run->waiting;
   run->waiting = 0;
@@ -133,7 +130,7 @@ static void catch_up(Run *run) {
 }
 
 /* The harness of an earlier run was killed before it could write how this launch ended. */
-static bool close_lost_launch(Job *job, int *launch, Error *error) {
+static bool close_lost_launch(Job *job, int *launch, Error *e) {
   Launches launches;
   folder_launches(&launches, job->folder);
   *launch = launches.count + 1;
@@ -141,13 +138,13 @@ static bool close_lost_launch(Job *job, int *launch, Error *error) {
   Outcome lost = {.status = TRIAL_INTERRUPTED, .code = -1};
   snprintf(lost.error, sizeof lost.error, "the harness was killed while it ran");
   if (job->status == TRIAL_DONE) lost = (Outcome){.status = TRIAL_DONE, .code = 0};
-  return folder_append_exit(job->folder, launches.count, &lost, error);
+  return folder_append_exit(job->folder, launches.count, &lost, e);
 }
 
-static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
+static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
   slot->job = job;
   slot->refused = 0;
-  if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, error)) return false;
+  if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, e)) return false;
   TrainerStart start = {.program = run->options->trainer,
                         .launcher = job->trial->config.resources.launcher,
                         .folder = job->folder,
@@ -157,9 +154,9 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
                         .cuda_devices = slot->place->gpus,
                         .lock = slot->lock,
                         .timeout = run->options->timeout};
-  bool ok = close_lost_launch(job, &slot->launch, error) &&
-            (job->action != JOB_REPLACE || folder_set_aside(job->folder, error)) &&
-            trainer_start(&slot->trainer, &start, take_event, slot, error);
+  bool ok = close_lost_launch(job, &slot->launch, e) &&
+            (job->action != JOB_REPLACE || folder_set_aside(job->folder, e)) &&
+            trainer_start(&slot->trainer, &start, take_event, slot, e);
   if (!ok) {
     close(slot->lock);
     return false;
@@ -180,9 +177,8 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *error) {
 
 /* Outcome to the folder first, then to the database. */
 static void record_outcome(Run *run, Slot *slot, const Outcome *outcome) {
-  Error error = {0};
-  if (!folder_append_exit(slot->job->folder, slot->launch, outcome, &error))
-    note_unrecorded(run, &error);
+  Error e = {0};
+  if (!folder_append_exit(slot->job->folder, slot->launch, outcome, &e)) note_unrecorded(run, &e);
   record_attempts(run, slot->job);
 }
 
@@ -219,11 +215,11 @@ static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
 }
 
 /* A trial that could not even be started. */
-static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *error) {
+static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   Outcome outcome = {.status = TRIAL_FAILED, .code = -1};
   Error ignored = {0};
   Launches launches;
-  snprintf(outcome.error, sizeof outcome.error, "%.1000s", error->message);
+  snprintf(outcome.error, sizeof outcome.error, "%.1000s", e->message);
   folder_launches(&launches, job->folder);
   slot->job = job;
   slot->launch = launches.count + 1;
@@ -239,9 +235,8 @@ static void fill_slots(Run *run) {
     Slot *slot = &run->slots[s];
     while (slot->trainer.pid == 0 && run->next < run->count) {
       Job *job = &run->jobs[run->next++];
-      Error error = {0};
-      if (job_is_to_run(job) && !start_job(run, slot, job, &error))
-        fail_to_start(run, slot, job, &error);
+      Error e = {0};
+      if (job_is_to_run(job) && !start_job(run, slot, job, &e)) fail_to_start(run, slot, job, &e);
     }
   }
 }
@@ -260,10 +255,10 @@ static int poll_slots(Run *run) {
     Slot *slot = &run->slots[s];
     if (slot->trainer.pid == 0) continue;
     Outcome outcome;
-    Error error = {0};
-    bool begun = store_begin(run->store, &error);
+    Error e = {0};
+    bool begun = store_begin(run->store, &e);
     bool alive = trainer_poll(&slot->trainer, &outcome);
-    if (!begun || !store_commit(run->store, &error)) note_unrecorded(run, &error);
+    if (!begun || !store_commit(run->store, &e)) note_unrecorded(run, &e);
     if (alive)
       running++;
     else

@@ -6,11 +6,11 @@
 
 enum { VALUE_MAX = CONFIG_PATH_MAX + 64 };
 
-static bool error_at(Error *error, const ConfigOrigin *at, const char *key, const char *problem) {
+static bool error_at(Error *e, const ConfigOrigin *at, const char *key, const char *problem) {
   if (at->line > 0)
-    return error_set(error, EXIT_CONFIG, "%s:%d:%d: [sweep] %s: %s", at->file, at->line, at->column,
+    return error_set(e, EXIT_CONFIG, "%s:%d:%d: [sweep] %s: %s", at->file, at->line, at->column,
                      key, problem);
-  return error_set(error, EXIT_CONFIG, "%s: [sweep] %s: %s", at->file, key, problem);
+  return error_set(e, EXIT_CONFIG, "%s: [sweep] %s: %s", at->file, key, problem);
 }
 
 static SweepKey *find_key(const Sweep *sweep, const char *key) {
@@ -21,19 +21,19 @@ static SweepKey *find_key(const Sweep *sweep, const char *key) {
 
 /* Checks one value by setting it, and appends the text config_get gives back. */
 static bool add_value(StringList *values, const char *key, const char *text, const Config *base,
-                      const ConfigOrigin *at, Error *error) {
+                      const ConfigOrigin *at, Error *e) {
   Config scratch = *base;
   char canonical[VALUE_MAX];
-  if (!config_set(&scratch, key, text, at, error)) return false;
+  if (!config_set(&scratch, key, text, at, e)) return false;
   if (!config_get(&scratch, key, canonical, sizeof canonical))
-    return error_at(error, at, key, "no such option");
+    return error_at(e, at, key, "no such option");
   strings_add(values, string_copy(canonical));
   return true;
 }
 
 /* "1..4" as four seeds; *is_range stays false when the text is no range. */
 static bool add_seed_range(StringList *values, const char *text, bool *is_range,
-                           const ConfigOrigin *at, Error *error) {
+                           const ConfigOrigin *at, Error *e) {
   const char *dots = strstr(text, "..");
   *is_range = dots != NULL;
   if (!dots) return true;
@@ -43,39 +43,39 @@ static bool add_seed_range(StringList *values, const char *text, bool *is_range,
   unsigned long long last = strtoull(dots + 2, &end_last, 10);
   if (errno || end_first != dots || end_last == dots + 2 || *end_last || text[0] == '-' ||
       dots[2] == '-')
-    return error_at(error, at, "seeds", "a range is written FIRST..LAST, such as 1..3");
-  if (last < first) return error_at(error, at, "seeds", "the range's end is before its start");
-  if (last - first >= SWEEP_TRIALS_MAX) return error_at(error, at, "seeds", "too many seeds");
+    return error_at(e, at, "seeds", "a range is written FIRST..LAST, such as 1..3");
+  if (last < first) return error_at(e, at, "seeds", "the range's end is before its start");
+  if (last - first >= SWEEP_TRIALS_MAX) return error_at(e, at, "seeds", "too many seeds");
   for (unsigned long long seed = first; seed <= last; seed++)
     strings_add(values, string_format("%llu", seed));
   return true;
 }
 
 static bool parse_list(StringList *values, const char *key, const char *list, bool seeds,
-                       const Config *base, const ConfigOrigin *at, Error *error) {
+                       const Config *base, const ConfigOrigin *at, Error *e) {
   StringList items = {0};
   strings_split(&items, list, ",");
   bool ok = true;
   if (items.count == 1 && !*items.items[0])
-    ok = error_at(error, at, key, "the list is empty: nothing to sweep");
+    ok = error_at(e, at, key, "the list is empty: nothing to sweep");
   for (int i = 0; ok && i < items.count; i++) {
     bool is_range = false;
     if (!*items.items[i]) {
-      ok = error_at(error, at, key, "an empty value between commas");
+      ok = error_at(e, at, key, "an empty value between commas");
     } else if (seeds) {
-      ok = add_seed_range(values, items.items[i], &is_range, at, error);
+      ok = add_seed_range(values, items.items[i], &is_range, at, e);
     }
-    if (ok && !is_range) ok = add_value(values, key, items.items[i], base, at, error);
+    if (ok && !is_range) ok = add_value(values, key, items.items[i], base, at, e);
   }
   strings_free(&items);
   return ok;
 }
 
 bool sweep_set(Sweep *sweep, const char *key, const char *list, const Config *base,
-               const ConfigOrigin *at, Error *error) {
+               const ConfigOrigin *at, Error *e) {
   bool seeds = !strcmp(key, "seeds");
   StringList values = {0};
-  if (!parse_list(&values, seeds ? "run.seed" : key, list, seeds, base, at, error)) {
+  if (!parse_list(&values, seeds ? "run.seed" : key, list, seeds, base, at, e)) {
     strings_free(&values);
     return false;
   }
@@ -97,25 +97,25 @@ bool sweep_set(Sweep *sweep, const char *key, const char *list, const Config *ba
   return true;
 }
 
-static bool zip_group(Sweep *sweep, const StringList *keys, const ConfigOrigin *at, Error *error) {
+static bool zip_group(Sweep *sweep, const StringList *keys, const ConfigOrigin *at, Error *e) {
   SweepKey *first = NULL;
-  if (keys->count < 2) return error_at(error, at, "zip", "needs two keys or more");
+  if (keys->count < 2) return error_at(e, at, "zip", "needs two keys or more");
   for (int i = 0; i < keys->count; i++) {
     SweepKey *key = find_key(sweep, keys->items[i]);
     if (!key) {
       char *problem = string_format("%s has no list in this section", keys->items[i]);
-      error_at(error, at, "zip", problem);
+      error_at(e, at, "zip", problem);
       free(problem);
       return false;
     }
     if (key->group != (int)(key - sweep->keys) || (first && key == first))
-      return error_at(error, at, "zip", "names a key twice");
+      return error_at(e, at, "zip", "names a key twice");
     if (key->values.count == 1 && key->origin.line == 0) continue;
     if (first && key->values.count != first->values.count) {
       char *problem =
           string_format("%s has %d values and %s has %d; keys that vary together need as many",
                         first->key, first->values.count, key->key, key->values.count);
-      error_at(error, at, "zip", problem);
+      error_at(e, at, "zip", problem);
       free(problem);
       return false;
     }
@@ -125,7 +125,7 @@ static bool zip_group(Sweep *sweep, const StringList *keys, const ConfigOrigin *
   return true;
 }
 
-bool sweep_zip(Sweep *sweep, const char *groups, const ConfigOrigin *at, Error *error) {
+bool sweep_zip(Sweep *sweep, const char *groups, const ConfigOrigin *at, Error *e) {
   StringList list = {0};
   strings_split(&list, groups, ",;");
   bool ok = true;
@@ -134,7 +134,7 @@ bool sweep_zip(Sweep *sweep, const char *groups, const ConfigOrigin *at, Error *
     strings_split(&words, list.items[i], " \t");
     for (int j = 0; j < words.count; j++)
       if (*words.items[j]) strings_add(&keys, string_copy(words.items[j]));
-    ok = zip_group(sweep, &keys, at, error);
+    ok = zip_group(sweep, &keys, at, e);
     strings_free(&words);
     strings_free(&keys);
   }
@@ -143,30 +143,30 @@ bool sweep_zip(Sweep *sweep, const char *groups, const ConfigOrigin *at, Error *
 }
 
 static bool exclude_pair(const Sweep *sweep, SweepClause *clause, const char *pair,
-                         const Config *base, const ConfigOrigin *at, Error *error) {
+                         const Config *base, const ConfigOrigin *at, Error *e) {
   const char *equals = strchr(pair, '=');
-  if (!equals) return error_at(error, at, "exclude", "is written key=value key=value, ...");
+  if (!equals) return error_at(e, at, "exclude", "is written key=value key=value, ...");
   char *name = need(strndup(pair, (size_t)(equals - pair)));
   const SweepKey *key = find_key(sweep, strcmp(name, "seeds") ? name : "run.seed");
   bool ok = true;
   char *problem = NULL;
   if (!key) {
     problem = string_format("%s has no list in this section", name);
-  } else if ((ok = add_value(&clause->values, key->key, equals + 1, base, at, error))) {
+  } else if ((ok = add_value(&clause->values, key->key, equals + 1, base, at, e))) {
     strings_add(&clause->keys, string_copy(key->key));
     const char *value = clause->values.items[clause->values.count - 1];
     /* A list that --set has replaced need not hold the value any more. */
     if (key->origin.line > 0 && strings_find(&key->values, value) < 0)
       problem = string_format("%s is not in the list of %s", value, key->key);
   }
-  if (problem) ok = error_at(error, at, "exclude", problem);
+  if (problem) ok = error_at(e, at, "exclude", problem);
   free(problem);
   free(name);
   return ok;
 }
 
 bool sweep_exclude(Sweep *sweep, const char *clauses, const Config *base, const ConfigOrigin *at,
-                   Error *error) {
+                   Error *e) {
   StringList list = {0};
   strings_split(&list, clauses, ",;");
   bool ok = true;
@@ -175,9 +175,9 @@ bool sweep_exclude(Sweep *sweep, const char *clauses, const Config *base, const 
     StringList pairs = {0};
     strings_split(&pairs, list.items[i], " \t");
     for (int j = 0; ok && j < pairs.count; j++)
-      if (*pairs.items[j]) ok = exclude_pair(sweep, &clause, pairs.items[j], base, at, error);
+      if (*pairs.items[j]) ok = exclude_pair(sweep, &clause, pairs.items[j], base, at, e);
     if (ok && clause.keys.count == 0)
-      ok = error_at(error, at, "exclude", "an empty combination between commas");
+      ok = error_at(e, at, "exclude", "an empty combination between commas");
     strings_free(&pairs);
     size_t size = (size_t)(sweep->excluded_count + 1) * sizeof clause;
     sweep->excluded = need(realloc(sweep->excluded, size));

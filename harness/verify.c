@@ -63,7 +63,7 @@ static void take_line(void *user, const char *line, size_t length, uint64_t offs
   json_decref(event);
 }
 
-bool record_read(RunRecord *record, const char *events_path, Error *error) {
+bool record_read(RunRecord *record, const char *events_path, Error *e) {
   *record = (RunRecord){.saved = need(json_object())};
   Tail tail;
   facts_init(&record->facts);
@@ -74,7 +74,7 @@ bool record_read(RunRecord *record, const char *events_path, Error *error) {
   record->evaluated = leaky ? record->facts.psnr_leaky : record->facts.psnr_masked;
   if (record->start) return true;
   record_free(record);
-  return error_set(error, EXIT_DATA, "%s: holds no start event", events_path);
+  return error_set(e, EXIT_DATA, "%s: holds no start event", events_path);
 }
 
 void record_free(RunRecord *record) {

@@ -31,38 +31,40 @@ typedef struct BenchOptions {
   ProfilePeaks assumed; /* --floors */
 } BenchOptions;
 
-static bool run_on(Report *r, const Config *c, Device *device, const BenchOptions *o) {
+static bool run_on(Report *r, const Config *config, Device *device, const BenchOptions *o) {
   Error *e = &r->error;
   if (o->profile) profile_attach(device, false);
-  bool ok = bench_steps(&r->result, c, device, o->pipeline, (int)o->steps, (int)o->warmup, e);
+  bool ok = bench_steps(&r->result, config, device, o->pipeline, (int)o->steps, (int)o->warmup, e);
   if (o->profile) profile_detach(device);
   device->kernels->info(device, &r->device);
-  return ok && (!o->peak || bench_peak(&r->peak, device, config_dtype(c), e)) &&
+  return ok && (!o->peak || bench_peak(&r->peak, device, config_dtype(config), e)) &&
          (!o->profile || bench_memory(&r->memory, device, e));
 }
 
-static bool run_bench(Report *r, const Config *c, const BenchOptions *o) {
+static bool run_bench(Report *r, const Config *config, const BenchOptions *o) {
   *r = (Report){.peak = 0};
-  Device *device = device_open(c, 0, 1, &r->error);
+  Device *device = device_open(config, 0, 1, &r->error);
   if (!device) return false;
-  bool ok = run_on(r, c, device, o);
+  bool ok = run_on(r, config, device, o);
   device->kernels->close(device);
   return ok;
 }
 
-static json_t *report_json(const Report *r, const Config *c) {
+static json_t *report_json(const Report *r, const Config *config) {
   const BenchResult *b = &r->result;
   char encoder[64], decoder[64];
   json_t *json = json_pack(
       "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}",
-      "device", r->device.name, "encoder", config_get(c, "model.encoder", encoder, sizeof encoder),
-      "decoder", config_get(c, "model.decoder", decoder, sizeof decoder), "precision",
-      dtype_name(config_dtype(c)), "image_size", c->model.image_size, "batch", c->train.batch,
-      "steps", b->steps, "warmup_steps", b->warmup, "images_per_second", b->images_per_second,
-      "gflops_per_second", b->gflops_per_second, "gflops_per_image", b->gflops_per_image,
-      "step_seconds_median", b->step_seconds_median, "step_seconds_p10", b->step_seconds_p10,
-      "step_seconds_p90", b->step_seconds_p90, "loss", b->loss, "peak_memory_bytes",
-      (json_int_t)b->memory_peak, "planned_memory_bytes", (json_int_t)b->memory_planned);
+      "device", r->device.name, "encoder",
+      config_get(config, "model.encoder", encoder, sizeof encoder), "decoder",
+      config_get(config, "model.decoder", decoder, sizeof decoder), "precision",
+      dtype_name(config_dtype(config)), "image_size", config->model.image_size, "batch",
+      config->train.batch, "steps", b->steps, "warmup_steps", b->warmup, "images_per_second",
+      b->images_per_second, "gflops_per_second", b->gflops_per_second, "gflops_per_image",
+      b->gflops_per_image, "step_seconds_median", b->step_seconds_median, "step_seconds_p10",
+      b->step_seconds_p10, "step_seconds_p90", b->step_seconds_p90, "loss", b->loss,
+      "peak_memory_bytes", (json_int_t)b->memory_peak, "planned_memory_bytes",
+      (json_int_t)b->memory_planned);
   if (json && r->peak > 0) {
     json_object_set_new(json, "peak_gflops_per_second", json_real(r->peak));
     json_object_set_new(json, "share_of_peak", json_real(b->gflops_per_second / r->peak));
@@ -83,16 +85,17 @@ static int print_json(json_t *json) {
   return EXIT_OK;
 }
 
-static void print_report(const Report *r, const Config *c, const BenchOptions *o) {
+static void print_report(const Report *r, const Config *config, const BenchOptions *o) {
   const BenchResult *b = &r->result;
   char encoder[64], decoder[64];
   printf("device       %s; %s\n", r->device.name, r->device.libraries);
   printf("model        encoder %s, decoder %s, %d px in patches of %d, %g%% masked\n",
-         config_get(c, "model.encoder", encoder, sizeof encoder),
-         config_get(c, "model.decoder", decoder, sizeof decoder), c->model.image_size,
-         c->model.patch_size, 100 * c->train.mask_ratio);
-  printf("training     %s, batch %d (%d at a time)\n", dtype_name(config_dtype(c)), c->train.batch,
-         c->train.batch / (c->train.shards * c->train.accumulate));
+         config_get(config, "model.encoder", encoder, sizeof encoder),
+         config_get(config, "model.decoder", decoder, sizeof decoder), config->model.image_size,
+         config->model.patch_size, 100 * config->train.mask_ratio);
+  printf("training     %s, batch %d (%d at a time)\n", dtype_name(config_dtype(config)),
+         config->train.batch,
+         config->train.batch / (config->train.shards * config->train.accumulate));
   printf("step         %.4g ms median, %.4g to %.4g (p10 to p90) of %d steps after %d\n",
          1e3 * b->step_seconds_median, 1e3 * b->step_seconds_p10, 1e3 * b->step_seconds_p90,
          b->steps, b->warmup);
@@ -137,16 +140,16 @@ static const SuiteCase suite[] = {
 enum { SUITE_COUNT = sizeof suite / sizeof *suite };
 static const char *const precisions[] = {"fp32", "bf16", "fp16"};
 
-static bool suite_config(Config *c, const SuiteCase *s, const char *precision, Error *e) {
+static bool suite_config(Config *config, const SuiteCase *s, const char *precision, Error *e) {
   for (int i = 0; i < 8 && s->settings[i][0]; i++)
-    if (!config_set(c, s->settings[i][0], s->settings[i][1], NULL, e)) return false;
-  bool gpu = strcmp(c->run.device, "cpu") != 0 && backend_cuda_count() > 0;
-  c->train.batch = gpu ? s->batch_gpu : s->batch_cpu;
-  return config_set(c, "train.precision", precision, NULL, e) && config_validate(c, e);
+    if (!config_set(config, s->settings[i][0], s->settings[i][1], NULL, e)) return false;
+  bool gpu = strcmp(config->run.device, "cpu") != 0 && backend_cuda_count() > 0;
+  config->train.batch = gpu ? s->batch_gpu : s->batch_cpu;
+  return config_set(config, "train.precision", precision, NULL, e) && config_validate(config, e);
 }
 
 /* Measures in a process of its own, so that each case has its own peak memory. */
-static bool run_apart(Report *r, const Config *c, const BenchOptions *o) {
+static bool run_apart(Report *r, const Config *config, const BenchOptions *o) {
   int ends[2];
   *r = (Report){.peak = 0};
   if (pipe(ends)) return error_set(&r->error, EXIT_DEVICE, "cannot make a pipe");
@@ -154,7 +157,7 @@ static bool run_apart(Report *r, const Config *c, const BenchOptions *o) {
   pid_t child = fork();
   if (child == 0) {
     close(ends[0]);
-    run_bench(r, c, o);
+    run_bench(r, config, o);
     bool sent = write(ends[1], r, sizeof *r) == (ssize_t)sizeof *r;
     _exit(sent ? EXIT_OK : EXIT_DEVICE);
   }
@@ -169,11 +172,12 @@ static bool run_apart(Report *r, const Config *c, const BenchOptions *o) {
   return r->error.code == 0;
 }
 
-static void print_suite_row(const char *name, const Config *c, const Report *r) {
+static void print_suite_row(const char *name, const Config *config, const Report *r) {
   const BenchResult *b = &r->result;
-  printf("%-9s %-9s %5d %9.4g %9.1f %9.1f %8.1f %8.0f%% %9.0f\n", name, dtype_name(config_dtype(c)),
-         c->train.batch, 1e3 * b->step_seconds_median, b->images_per_second, b->gflops_per_second,
-         r->peak, 100 * b->gflops_per_second / r->peak, (double)b->memory_peak / 0x1p20);
+  printf("%-9s %-9s %5d %9.4g %9.1f %9.1f %8.1f %8.0f%% %9.0f\n", name,
+         dtype_name(config_dtype(config)), config->train.batch, 1e3 * b->step_seconds_median,
+         b->images_per_second, b->gflops_per_second, r->peak, 100 * b->gflops_per_second / r->peak,
+         (double)b->memory_peak / 0x1p20);
   fflush(stdout);
 }
 
@@ -220,7 +224,7 @@ static bool parse_peaks(ProfilePeaks *peaks, const char *text, Error *e) {
 }
 
 /* One step, counted and not run. */
-static int print_floors(const Config *c, const BenchOptions *o) {
+static int print_floors(const Config *config, const BenchOptions *o) {
   BenchResult counted;
   Error e;
   char message[512];
@@ -230,18 +234,19 @@ static int print_floors(const Config *c, const BenchOptions *o) {
     return cmd_fail("bench", &e);
   }
   profile_attach(device, true);
-  bool ok = bench_steps(&counted, c, device, o->pipeline, 1, 0, &e);
+  bool ok = bench_steps(&counted, config, device, o->pipeline, 1, 0, &e);
   profile_detach(device);
   device->kernels->close(device);
   if (!ok) return cmd_fail("bench", &e);
   printf("Computed, not measured: the least a training step takes where matrix products reach "
          "%.4g\nTFLOP/s and memory %.4g GB/s. Batch %d, %s, %.4g GFLOP per image.\n\n",
-         1e-12 * o->assumed.flops_per_second, 1e-9 * o->assumed.bytes_per_second, c->train.batch,
-         dtype_name(config_dtype(c)), counted.gflops_per_image);
+         1e-12 * o->assumed.flops_per_second, 1e-9 * o->assumed.bytes_per_second,
+         config->train.batch, dtype_name(config_dtype(config)), counted.gflops_per_image);
   double floor = profile_print(stdout, 1, &o->assumed);
   printf("\n%.0f images/s when every operation is at its floor: %.0f%% of the products' peak\n",
-         c->train.batch / floor,
-         1e11 * counted.gflops_per_image * c->train.batch / floor / o->assumed.flops_per_second);
+         config->train.batch / floor,
+         1e11 * counted.gflops_per_image * config->train.batch / floor /
+             o->assumed.flops_per_second);
   return EXIT_OK;
 }
 

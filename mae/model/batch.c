@@ -5,24 +5,26 @@
 #include "mae/base/carve.h"
 #include "mae/model/device.h"
 
-int encoder_tokens(const Config *c) {
-  return c->model.class_token + (c->model.encoder_mask_tokens ? config_patches(c) : config_kept(c));
+int encoder_tokens(const Config *config) {
+  return config->model.class_token +
+         (config->model.encoder_mask_tokens ? config_patches(config) : config_kept(config));
 }
 
-int decoder_tokens(const Config *c) {
-  return c->model.class_token + config_patches(c);
+int decoder_tokens(const Config *config) {
+  return config->model.class_token + config_patches(config);
 }
 
-void encoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *c,
+void encoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *config,
                  const int32_t *visible) {
-  int extra = c->model.class_token, patches = config_patches(c), kept = config_kept(c);
+  int extra = config->model.class_token, patches = config_patches(config),
+      kept = config_kept(config);
   for (int p = 0; p < extra + patches; p++) token_at[p] = -1;
   if (extra) {
     source[0] = TOKEN_CLASS;
     position[0] = 0;
     token_at[0] = 0;
   }
-  if (c->model.encoder_mask_tokens) {
+  if (config->model.encoder_mask_tokens) {
     for (int p = extra; p < extra + patches; p++) {
       source[p] = TOKEN_MASK;
       position[p] = p;
@@ -38,15 +40,16 @@ void encoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Co
   }
 }
 
-void decoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *c,
+void decoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *config,
                  const int32_t *visible) {
-  int extra = c->model.class_token, patches = config_patches(c), kept = config_kept(c);
+  int extra = config->model.class_token, patches = config_patches(config),
+      kept = config_kept(config);
   for (int t = 0; t < extra + patches; t++) {
-    source[t] = c->model.encoder_mask_tokens || t < extra ? t : TOKEN_MASK;
+    source[t] = config->model.encoder_mask_tokens || t < extra ? t : TOKEN_MASK;
     position[t] = t;
     token_at[t] = t;
   }
-  if (!c->model.encoder_mask_tokens)
+  if (!config->model.encoder_mask_tokens)
     for (int i = 0; i < kept; i++) source[extra + visible[i]] = extra + i;
 }
 
@@ -55,16 +58,17 @@ typedef struct MapArrays {
   int32_t *source[2], *position[2], *token_at[2]; /* encoder's, decoder's */
 } MapArrays;
 
-static size_t map_count(const Config *c, int capacity) {
-  size_t seen = (size_t)encoder_tokens(c), all = (size_t)decoder_tokens(c);
+static size_t map_count(const Config *config, int capacity) {
+  size_t seen = (size_t)encoder_tokens(config), all = (size_t)decoder_tokens(config);
   return (size_t)capacity * ((2 * seen + all) + (2 * all + all));
 }
 
-static MapArrays map_arrays(int32_t *base, const Config *c, int capacity) {
+static MapArrays map_arrays(int32_t *base, const Config *config, int capacity) {
   MapArrays m;
-  size_t positions = (size_t)capacity * (size_t)decoder_tokens(c);
+  size_t positions = (size_t)capacity * (size_t)decoder_tokens(config);
   for (int i = 0; i < 2; i++) {
-    size_t tokens = (size_t)capacity * (size_t)(i ? decoder_tokens(c) : encoder_tokens(c));
+    size_t tokens =
+        (size_t)capacity * (size_t)(i ? decoder_tokens(config) : encoder_tokens(config));
     m.source[i] = base;
     m.position[i] = base + tokens;
     m.token_at[i] = base + 2 * tokens;
@@ -73,48 +77,48 @@ static MapArrays map_arrays(int32_t *base, const Config *c, int capacity) {
   return m;
 }
 
-static size_t carve_batch(BatchBuffers *b, const Config *c, int capacity, void *arena) {
+static size_t carve_batch(BatchBuffers *b, const Config *config, int capacity, void *arena) {
   Carve carve = {.base = arena};
-  size_t n = (size_t)capacity, size = (size_t)c->model.image_size;
+  size_t n = (size_t)capacity, size = (size_t)config->model.image_size;
   b->images = carve_bytes(&carve, n * size * size * 3);
-  b->visible = carve_bytes(&carve, n * (size_t)config_kept(c) * sizeof *b->visible);
-  b->masked = carve_bytes(&carve, n * (size_t)config_patches(c));
+  b->visible = carve_bytes(&carve, n * (size_t)config_kept(config) * sizeof *b->visible);
+  b->masked = carve_bytes(&carve, n * (size_t)config_patches(config));
   b->crops = carve_bytes(&carve, n * sizeof *b->crops);
-  b->maps = carve_bytes(&carve, map_count(c, capacity) * sizeof *b->maps);
+  b->maps = carve_bytes(&carve, map_count(config, capacity) * sizeof *b->maps);
   return carve.used;
 }
 
-size_t batch_memory(const Config *c, int capacity) {
+size_t batch_memory(const Config *config, int capacity) {
   BatchBuffers measured;
-  return carve_batch(&measured, c, capacity, NULL);
+  return carve_batch(&measured, config, capacity, NULL);
 }
 
-bool batch_create(BatchBuffers *b, const Config *c, Device *device, int capacity, Error *e) {
-  *b = (BatchBuffers){.config = c, .device = device, .capacity = capacity};
-  size_t bytes = batch_memory(c, capacity);
-  size_t count = map_count(c, capacity);
+bool batch_create(BatchBuffers *b, const Config *config, Device *device, int capacity, Error *e) {
+  *b = (BatchBuffers){.config = config, .device = device, .capacity = capacity};
+  size_t bytes = batch_memory(config, capacity);
+  size_t count = map_count(config, capacity);
   b->arena = device_alloc(device, bytes, "a batch's input", e);
   if (!b->arena) return false;
-  carve_batch(b, c, capacity, b->arena);
+  carve_batch(b, config, capacity, b->arena);
   b->staging = calloc(count, sizeof *b->staging);
   b->staged_crops = calloc((size_t)capacity, sizeof *b->staged_crops);
   if (!b->staging || !b->staged_crops) {
     batch_destroy(b);
     return error_set(e, EXIT_DEVICE, "out of memory for the token maps of %d images", capacity);
   }
-  MapArrays m = map_arrays(b->maps, c, capacity);
-  TokenMap map = {.batch = capacity, .positions = decoder_tokens(c)};
+  MapArrays m = map_arrays(b->maps, config, capacity);
+  TokenMap map = {.batch = capacity, .positions = decoder_tokens(config)};
   b->encoder = b->decoder = map;
   b->encoder.source = m.source[0];
   b->encoder.position = m.position[0];
   b->encoder.token_at = m.token_at[0];
-  b->encoder.tokens = encoder_tokens(c);
-  b->encoder.sources = config_kept(c);
+  b->encoder.tokens = encoder_tokens(config);
+  b->encoder.sources = config_kept(config);
   b->decoder.source = m.source[1];
   b->decoder.position = m.position[1];
   b->decoder.token_at = m.token_at[1];
-  b->decoder.tokens = decoder_tokens(c);
-  b->decoder.sources = encoder_tokens(c);
+  b->decoder.tokens = decoder_tokens(config);
+  b->decoder.sources = encoder_tokens(config);
   return true;
 }
 
@@ -131,21 +135,22 @@ void batch_set_images(BatchBuffers *b, const uint8_t *images, int count) {
 }
 
 void batch_set_masks(BatchBuffers *b, const int32_t *visible, const uint8_t *masked, int count) {
-  const Config *c = b->config;
+  const Config *config = b->config;
   const Kernels *k = b->device->kernels;
-  size_t n = (size_t)count, kept = (size_t)config_kept(c), patches = (size_t)config_patches(c);
-  size_t seen = (size_t)encoder_tokens(c), all = (size_t)decoder_tokens(c);
+  size_t n = (size_t)count, kept = (size_t)config_kept(config),
+         patches = (size_t)config_patches(config);
+  size_t seen = (size_t)encoder_tokens(config), all = (size_t)decoder_tokens(config);
   k->upload(b->device, b->visible, visible, n * kept * sizeof *visible);
   k->upload(b->device, b->masked, masked, n * patches);
-  MapArrays m = map_arrays(b->staging, c, b->capacity);
+  MapArrays m = map_arrays(b->staging, config, b->capacity);
   for (size_t i = 0; i < n; i++) {
-    encoder_map(m.source[0] + i * seen, m.position[0] + i * seen, m.token_at[0] + i * all, c,
+    encoder_map(m.source[0] + i * seen, m.position[0] + i * seen, m.token_at[0] + i * all, config,
                 visible + i * kept);
-    decoder_map(m.source[1] + i * all, m.position[1] + i * all, m.token_at[1] + i * all, c,
+    decoder_map(m.source[1] + i * all, m.position[1] + i * all, m.token_at[1] + i * all, config,
                 visible + i * kept);
   }
   /* Images past count are uploaded with whatever an earlier call left: nobody reads them. */
-  k->upload(b->device, b->maps, b->staging, map_count(c, b->capacity) * sizeof *b->maps);
+  k->upload(b->device, b->maps, b->staging, map_count(config, b->capacity) * sizeof *b->maps);
 }
 
 static TokenMap map_view(TokenMap map, int first, int count) {
@@ -158,13 +163,13 @@ static TokenMap map_view(TokenMap map, int first, int count) {
 }
 
 Batch batch_view(const BatchBuffers *b, int first, int count) {
-  const Config *c = b->config;
-  size_t f = (size_t)first, size = (size_t)c->model.image_size;
+  const Config *config = b->config;
+  size_t f = (size_t)first, size = (size_t)config->model.image_size;
   return (Batch){
       .count = count,
       .images = b->images + f * size * size * 3,
-      .visible = b->visible + f * (size_t)config_kept(c),
-      .masked = b->masked + f * (size_t)config_patches(c),
+      .visible = b->visible + f * (size_t)config_kept(config),
+      .masked = b->masked + f * (size_t)config_patches(config),
       .encoder = map_view(b->encoder, first, count),
       .decoder = map_view(b->decoder, first, count),
   };

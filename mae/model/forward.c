@@ -53,12 +53,13 @@ static void stack_tokens(const Model *m, const Stack *s, const void *src, const 
 
 void model_forward(Model *m, const Batch *b) {
   Activations *a = m->act;
-  const Config *c = m->config;
-  Dtype type = config_dtype(c);
-  int kept = config_kept(c);
+  const Config *config = m->config;
+  Dtype type = config_dtype(config);
+  int kept = config_kept(config);
   size_t seen = (size_t)b->count * (size_t)a->encoder.tokens;
   size_t all = (size_t)b->count * (size_t)a->decoder.tokens;
-  PatchGrid grid = {b->count, c->model.image_size, c->model.patch_size, c->train.norm_pix};
+  PatchGrid grid = {b->count, config->model.image_size, config->model.patch_size,
+                    config->train.norm_pix};
 
   m->device->kernels->patch_gather(m->device, a->patches, type, b->images, b->visible, kept, &grid);
   linear(m, &a->patch_embed, a->narrow, type, a->patches, (size_t)b->count * (size_t)kept);
@@ -73,10 +74,11 @@ void model_forward(Model *m, const Batch *b) {
 
 void model_loss(Model *m, const Batch *b, int first, float factor, const StepState *state,
                 bool backward) {
-  const Config *c = m->config;
-  PatchGrid grid = {b->count, c->model.image_size, c->model.patch_size, c->train.norm_pix};
-  const uint8_t *counted = c->train.loss == LOSS_ALL ? m->act->all_ones : b->masked;
+  const Config *config = m->config;
+  PatchGrid grid = {b->count, config->model.image_size, config->model.patch_size,
+                    config->train.norm_pix};
+  const uint8_t *counted = config->train.loss == LOSS_ALL ? m->act->all_ones : b->masked;
   m->device->kernels->masked_loss(m->device, m->image_loss + first,
-                                  backward ? m->act->d_pred : NULL, config_dtype(c), m->pred,
+                                  backward ? m->act->d_pred : NULL, config_dtype(config), m->pred,
                                   m->extra, b->images, counted, factor, state, &grid);
 }

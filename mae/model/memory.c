@@ -31,11 +31,11 @@ static void carve_outputs(Layer *l, Carve *carve, Tower t, size_t rows, size_t t
 
 /* In training every layer keeps its own buffers, or all but the recomputable ones; in evaluation
  * all layers work in the same ones, the residual stream in place. */
-static void carve_stack(Stack *s, Carve *carve, const Config *c, size_t rows, size_t type,
+static void carve_stack(Stack *s, Carve *carve, const Config *config, size_t rows, size_t type,
                         bool trains) {
   Layer shared, unplaced;
   size_t n = rows * (size_t)s->tower.width;
-  bool shares_outputs = !trains || c->train.recompute;
+  bool shares_outputs = !trains || config->train.recompute;
   if (shares_outputs) carve_outputs(&shared, carve, s->tower, rows, type);
   if (!trains) {
     carve_layer(&shared, carve, s->tower, rows, type);
@@ -58,20 +58,21 @@ static size_t larger(size_t a, size_t b) {
 }
 
 /* The one list of activation buffers: measures when base is NULL, places otherwise. */
-static size_t carve_activations(Activations *a, const Config *c, int batch, bool trains,
+static size_t carve_activations(Activations *a, const Config *config, int batch, bool trains,
                                 void *base) {
   Carve carve = {.base = base};
-  Dtype dtype = config_dtype(c);
+  Dtype dtype = config_dtype(config);
   size_t type = dtype_size(dtype), images = (size_t)batch;
-  size_t patch = 3 * (size_t)c->model.patch_size * (size_t)c->model.patch_size;
-  size_t seen = images * (size_t)encoder_tokens(c), all = images * (size_t)decoder_tokens(c);
-  size_t n = larger(seen * (size_t)larger(c->model.encoder.width, c->model.decoder.width),
-                    all * (size_t)c->model.decoder.width);
-  a->patches = carve_bytes(&carve, images * (size_t)config_kept(c) * patch * type);
-  carve_stack(&a->encoder, &carve, c, seen, type, trains);
-  carve_stack(&a->decoder, &carve, c, all, type, trains);
+  size_t patch = 3 * (size_t)config->model.patch_size * (size_t)config->model.patch_size;
+  size_t seen = images * (size_t)encoder_tokens(config),
+         all = images * (size_t)decoder_tokens(config);
+  size_t n = larger(seen * (size_t)larger(config->model.encoder.width, config->model.decoder.width),
+                    all * (size_t)config->model.decoder.width);
+  a->patches = carve_bytes(&carve, images * (size_t)config_kept(config) * patch * type);
+  carve_stack(&a->encoder, &carve, config, seen, type, trains);
+  carve_stack(&a->decoder, &carve, config, all, type, trains);
   a->narrow = carve_bytes(&carve, n * type);
-  a->all_ones = carve_bytes(&carve, images * (size_t)config_patches(c));
+  a->all_ones = carve_bytes(&carve, images * (size_t)config_patches(config));
   if (trains) {
     a->wide = carve_bytes(&carve, 4 * n * type);
     a->d_x = carve_bytes(&carve, n * sizeof(float));
@@ -81,9 +82,10 @@ static size_t carve_activations(Activations *a, const Config *c, int batch, bool
   return carve.used;
 }
 
-size_t activations_memory(const Config *c, int batch, bool trains) {
-  Activations measured = {.encoder.tower = c->model.encoder, .decoder.tower = c->model.decoder};
-  return carve_activations(&measured, c, batch, trains, NULL);
+size_t activations_memory(const Config *config, int batch, bool trains) {
+  Activations measured = {.encoder.tower = config->model.encoder,
+                          .decoder.tower = config->model.decoder};
+  return carve_activations(&measured, config, batch, trains, NULL);
 }
 
 static NormParams find_norm(const ParamTable *t, const char *prefix, const char *name) {
@@ -130,10 +132,11 @@ static bool stack_create(Stack *s, const ParamTable *t, Tower tower, int tokens,
 }
 
 bool activations_create(Model *m, bool trains, Error *e) {
-  const Config *c = m->config;
+  const Config *config = m->config;
   Activations *a = m->act = calloc(1, sizeof *a);
-  if (!a || !stack_create(&a->encoder, &m->table, c->model.encoder, encoder_tokens(c), false) ||
-      !stack_create(&a->decoder, &m->table, c->model.decoder, decoder_tokens(c), true))
+  if (!a ||
+      !stack_create(&a->encoder, &m->table, config->model.encoder, encoder_tokens(config), false) ||
+      !stack_create(&a->decoder, &m->table, config->model.decoder, decoder_tokens(config), true))
     return error_set(e, EXIT_DEVICE, "out of memory for the model's layers");
   a->patch_embed = find_linear(&m->table, "", "patch_embed.proj");
   a->decoder_embed = find_linear(&m->table, "", "decoder_embed");
@@ -144,11 +147,11 @@ bool activations_create(Model *m, bool trains, Error *e) {
            "activations of %d images at a time (less with a smaller batch, or a larger "
            "train.accumulate, or train.recompute)",
            m->batch);
-  a->arena = device_alloc(m->device, activations_memory(c, m->batch, trains), what, e);
+  a->arena = device_alloc(m->device, activations_memory(config, m->batch, trains), what, e);
   if (!a->arena) return false;
-  carve_activations(a, c, m->batch, trains, a->arena);
+  carve_activations(a, config, m->batch, trains, a->arena);
 
-  size_t ones = (size_t)m->batch * (size_t)config_patches(c);
+  size_t ones = (size_t)m->batch * (size_t)config_patches(config);
   uint8_t *host = malloc(ones);
   if (!host) return error_set(e, EXIT_DEVICE, "out of memory for %zu bytes", ones);
   memset(host, 1, ones);

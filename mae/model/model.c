@@ -6,15 +6,15 @@
 #include "mae/model/device.h"
 #include "mae/model/parts.h"
 
-int model_micro_batch(const Config *c) {
-  return c->train.batch / (c->train.shards * c->train.accumulate);
+int model_micro_batch(const Config *config) {
+  return config->train.batch / (config->train.shards * config->train.accumulate);
 }
 
 /* Evaluation uses the same number of images at a time whether or not the model also trains, so
  * that a score does not depend on when it was taken. */
-static int images_at_once(const Config *c, bool trains) {
-  int micro = model_micro_batch(c);
-  return trains || micro < c->eval.batch ? micro : c->eval.batch;
+static int images_at_once(const Config *config, bool trains) {
+  int micro = model_micro_batch(config);
+  return trains || micro < config->eval.batch ? micro : config->eval.batch;
 }
 
 /* Bytes of the arenas a model allocates; the one place that knows their sizes. */
@@ -22,34 +22,35 @@ typedef struct ArenaSizes {
   size_t params, params16, gradients, moments, activations, losses, pred;
 } ArenaSizes;
 
-static ArenaSizes arena_sizes(const ParamTable *t, const Config *c, bool trains) {
-  Dtype type = config_dtype(c);
-  size_t batch = (size_t)images_at_once(c, trains), patch = (size_t)c->model.patch_size;
+static ArenaSizes arena_sizes(const ParamTable *t, const Config *config, bool trains) {
+  Dtype type = config_dtype(config);
+  size_t batch = (size_t)images_at_once(config, trains), patch = (size_t)config->model.patch_size;
   size_t weights = t->trainable * sizeof(float);
   return (ArenaSizes){
       .params = t->total * sizeof(float),
       .params16 = type == DTYPE_F32 ? 0 : t->trainable * dtype_size(type),
-      .gradients = trains ? (size_t)(c->train.shards > c->train.ranks ? 2 : 1) * weights : 0,
+      .gradients =
+          trains ? (size_t)(config->train.shards > config->train.ranks ? 2 : 1) * weights : 0,
       .moments = trains ? 2 * weights : 0,
-      .activations = activations_memory(c, (int)batch, trains),
-      .losses = (trains ? (size_t)c->train.batch : batch) * sizeof(float),
-      .pred = batch * (size_t)decoder_tokens(c) * 3 * patch * patch * sizeof(float),
+      .activations = activations_memory(config, (int)batch, trains),
+      .losses = (trains ? (size_t)config->train.batch : batch) * sizeof(float),
+      .pred = batch * (size_t)decoder_tokens(config) * 3 * patch * patch * sizeof(float),
   };
 }
 
-ModelMemory model_memory(const Config *c, bool trains) {
+ModelMemory model_memory(const Config *config, bool trains) {
   ParamTable table;
   Error ignored;
-  if (!params_build(&table, c, &ignored)) return (ModelMemory){0};
-  ArenaSizes sizes = arena_sizes(&table, c, trains);
+  if (!params_build(&table, config, &ignored)) return (ModelMemory){0};
+  ArenaSizes sizes = arena_sizes(&table, config, trains);
   params_free(&table);
-  int held = trains ? c->train.batch / c->train.ranks : images_at_once(c, false);
+  int held = trains ? config->train.batch / config->train.ranks : images_at_once(config, false);
   ModelMemory m = {
       .params = sizes.params + sizes.params16,
       .gradients = sizes.gradients,
       .moments = sizes.moments,
       .activations = sizes.activations,
-      .io = batch_memory(c, held) + sizes.losses + sizes.pred,
+      .io = batch_memory(config, held) + sizes.losses + sizes.pred,
   };
   m.total = m.params + m.gradients + m.moments + m.activations + m.io;
   return m;
@@ -88,13 +89,13 @@ static void prepare_products(const Model *m, bool trains) {
   prepare_linear(m, &a->decoder_pred, DTYPE_F32, batch * (size_t)a->decoder.tokens, trains);
 }
 
-bool model_create(Model *m, const Config *c, Device *device, bool trains, Error *e) {
-  *m = (Model){.config = c,
+bool model_create(Model *m, const Config *config, Device *device, bool trains, Error *e) {
+  *m = (Model){.config = config,
                .device = device,
-               .batch = images_at_once(c, trains),
-               .extra = c->model.class_token};
-  if (!params_build(&m->table, c, e)) return false;
-  ArenaSizes sizes = arena_sizes(&m->table, c, trains);
+               .batch = images_at_once(config, trains),
+               .extra = config->model.class_token};
+  if (!params_build(&m->table, config, e)) return false;
+  ArenaSizes sizes = arena_sizes(&m->table, config, trains);
   bool ok = allocate(&m->params, m, sizes.params, "parameters", e) &&
             allocate(&m->params16, m, sizes.params16, "16-bit parameters", e) &&
             allocate(&m->grads[0], m, sizes.gradients, "gradients", e) &&
@@ -107,7 +108,7 @@ bool model_create(Model *m, const Config *c, Device *device, bool trains, Error 
   }
   if (trains) {
     m->v = m->m + m->table.trainable;
-    if (c->train.shards > c->train.ranks) m->grads[1] = m->grads[0] + m->table.trainable;
+    if (config->train.shards > config->train.ranks) m->grads[1] = m->grads[0] + m->table.trainable;
   }
   prepare_products(m, trains);
   return true;
@@ -151,22 +152,22 @@ static double stack_work(Tower t, double n) {
 }
 
 /* Multiply-adds of the decoder's forward pass: its embedding, blocks and prediction. */
-static double decoder_work(const Config *c) {
-  double pixels = 3.0 * c->model.patch_size * c->model.patch_size;
-  double seen = encoder_tokens(c), all = decoder_tokens(c);
-  double d = c->model.encoder.width, w = c->model.decoder.width;
-  return seen * d * w + stack_work(c->model.decoder, all) + all * w * pixels;
+static double decoder_work(const Config *config) {
+  double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
+  double seen = encoder_tokens(config), all = decoder_tokens(config);
+  double d = config->model.encoder.width, w = config->model.decoder.width;
+  return seen * d * w + stack_work(config->model.decoder, all) + all * w * pixels;
 }
 
-double model_gflops_per_image(const Config *c, bool training) {
-  double pixels = 3.0 * c->model.patch_size * c->model.patch_size;
-  double embed = config_kept(c) * pixels * c->model.encoder.width;
-  double rest = stack_work(c->model.encoder, encoder_tokens(c)) + decoder_work(c);
+double model_gflops_per_image(const Config *config, bool training) {
+  double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
+  double embed = config_kept(config) * pixels * config->model.encoder.width;
+  double rest = stack_work(config->model.encoder, encoder_tokens(config)) + decoder_work(config);
   /* The backward pass costs twice the forward pass, but images need no gradient. */
   double work = training ? 2 * embed + 3 * rest : embed + rest;
   return 2e-9 * work;
 }
 
-double model_gflops_decoder_per_image(const Config *c) {
-  return 2e-9 * 3 * decoder_work(c);
+double model_gflops_decoder_per_image(const Config *config) {
+  return 2e-9 * 3 * decoder_work(config);
 }

@@ -97,26 +97,27 @@ static size_t place(ParamTable *t, size_t offset, bool decays, bool trainable) {
   return offset;
 }
 
-bool params_build(ParamTable *t, const Config *c, Error *e) {
+bool params_build(ParamTable *t, const Config *config, Error *e) {
   *t = (ParamTable){0};
   Builder b = {.table = t};
-  int d = c->model.encoder.width, w = c->model.decoder.width, p = c->model.patch_size;
-  int pixels = 3 * p * p, rows = config_patches(c) + c->model.class_token;
+  int d = config->model.encoder.width, w = config->model.decoder.width,
+      p = config->model.patch_size;
+  int pixels = 3 * p * p, rows = config_patches(config) + config->model.class_token;
 
-  if (c->model.class_token) add(&b, (int[4]){1, 1, d}, INIT_NORMAL, "cls_token");
-  add_positions(&b, c->model.pos_embed, rows, d, "pos_embed");
+  if (config->model.class_token) add(&b, (int[4]){1, 1, d}, INIT_NORMAL, "cls_token");
+  add_positions(&b, config->model.pos_embed, rows, d, "pos_embed");
   /* With mask tokens inside the encoder the decoder receives a token for every patch. */
-  if (c->model.encoder_mask_tokens)
+  if (config->model.encoder_mask_tokens)
     add(&b, (int[4]){1, 1, d}, INIT_NORMAL, "encoder_mask_token");
   else
     add(&b, (int[4]){1, 1, w}, INIT_NORMAL, "mask_token");
-  add_positions(&b, c->model.decoder_pos_embed, rows, w, "decoder_pos_embed");
+  add_positions(&b, config->model.decoder_pos_embed, rows, w, "decoder_pos_embed");
   add(&b, (int[4]){d, 3, p, p}, INIT_XAVIER, "patch_embed.proj.weight");
   add(&b, (int[4]){d}, INIT_CONV_BIAS, "patch_embed.proj.bias")->fan = pixels;
-  add_blocks(&b, c->model.encoder, "blocks");
+  add_blocks(&b, config->model.encoder, "blocks");
   add_layernorm(&b, d, "", "norm");
   add_linear(&b, d, w, "", "decoder_embed");
-  add_blocks(&b, c->model.decoder, "decoder_blocks");
+  add_blocks(&b, config->model.decoder, "decoder_blocks");
   add_layernorm(&b, w, "", "decoder_norm");
   add_linear(&b, w, pixels, "", "decoder_pred");
   if (b.failed) {
@@ -188,8 +189,8 @@ static void fill_sincos(float *out, const Param *p, bool two_dimensional, int si
   }
 }
 
-void params_init(const ParamTable *t, float *arena, const Config *c) {
-  int side = c->model.image_size / c->model.patch_size;
+void params_init(const ParamTable *t, float *arena, const Config *config) {
+  int side = config->model.image_size / config->model.patch_size;
   memset(arena, 0, t->total * sizeof *arena);
   for (int i = 0; i < t->count; i++) {
     const Param *p = &t->list[i];
@@ -202,15 +203,15 @@ void params_init(const ParamTable *t, float *arena, const Config *c) {
       for (size_t k = 0; k < p->count; k++) out[k] = 1;
       break;
     case INIT_NORMAL:
-      fill_normal(out, p->count, 0.02, c->run.seed, number);
+      fill_normal(out, p->count, 0.02, config->run.seed, number);
       break;
     case INIT_XAVIER: {
       double columns = (double)(p->count / (size_t)p->shape[0]);
-      fill_uniform(out, p->count, sqrt(6.0 / (p->shape[0] + columns)), c->run.seed, number);
+      fill_uniform(out, p->count, sqrt(6.0 / (p->shape[0] + columns)), config->run.seed, number);
       break;
     }
     case INIT_CONV_BIAS:
-      fill_uniform(out, p->count, 1.0 / sqrt(p->fan), c->run.seed, number);
+      fill_uniform(out, p->count, 1.0 / sqrt(p->fan), config->run.seed, number);
       break;
     case INIT_SINCOS2D:
     case INIT_SINCOS1D:

@@ -31,8 +31,8 @@ static uint8_t *noise(size_t bytes) {
   return pixels;
 }
 
-static bool make_sources(Inputs *in, const Config *c) {
-  int count = c->train.batch > SOURCES_MIN ? c->train.batch : SOURCES_MIN;
+static bool make_sources(Inputs *in, const Config *config) {
+  int count = config->train.batch > SOURCES_MIN ? config->train.batch : SOURCES_MIN;
   size_t bytes = (size_t)count * SOURCE_BYTES;
   in->list = malloc((size_t)count * sizeof *in->list);
   in->pixels = noise(bytes);
@@ -47,14 +47,15 @@ static bool make_sources(Inputs *in, const Config *c) {
   return true;
 }
 
-static bool open_inputs(Inputs *in, const Config *c, Device *device, bool pipeline, int total,
+static bool open_inputs(Inputs *in, const Config *config, Device *device, bool pipeline, int total,
                         Error *e) {
-  size_t size = (size_t)c->model.image_size;
+  size_t size = (size_t)config->model.image_size;
   in->seconds = malloc((size_t)total * sizeof *in->seconds);
-  bool ok = in->seconds && make_sources(in, c);
-  if (ok && !pipeline) ok = (in->images = noise((size_t)c->train.batch * size * size * 3)) != NULL;
-  if (!ok) return error_set(e, EXIT_DEVICE, "out of memory for %d images", c->train.batch);
-  return loader_create(&in->loader, c, &in->data, 0, c->train.batch, e) &&
+  bool ok = in->seconds && make_sources(in, config);
+  if (ok && !pipeline)
+    ok = (in->images = noise((size_t)config->train.batch * size * size * 3)) != NULL;
+  if (!ok) return error_set(e, EXIT_DEVICE, "out of memory for %d images", config->train.batch);
+  return loader_create(&in->loader, config, &in->data, 0, config->train.batch, e) &&
          (!pipeline ||
           pool_create(&in->pool, device, in->pixels, in->data.pixel_bytes, SOURCE_BYTES, e));
 }
@@ -98,9 +99,9 @@ static bool time_steps(TrainStep *s, Inputs *in, int steps, int warmup, double *
   return true;
 }
 
-bool bench_steps(BenchResult *r, const Config *config, Device *device, bool pipeline, int steps,
+bool bench_steps(BenchResult *r, const Config *wanted, Device *device, bool pipeline, int steps,
                  int warmup, Error *e) {
-  Config alone = *config, *c = &alone;
+  Config alone = *wanted, *config = &alone;
   alone.train.ranks = 1; /* this process takes the whole batch */
   Model model = {0};
   TrainStep step = {0};
@@ -111,19 +112,19 @@ bool bench_steps(BenchResult *r, const Config *config, Device *device, bool pipe
   *r = (BenchResult){.steps = steps, .warmup = warmup};
   for (int i = 0; rates && i < total; i++) rates[i] = 1e-4f;
   bool ok = rates || error_set(e, EXIT_DEVICE, "out of memory for %d learning rates", total);
-  ok = ok && model_create(&model, c, device, true, e) && model_init_weights(&model, e) &&
-       step_create(&step, &model, 0, c->train.shards, rates, (size_t)total, e) &&
-       open_inputs(&in, c, device, pipeline, total, e);
+  ok = ok && model_create(&model, config, device, true, e) && model_init_weights(&model, e) &&
+       step_create(&step, &model, 0, config->train.shards, rates, (size_t)total, e) &&
+       open_inputs(&in, config, device, pipeline, total, e);
   if (ok) ok = time_steps(&step, &in, steps, warmup, &r->loss, e);
   if (ok) {
     quantile_sort(in.seconds, steps);
     r->step_seconds_median = quantile(in.seconds, steps, 0.5);
     r->step_seconds_p10 = quantile(in.seconds, steps, 0.1);
     r->step_seconds_p90 = quantile(in.seconds, steps, 0.9);
-    r->images_per_second = c->train.batch / r->step_seconds_median;
-    r->gflops_per_image = model_gflops_per_image(c, true);
+    r->images_per_second = config->train.batch / r->step_seconds_median;
+    r->gflops_per_image = model_gflops_per_image(config, true);
     r->gflops_per_second = r->images_per_second * r->gflops_per_image;
-    r->memory_planned = model_memory(c, true).total;
+    r->memory_planned = model_memory(config, true).total;
     device->kernels->info(device, &info);
     r->memory_peak = info.memory_peak;
   }

@@ -2,9 +2,9 @@
 
 #include "mae/model/device.h"
 
-static int counted_patches(const Config *c) {
-  int patches = config_patches(c);
-  return c->train.loss == LOSS_ALL ? patches : patches - config_kept(c);
+static int counted_patches(const Config *config) {
+  int patches = config_patches(config);
+  return config->train.loss == LOSS_ALL ? patches : patches - config_kept(config);
 }
 
 /* What is read back of a step. */
@@ -21,16 +21,16 @@ static int slots_on(bool gpu) {
   return gpu ? STEP_SLOTS : 1;
 }
 
-size_t step_memory(const Config *c, bool gpu) {
-  int held = c->train.batch / c->train.ranks;
-  return (size_t)(slots_on(gpu) - 1) * batch_memory(c, held);
+size_t step_memory(const Config *config, bool gpu) {
+  int held = config->train.batch / config->train.ranks;
+  return (size_t)(slots_on(gpu) - 1) * batch_memory(config, held);
 }
 
 bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const float *rates,
                  size_t rate_count, Error *e) {
-  const Config *c = m->config;
-  int per_shard = c->train.batch / c->train.shards;
-  *s = (TrainStep){.config = c,
+  const Config *config = m->config;
+  int per_shard = config->train.batch / config->train.shards;
+  *s = (TrainStep){.config = config,
                    .model = m,
                    .device = m->device,
                    .first_shard = first_shard,
@@ -41,20 +41,21 @@ bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const floa
   const Kernels *k = s->device->kernels;
   bool ok = true;
   for (int i = 0; ok && i < s->slots; i++)
-    ok = batch_create(&s->inputs[i], c, s->device, s->images, e);
+    ok = batch_create(&s->inputs[i], config, s->device, s->images, e);
   if (ok) ok = (s->state = device_alloc(s->device, sizeof *s->state, "step state", e));
   if (ok)
     ok = (s->rate_table = device_alloc(s->device, rate_count * sizeof *rates, "learning rates", e));
-  size_t bytes = sizeof(struct StepResult) + (size_t)c->train.batch * sizeof(float);
+  size_t bytes = sizeof(struct StepResult) + (size_t)config->train.batch * sizeof(float);
   for (int i = 0; ok && i < STEP_SLOTS; i++)
     if (!(s->results[i] = k->host_alloc(s->device, bytes)))
-      ok = error_set(e, EXIT_DEVICE, "out of memory for the losses of %d images", c->train.batch);
+      ok = error_set(e, EXIT_DEVICE, "out of memory for the losses of %d images",
+                     config->train.batch);
   if (!ok) {
     step_destroy(s);
     return false;
   }
   k->upload(s->device, s->rate_table, rates, rate_count * sizeof *rates);
-  StepState start = {.loss_scale = c->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f};
+  StepState start = {.loss_scale = config->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f};
   step_set_state(s, &start);
   return true;
 }
@@ -77,11 +78,11 @@ void step_set_state(TrainStep *s, const StepState *state) {
 }
 
 static void compute_gradients(TrainStep *s) {
-  const Config *c = s->config;
-  int micro = model_micro_batch(c), done = 0;
-  float factor = (float)(1.0 / ((double)c->train.batch * counted_patches(c)));
+  const Config *config = s->config;
+  int micro = model_micro_batch(config), done = 0;
+  float factor = (float)(1.0 / ((double)config->train.batch * counted_patches(config)));
   for (int shard = 0; shard < s->shards; shard++)
-    for (int i = 0; i < c->train.accumulate; i++, done += micro) {
+    for (int i = 0; i < config->train.accumulate; i++, done += micro) {
       s->model->ready = done + micro == s->images ? s->exchange.ready : NULL;
       s->model->ready_user = s->exchange.user;
       Batch batch = batch_view(&s->inputs[s->slot], done, micro);
@@ -92,7 +93,7 @@ static void compute_gradients(TrainStep *s) {
 }
 
 static void update_weights(TrainStep *s) {
-  const Config *c = s->config;
+  const Config *config = s->config;
   Model *m = s->model;
   const Kernels *k = s->device->kernels;
   k->gradient_norm(s->device, s->state, m->grads[0], m->grads[1], m->table.trainable);
@@ -101,19 +102,19 @@ static void update_weights(TrainStep *s) {
                           .m = m->m,
                           .v = m->v,
                           .param16 = m->params16,
-                          .type = config_dtype(c),
+                          .type = config_dtype(config),
                           .grad_a = m->grads[0],
                           .grad_b = m->grads[1],
                           .count = m->table.trainable,
                           .decayed = m->table.decayed,
                           .state = s->state,
                           .rate_table = s->rate_table,
-                          .beta1 = (float)c->train.beta1,
-                          .beta2 = (float)c->train.beta2,
-                          .epsilon = (float)c->train.eps,
-                          .weight_decay = (float)c->train.weight_decay,
-                          .clip = (float)c->train.clip,
-                          .dynamic_scale = c->train.precision == PRECISION_FP16,
+                          .beta1 = (float)config->train.beta1,
+                          .beta2 = (float)config->train.beta2,
+                          .epsilon = (float)config->train.eps,
+                          .weight_decay = (float)config->train.weight_decay,
+                          .clip = (float)config->train.clip,
+                          .dynamic_scale = config->train.precision == PRECISION_FP16,
                       });
 }
 
@@ -158,15 +159,15 @@ void step_run(TrainStep *s) {
 }
 
 bool step_result(TrainStep *s, int back, StepState *state, double *loss, Error *e) {
-  const Config *c = s->config;
+  const Config *config = s->config;
   char message[512];
   int turn = (int)((s->queued - 1 - (uint64_t)back) % STEP_SLOTS);
   const struct StepResult *result = s->results[turn];
   if (!s->device->kernels->reach_mark(s->device, MARK_RESULT + turn, message, sizeof message))
     return error_set(e, EXIT_DEVICE, "%s", message);
   double sum = 0;
-  for (int i = 0; i < c->train.batch; i++) sum += result->losses[i];
+  for (int i = 0; i < config->train.batch; i++) sum += result->losses[i];
   *state = result->state;
-  *loss = sum / ((double)c->train.batch * counted_patches(c));
+  *loss = sum / ((double)config->train.batch * counted_patches(config));
   return true;
 }
