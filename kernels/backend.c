@@ -1,10 +1,13 @@
+/* backend.c - which backend a device's name means. Above both: they know nothing of each other nor
+ * of this file. */
 #include "kernels/backend.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/launchers.h"
+#include "kernels/cpu/open.h"
+#include "kernels/cuda/open.h"
+#include "kernels/cuda/sizes.h"
 
 Device *backend_open(const char *device, int threads, bool emulate, char *message, size_t size) {
   int ordinal = 0, end = 0;

@@ -4,12 +4,18 @@
  * found). Plain pointers, sizes and a dtype: no tensor objects and no graph. Nothing here knows
  * what a model, an option or a data set is.
  *
+ * Each function of the table has a type, which says what it computes, and a row in one of the two
+ * lists at the end; from the lists come the table, both backends' prototypes and fillings, and the
+ * profiler's. To add an operation: its type and its row here, cpu_NAME in cpu/, cuda_NAME in cuda/,
+ * its bytes and flops in mae/train/profile.c, its cases in tests/kernels/. What is forgotten of these
+ * does not link, or fails kernel_cases.
+ *
  * Conventions, for every operation:
  *  - Buffers are row-major and dense, on the device, at least 16-byte aligned at the start of each
  *    arena. `type` is the compute type of the 16-bit capable operands (void *); float * operands
  *    are always fp32. A d_ prefix marks a gradient.
- *  - Operations run in call order and may be asynchronous; download() and synchronize() wait. A
- *    second queue runs beside the first, ordered against it by marks alone.
+ *  - Operations run in call order and may be asynchronous; download() and synchronize() wait.
+ *    Queues run beside each other, ordered by marks alone.
  *  - The first failure is kept in the Device and reported by synchronize(); later calls do nothing.
  *  - Results do not depend on the number of threads, nor on timing: every sum has a fixed order.
  */
@@ -47,31 +53,31 @@ typedef struct DeviceInfo {
   char features[4096]; /* instruction set or compute capability, driver, pinned algorithms */
   size_t memory_total; /* bytes; 0 when unknown */
   size_t memory_free;
-  size_t
-      memory_peak; /* most bytes this process held: allocations on a GPU, resident set on a CPU */
-  int threads;     /* CPU threads used; 0 on a GPU */
-  bool has_bf16;   /* the type runs at full speed here */
+  size_t memory_peak; /* most bytes this process held: allocated on a GPU, resident on a CPU */
+  int threads;        /* CPU threads used; 0 on a GPU */
+  bool has_bf16;      /* the type runs at full speed here */
   bool has_f16;
 } DeviceInfo;
 
-/* A device has queues of operations: one computes while another brings the next input and a third
+/* In CUDA's words a queue is a stream, a mark an event, a stamp an event that takes the time, and a
+ * recording a graph.
+ *
+ * A device has queues of operations: one computes while another brings the next input and a third
  * exchanges gradients with other devices. A mark is a place in a queue, to be waited for by another
- * queue or by the host. A CPU has done every operation when its call returns, so there queues, marks
- * and recordings mean nothing. */
+ * queue or by the host; a stamp is a place whose time is taken. A recording is a sequence of
+ * operations that the device repeats by itself. A CPU has done every operation when its call
+ * returns, so there only stamps mean anything. */
 typedef enum Queue { QUEUE_COMPUTE, QUEUE_INPUT, QUEUE_EXCHANGE, QUEUES } Queue;
 enum { DEVICE_MARKS = 10, DEVICE_STAMPS = 1024 };
+typedef struct Recording Recording; /* see DeviceRepeat */
 
-/* Operations that a device has learned to repeat by themselves: see repeat(). */
-typedef struct Recording Recording;
-
-/* How tokens of one sequence are put together from source rows, and where each came from.
- * All index arrays are int32 on the device. */
+/* How the tokens of a sequence are put together from source rows, and where each came from. A
+ * source row is used by at most one token. All index arrays are int32 on the device. */
 enum { TOKEN_CLASS = -1, TOKEN_MASK = -2 };
 typedef struct TokenMap {
   const int32_t *source;   /* [batch, tokens]: source row of the same image, or TOKEN_CLASS/_MASK */
   const int32_t *position; /* [batch, tokens]: row of the position table to add */
-  const int32_t
-      *token_at; /* [batch, positions]: the token at a position, or -1: inverse of position */
+  const int32_t *token_at; /* [batch, positions]: the token at a position, or -1: the inverse */
   int batch, tokens, sources, positions;
 } TokenMap;
 
@@ -119,162 +125,219 @@ typedef struct AdamW {
   bool dynamic_scale; /* fp16: double the scale after 2000 clean steps, halve on overflow */
 } AdamW;
 
+/* What a device offers besides arithmetic ------------------------------------------------------*/
+
+typedef void DeviceClose(Device *);
+typedef void DeviceInform(Device *, DeviceInfo *);
+
+/* Memory. Zeroed bytes, 64-byte aligned, or NULL when there are not enough. */
+typedef void *DeviceAlloc(Device *, size_t bytes);
+typedef void DeviceFree(Device *, void *memory);
+/* host_src may be changed as soon as the call returns. */
+typedef void DeviceUpload(Device *, void *dst, const void *host_src, size_t bytes);
+typedef void DeviceDownload(Device *, void *host_dst, const void *src, size_t bytes);
+/* Page-locked host memory: bytes copied without the host waiting. NULL when there is none. */
+typedef void *DeviceHostAlloc(Device *, size_t bytes);
+typedef void DeviceHostFree(Device *, void *memory);
+/* As DeviceDownload, but host_dst (from DeviceHostAlloc) holds the bytes only when a later mark of
+ * the current queue is reached. */
+typedef void DeviceDownloadLater(Device *, void *host_dst, const void *src, size_t bytes);
+typedef void DeviceZero(Device *, void *dst, size_t bytes);
+
+/* Operations go to this queue from now on; QUEUE_COMPUTE at first. */
+typedef void DeviceUseQueue(Device *, Queue);
+/* The current queue as libraries know it (cudaStream_t): for operations that are not in this
+ * table, which come in call order with those that are. NULL on a CPU. */
+typedef void *DeviceStream(Device *);
+/* Puts mark number 0..DEVICE_MARKS-1 at the end of the current queue. */
+typedef void DeviceMark(Device *, int mark);
+/* What is queued in the current queue from now on waits until the mark is reached; at once when it
+ * was never put. */
+typedef void DeviceWaitMark(Device *, int mark);
+/* The host waits until the mark is reached; false and a message as DeviceSynchronize. */
+typedef bool DeviceReachMark(Device *, int mark, char *message, size_t size);
+
+/* For measuring: notes the time at which the current queue reaches this place, by the device's own
+ * clock, as stamp number 0..DEVICE_STAMPS-1. */
+typedef void DeviceStamp(Device *, int stamp);
+/* Waits for two stamps of one queue, and gives the seconds between them. */
+typedef double DeviceStampSeconds(Device *, int from, int to);
+
+/* Queues what work(user) queues. *recording is NULL at first; a GPU runs work the first time,
+ * records what it queues the second time, and from then on replays that without calling work. So
+ * work must queue the same operations with the same arguments each time, and neither transfer from
+ * or to the host nor wait. One recording serves one queue. */
+typedef void DeviceRepeat(Device *, Recording **recording, void (*work)(void *user), void *user);
+typedef void DeviceForget(Device *, Recording **recording);
+
+/* Waits for everything; false and a message when anything failed since the device was opened. */
+typedef bool DeviceSynchronize(Device *, char *message, size_t size);
+
+/* Chooses, once and for all, how LinearForward of this shape will be computed, and with trains its
+ * two backward products: the choice is then part of info(). Products of other shapes choose when
+ * they are first run. */
+typedef void LinearPrepare(Device *, Dtype y_type, Dtype type, size_t rows, int in, int out,
+                           bool trains);
+
+/* Operations -----------------------------------------------------------------------------------*/
+
+/* dst[count] (type) = src[count] (fp32), round to nearest even. */
+typedef void Convert(Device *, void *dst, Dtype type, const float *src, size_t count);
+
+/* y[rows,out] (y_type) = x[rows,in] w[out,in]^T + bias[out] (NULL: none); x and w in type, fp32
+ * accumulation. y_type is type or fp32. */
+typedef void LinearForward(Device *, void *y, Dtype y_type, const void *x, const void *w,
+                           const float *bias, Dtype type, size_t rows, int in, int out);
+/* d_x[rows,in] (type) = d_y[rows,out] (type) w[out,in] (type). */
+typedef void LinearBackwardInput(Device *, void *d_x, const void *d_y, const void *w, Dtype type,
+                                 size_t rows, int in, int out);
+/* d_w[out,in] (fp32) = d_y^T x, d_bias[out] = column sums of d_y (NULL: none); added to what is
+ * there when accumulate is set. */
+typedef void LinearBackwardWeight(Device *, float *d_w, float *d_bias, const void *d_y,
+                                  const void *x, Dtype type, size_t rows, int in, int out,
+                                  bool accumulate);
+
+/* sum[rows,width] = x + branch (branch in type; NULL: sum = x, and sum itself may be NULL then);
+ * y (type) = (sum - mean)/sqrt(var + 1e-6) * weight + bias; mean and rstd [rows] for the backward
+ * pass. sum may be x itself. */
+typedef void LayernormForward(Device *, void *y, Dtype type, float *sum, float *mean, float *rstd,
+                              const float *x, const void *branch, const float *weight,
+                              const float *bias, size_t rows, int width);
+/* d_x[rows,width] = d_residual (NULL: 0; may be d_x) + gradient of the layernorm at x; d_x16
+ * receives the same in type (NULL: not wanted). x, mean, rstd are forward's sum, mean, rstd; d_y in
+ * type. d_weight and d_bias are added to when accumulate is set. */
+typedef void LayernormBackward(Device *, float *d_x, void *d_x16, Dtype type, float *d_weight,
+                               float *d_bias, const float *d_residual, const void *d_y,
+                               const float *x, const float *mean, const float *rstd,
+                               const float *weight, size_t rows, int width, bool accumulate);
+/* y (type) = layernorm of x from the stored mean and rstd: recomputation of forward's y. */
+typedef void LayernormApply(Device *, void *y, Dtype type, const float *x, const float *mean,
+                            const float *rstd, const float *weight, const float *bias, size_t rows,
+                            int width);
+
+/* Multi-head self-attention of every image. qkv: [batch, tokens, {q,k,v}, heads, head_size];
+ * out: [batch, tokens, heads, head_size]; both in type. Scores scaled by head_size^-1/2.
+ * lse: [batch, heads, tokens] log-sum-exp of the scaled scores, for the backward pass. Scores of at
+ * most one head per thread or block exist at a time. */
+typedef void AttentionForward(Device *, void *out, float *lse, const void *qkv, Dtype type,
+                              int batch, int tokens, int heads, int head_size);
+typedef void AttentionBackward(Device *, void *d_qkv, const void *d_out, const void *qkv,
+                               const void *out, const float *lse, Dtype type, int batch, int tokens,
+                               int heads, int head_size);
+
+/* Exact GELU, x Phi(x). d_x may be d_y. */
+typedef void GeluForward(Device *, void *y, const void *x, Dtype type, size_t count);
+typedef void GeluBackward(Device *, void *d_x, const void *d_y, const void *x, Dtype type,
+                          size_t count);
+
+/* out[batch*chosen, 3*p*p] (type): normalised patches in the convolution weight's order (channel,
+ * row, column). patch_ids [batch, chosen] int32 patch numbers. */
+typedef void PatchGather(Device *, void *out, Dtype type, const uint8_t *images,
+                         const int32_t *patch_ids, int chosen, const PatchGrid *);
+
+/* out[b,t,:] = (source row | class_token | mask_token) + positions[position[b,t],:].
+ * src: [batch, sources, width] (type); out: [batch, tokens, width] fp32. class_token, mask_token
+ * [width] and positions [positions, width] may be NULL when the map does not refer to them
+ * (positions NULL: none are added). */
+typedef void TokensForward(Device *, float *out, const void *src, Dtype type,
+                           const float *class_token, const float *mask_token,
+                           const float *positions, const TokenMap *, int width);
+/* d_src (type): the gradient of every source row. A source row feeds at most one token; rows that
+ * feed none get a zero gradient. d_class_token, d_mask_token, d_positions may be NULL: not wanted;
+ * they, not d_src, are added to when accumulate is set. */
+typedef void TokensBackward(Device *, void *d_src, Dtype type, float *d_class_token,
+                            float *d_mask_token, float *d_positions, const float *d_out,
+                            const TokenMap *, int width, bool accumulate);
+
+/* pred: [batch, extra + L, 3*p*p] fp32, of which the first `extra` rows of an image carry no patch.
+ * counted: [batch, L], 1 where the patch is in the loss. image_loss[b] = sum over counted patches
+ * of the mean squared error of the patch. d_pred (type; NULL: not wanted) =
+ * d(sum of image_loss)/d_pred * factor * state->loss_scale (state NULL: 1); zero in rows that do
+ * not count. */
+typedef void MaskedLoss(Device *, float *image_loss, void *d_pred, Dtype type, const float *pred,
+                        int extra, const uint8_t *images, const uint8_t *counted, float factor,
+                        const StepState *state, const PatchGrid *);
+
+/* Pictures in [0,1], fp32 [batch, size, size, 3], un-normalised and clamped: `full` from every
+ * prediction, `composite` with the unmasked patches (masked[b,l] == 0) taken from the input.
+ * norm_pix predictions are un-normalised with the mean and deviation of the original patch, which
+ * no model could know: only the psnr_leaky and ssim_leaky metrics use that. */
+typedef void Reconstruct(Device *, float *full, float *composite, const float *pred, int extra,
+                         const uint8_t *images, const uint8_t *masked, const PatchGrid *);
+/* scores: [batch, 2] = {sum of squared errors over all values, SSIM} of pictures [batch, size,
+ * size, 3] in [0,1] against images/255. SSIM: 11x11 Gaussian window, sigma 1.5, K .01 and .03,
+ * population covariance, mean over channels and over the pixels at least 5 from the border (Wang et
+ * al. 2004). */
+typedef void ImageScores(Device *, double *scores, const float *pictures, const uint8_t *images,
+                         int batch, int image_size);
+
+/* out[batch, size, size, 3] uint8: crops of the images in pool. */
+typedef void CropResize(Device *, uint8_t *out, const uint8_t *pool, const Crop *crops, int batch,
+                        int size);
+
+/* Sets state->grad_norm and state->overflow from (grad_a + grad_b)/loss_scale. */
+typedef void GradientNorm(Device *, StepState *state, const float *grad_a, const float *grad_b,
+                          size_t count);
+/* One AdamW update, skipped on overflow; then advances the counters and the loss scale in state. */
+typedef void AdamWUpdate(Device *, const AdamW *);
+
+/* The table ------------------------------------------------------------------------------------*/
+
+/* Each row is the name in the table and the type. A backend's function is cpu_NAME or cuda_NAME. */
+#define KERNEL_SERVICES(X)                                                                         \
+  X(close, DeviceClose)                                                                            \
+  X(info, DeviceInform)                                                                            \
+  X(alloc, DeviceAlloc)                                                                            \
+  X(free, DeviceFree)                                                                              \
+  X(upload, DeviceUpload)                                                                          \
+  X(download, DeviceDownload)                                                                      \
+  X(host_alloc, DeviceHostAlloc)                                                                   \
+  X(host_free, DeviceHostFree)                                                                     \
+  X(download_later, DeviceDownloadLater)                                                           \
+  X(zero, DeviceZero)                                                                              \
+  X(use_queue, DeviceUseQueue)                                                                     \
+  X(stream, DeviceStream)                                                                          \
+  X(mark, DeviceMark)                                                                              \
+  X(wait_mark, DeviceWaitMark)                                                                     \
+  X(reach_mark, DeviceReachMark)                                                                   \
+  X(stamp, DeviceStamp)                                                                            \
+  X(stamp_seconds, DeviceStampSeconds)                                                             \
+  X(repeat, DeviceRepeat)                                                                          \
+  X(forget, DeviceForget)                                                                          \
+  X(synchronize, DeviceSynchronize)                                                                \
+  X(linear_prepare, LinearPrepare)
+
+#define KERNEL_OPERATIONS(X)                                                                       \
+  X(convert, Convert)                                                                              \
+  X(linear_forward, LinearForward)                                                                 \
+  X(linear_backward_input, LinearBackwardInput)                                                    \
+  X(linear_backward_weight, LinearBackwardWeight)                                                  \
+  X(layernorm_forward, LayernormForward)                                                           \
+  X(layernorm_backward, LayernormBackward)                                                         \
+  X(layernorm_apply, LayernormApply)                                                               \
+  X(attention_forward, AttentionForward)                                                           \
+  X(attention_backward, AttentionBackward)                                                         \
+  X(gelu_forward, GeluForward)                                                                     \
+  X(gelu_backward, GeluBackward)                                                                   \
+  X(patch_gather, PatchGather)                                                                     \
+  X(tokens_forward, TokensForward)                                                                 \
+  X(tokens_backward, TokensBackward)                                                               \
+  X(masked_loss, MaskedLoss)                                                                       \
+  X(reconstruct, Reconstruct)                                                                      \
+  X(image_scores, ImageScores)                                                                     \
+  X(crop_resize, CropResize)                                                                       \
+  X(gradient_norm, GradientNorm)                                                                   \
+  X(adamw, AdamWUpdate)
+
+#define KERNEL_MEMBER(name, Type) Type *name;
 struct Kernels {
   const char *name; /* "cpu" or "cuda" */
-  bool
-      host_memory; /* device memory is ordinary memory, and the host's pointers serve as device's */
-
-  void (*close)(Device *);
-  void (*info)(Device *, DeviceInfo *);
-
-  /* Memory. alloc returns zeroed bytes, 64-byte aligned, or NULL when there are not enough. */
-  void *(*alloc)(Device *, size_t bytes);
-  void (*free)(Device *, void *);
-  void (*upload)(Device *, void *dst, const void *host_src,
-                 size_t bytes); /* src reusable at once */
-  void (*download)(Device *, void *host_dst, const void *src, size_t bytes);
-  /* Page-locked host memory: bytes copied without the host waiting. NULL when there is none. */
-  void *(*host_alloc)(Device *, size_t bytes);
-  void (*host_free)(Device *, void *);
-  /* As download, but host_dst (from host_alloc) holds the bytes only when a later mark of the
-   * current queue is reached. */
-  void (*download_later)(Device *, void *host_dst, const void *src, size_t bytes);
-  void (*zero)(Device *, void *dst, size_t bytes);
-
-  /* Operations go to this queue from now on; QUEUE_COMPUTE at first. */
-  void (*use_queue)(Device *, Queue);
-  /* The current queue as libraries know it (cudaStream_t): for operations that are not in this
-   * table, which come in call order with those that are. NULL on a CPU. */
-  void *(*stream)(Device *);
-  /* Puts mark number 0..DEVICE_MARKS-1 at the end of the current queue. */
-  void (*mark)(Device *, int mark);
-  /* What is queued in the current queue from now on waits until the mark is reached; at once when
-   * it was never put. */
-  void (*wait_mark)(Device *, int mark);
-  /* The host waits until the mark is reached; false and a message as synchronize(). */
-  bool (*reach_mark)(Device *, int mark, char *message, size_t size);
-
-  /* For measuring: notes the time at which the current queue reaches this place, by the device's
-   * own clock, as stamp number 0..DEVICE_STAMPS-1. */
-  void (*stamp)(Device *, int stamp);
-  /* Waits for two stamps of one queue, and gives the seconds between them. */
-  double (*stamp_seconds)(Device *, int from, int to);
-
-  /* Queues what work(user) queues. *recording is NULL at first; a GPU runs work the first time,
-   * records what it queues the second time, and from then on replays that without calling work. So
-   * work must queue the same operations with the same arguments each time, and neither transfer
-   * from or to the host nor wait. One recording serves one queue. */
-  void (*repeat)(Device *, Recording **recording, void (*work)(void *user), void *user);
-  void (*forget)(Device *, Recording **recording);
-
-  /* Waits for everything; false and a message when anything failed since the device was opened. */
-  bool (*synchronize)(Device *, char *message, size_t size);
-
-  /* dst[count] (type) = src[count] (fp32), round to nearest even. */
-  void (*convert)(Device *, void *dst, Dtype type, const float *src, size_t count);
-
-  /* Chooses, once and for all, how linear_forward of this shape will be computed, and with trains
-   * its two backward products: the choice is then part of info(). Products of other shapes choose
-   * when they are first run. */
-  void (*linear_prepare)(Device *, Dtype y_type, Dtype type, size_t rows, int in, int out,
-                         bool trains);
-  /* y[rows,out] (y_type) = x[rows,in] w[out,in]^T + bias[out] (NULL: none); x and w in type,
-   * fp32 accumulation. y_type is type or fp32. */
-  void (*linear_forward)(Device *, void *y, Dtype y_type, const void *x, const void *w,
-                         const float *bias, Dtype type, size_t rows, int in, int out);
-  /* d_x[rows,in] (type) = d_y[rows,out] (type) w[out,in] (type). */
-  void (*linear_backward_input)(Device *, void *d_x, const void *d_y, const void *w, Dtype type,
-                                size_t rows, int in, int out);
-  /* d_w[out,in] (fp32) = d_y^T x, d_bias[out] = column sums of d_y (NULL: none); added to what is
-   * there when accumulate is set. */
-  void (*linear_backward_weight)(Device *, float *d_w, float *d_bias, const void *d_y,
-                                 const void *x, Dtype type, size_t rows, int in, int out,
-                                 bool accumulate);
-
-  /* sum[rows,width] = x + branch (branch in type; NULL: sum = x, and sum itself may be NULL then);
-   * y (type) = (sum - mean)/sqrt(var + 1e-6) * weight + bias; mean and rstd [rows] for the backward
-   * pass. sum may be x itself. */
-  void (*layernorm_forward)(Device *, void *y, Dtype type, float *sum, float *mean, float *rstd,
-                            const float *x, const void *branch, const float *weight,
-                            const float *bias, size_t rows, int width);
-  /* d_x[rows,width] = d_residual (NULL: 0; may be d_x) + gradient of the layernorm at x;
-   * d_x16 receives the same in type (NULL: not wanted). x, mean, rstd are forward's sum, mean,
-   * rstd; d_y in type. d_weight and d_bias are added to when accumulate is set. */
-  void (*layernorm_backward)(Device *, float *d_x, void *d_x16, Dtype type, float *d_weight,
-                             float *d_bias, const float *d_residual, const void *d_y,
-                             const float *x, const float *mean, const float *rstd,
-                             const float *weight, size_t rows, int width, bool accumulate);
-  /* y (type) = layernorm of x from the stored mean and rstd: recomputation of forward's y. */
-  void (*layernorm_apply)(Device *, void *y, Dtype type, const float *x, const float *mean,
-                          const float *rstd, const float *weight, const float *bias, size_t rows,
-                          int width);
-
-  /* Multi-head self-attention of every image. qkv: [batch, tokens, {q,k,v}, heads, head_size];
-   * out: [batch, tokens, heads, head_size]; both in type. Scores scaled by head_size^-1/2.
-   * lse: [batch, heads, tokens] log-sum-exp of the scaled scores, for the backward pass. Scores of
-   * at most one head per thread or block exist at a time. */
-  void (*attention_forward)(Device *, void *out, float *lse, const void *qkv, Dtype type, int batch,
-                            int tokens, int heads, int head_size);
-  void (*attention_backward)(Device *, void *d_qkv, const void *d_out, const void *qkv,
-                             const void *out, const float *lse, Dtype type, int batch, int tokens,
-                             int heads, int head_size);
-
-  /* Exact GELU, x Phi(x). d_x may be d_y. */
-  void (*gelu_forward)(Device *, void *y, const void *x, Dtype type, size_t count);
-  void (*gelu_backward)(Device *, void *d_x, const void *d_y, const void *x, Dtype type,
-                        size_t count);
-
-  /* out[batch*chosen, 3*p*p] (type): normalised patches in the convolution weight's order (channel,
-   * row, column). patch_ids [batch, chosen] int32 patch numbers. */
-  void (*patch_gather)(Device *, void *out, Dtype type, const uint8_t *images,
-                       const int32_t *patch_ids, int chosen, const PatchGrid *);
-
-  /* out[b,t,:] = (source row | class_token | mask_token) + positions[position[b,t],:].
-   * src: [batch, sources, width] (type); out fp32. class_token, mask_token [width] and positions
-   * [positions, width] may be NULL when the map does not refer to them (positions NULL: none). */
-  void (*tokens_forward)(Device *, float *out, const void *src, Dtype type,
-                         const float *class_token, const float *mask_token, const float *positions,
-                         const TokenMap *, int width);
-  /* d_src (type) receives each source row's gradient; every source row is used by one token or,
-   * then zero, by none. d_class_token, d_mask_token, d_positions may be NULL: not wanted. Added to
-   * when accumulate is set (not d_src). */
-  void (*tokens_backward)(Device *, void *d_src, Dtype type, float *d_class_token,
-                          float *d_mask_token, float *d_positions, const float *d_out,
-                          const TokenMap *, int width, bool accumulate);
-
-  /* pred: [batch, extra + L, 3*p*p] fp32, of which the first `extra` rows of an image carry no
-   * patch. counted: [batch, L], 1 where the patch is in the loss. image_loss[b] = sum over counted
-   * patches of the mean squared error of the patch. d_pred (type; NULL: not wanted) =
-   * d(sum of image_loss)/d_pred * factor * state->loss_scale (state NULL: 1); zero in rows that do
-   * not count. */
-  void (*masked_loss)(Device *, float *image_loss, void *d_pred, Dtype type, const float *pred,
-                      int extra, const uint8_t *images, const uint8_t *counted, float factor,
-                      const StepState *state, const PatchGrid *);
-
-  /* Pictures in [0,1], fp32 [batch, size, size, 3], un-normalised and clamped: `full` from every
-   * prediction, `composite` with the unmasked patches (masked[b,l] == 0) taken from the input.
-   * norm_pix predictions are un-normalised with the target's own statistics (the leaky protocol).
-   */
-  void (*reconstruct)(Device *, float *full, float *composite, const float *pred, int extra,
-                      const uint8_t *images, const uint8_t *masked, const PatchGrid *);
-  /* scores: [batch, 2] = {sum of squared errors over all values, SSIM} of pictures [batch, size,
-   * size, 3] in [0,1] against images/255. SSIM: 11x11 Gaussian window, sigma 1.5, K .01 and .03,
-   * population covariance, mean over channels and over the pixels at least 5 from the border
-   * (Wang et al. 2004). */
-  void (*image_scores)(Device *, double *scores, const float *pictures, const uint8_t *images,
-                       int batch, int image_size);
-
-  /* out[batch, size, size, 3] uint8: crops of the images in pool. */
-  void (*crop_resize)(Device *, uint8_t *out, const uint8_t *pool, const Crop *crops, int batch,
-                      int size);
-
-  /* Sets state->grad_norm and state->overflow from (grad_a + grad_b)/loss_scale. */
-  void (*gradient_norm)(Device *, StepState *state, const float *grad_a, const float *grad_b,
-                        size_t count);
-  /* One AdamW update, skipped on overflow; then advances the counters and the loss scale in state.
-   */
-  void (*adamw)(Device *, const AdamW *);
+  /* Device memory is ordinary memory, and the host's pointers serve as the device's. */
+  bool host_memory;
+  KERNEL_SERVICES(KERNEL_MEMBER)
+  KERNEL_OPERATIONS(KERNEL_MEMBER)
 };
+#undef KERNEL_MEMBER
 
 /* Opens "cpu" or "cuda:N". threads: CPU threads to use, 0 for all. emulate: take 16-bit types on a
  * CPU without them, by widening to fp32 around each product (for checking, not for speed). NULL and

@@ -1,7 +1,8 @@
-/* What takes the place of kernels/cuda/ in a build without CUDA. */
+/* no_cuda.c - what takes the place of kernels/cuda/ in a build without CUDA: no device, and a
+ * message that says how to get one. */
 #include <stdio.h>
 
-#include "kernels/cuda/launchers.h"
+#include "kernels/cuda/open.h"
 
 Device *cuda_open(int ordinal, char *message, size_t size) {
   snprintf(message, size,

@@ -1,6 +1,6 @@
-/* Attention, one (image, head) at a time per thread. The head's rows are first widened into a
- * thread's work space, with keys and values also transposed where a product wants them so; scores
- * exist for a block of query rows at a time. */
+/* attention.c - multi-head self-attention, one (image, head) at a time per thread. The head's rows
+ * are first widened into a thread's work space, with keys and values also transposed where a
+ * product wants them so; scores exist for a block of query rows at a time. */
 #include <math.h>
 #include <omp.h>
 

@@ -1,3 +1,5 @@
+/* elementwise.c - conversion to 16 bits and GELU with its gradient, in pieces that threads share.
+ * The mathematics of one element is scalar.h's, the GPU's too. */
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"

@@ -1,3 +1,5 @@
+/* layernorm.c - layer normalisation with the residual addition that precedes it, a row at a time.
+ * The backward pass sums d_weight and d_bias over fixed chunks of rows, then over the chunks. */
 #include <math.h>
 #include <omp.h>
 

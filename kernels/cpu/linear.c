@@ -1,4 +1,6 @@
-/* Linear layers. Weights are [out, in], as in the checkpoints. */
+/* linear.c - linear layers and their two backward products, through product.h. Weights are [out,
+ * in], as in the checkpoints. 16-bit products that the CPU lacks run on fp32 copies (emulate), or
+ * fail. */
 #include <omp.h>
 
 #include "kernels/cpu/product.h"
@@ -48,6 +50,12 @@ static void multiply(CpuDevice *cpu, const ProductShape *shape, bool widen, void
   product_run(cpu, &wide, c32, a32, b32, bias);
   if (shape->c_type != DTYPE_F32)
     cpu_convert(&cpu->base, c, shape->c_type, c32, shape->m * shape->n);
+}
+
+/* Nothing to choose: a product is cut by its shape. */
+void cpu_linear_prepare(Device *device, Dtype y_type, Dtype type, size_t rows, int in, int out,
+                        bool trains) {
+  (void)device, (void)y_type, (void)type, (void)rows, (void)in, (void)out, (void)trains;
 }
 
 void cpu_linear_forward(Device *device, void *y, Dtype y_type, const void *x, const void *w,

@@ -1,3 +1,5 @@
+/* loss.c - the masked loss and its gradient, a patch at a time: the target is made from the image's
+ * bytes where it is needed and never stored. */
 #include <math.h>
 #include <omp.h>
 

@@ -1,11 +1,12 @@
+/* optimizer.c - the gradient's norm, and the AdamW update of all parameters in one pass. What one
+ * element and one step do is scalar.h's, the GPU's too. */
 #include <math.h>
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/rows.h"
 
-/* Elements whose squares are summed by one thread before the parts are added in order; also one
- * thread's share of an update at a time. */
+/* PIECE: elements that a thread takes at a time. Sums of squares over pieces are added in order. */
 enum { PIECE = 16384, LANES = 8 };
 
 /* Sum of (a + b)^2 in double: it overflows only when an element is not finite. */
@@ -43,6 +44,8 @@ void cpu_gradient_norm(Device *device, StepState *state, const float *grad_a, co
   state->overflow = !isfinite(total);
 }
 
+/* Elements first..last-1; decay is their share of weight decay in this step, 0 for biases and
+ * norms. */
 static void update_span(const AdamW *a, const AdamwStep *step, size_t first, size_t last,
                         float decay) {
   float *restrict param = a->param, *restrict m = a->m, *restrict v = a->v;

@@ -1,3 +1,6 @@
+/* product.c - matrix products: one oneDNN primitive per shape of a tile, tiles shared among
+ * threads. How a product is cut depends on its shape alone, and each tile is one thread's, so that
+ * the result does not depend on the number of threads. */
 #include "kernels/cpu/product.h"
 
 #include <omp.h>

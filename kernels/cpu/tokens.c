@@ -1,4 +1,5 @@
-/* Pixels to patch vectors, and rows to token sequences and back. */
+/* tokens.c - pixels to patch vectors; rows to token sequences, and gradients back from tokens to
+ * rows, to the class and mask tokens and to learned positions. */
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"

@@ -1,12 +1,13 @@
-/* cuda.cuh - the CUDA backend's own state, and what its files share. Included by kernels/cuda/
- * only.
- */
+/* cuda.cuh - the CUDA backend's own state, what its files share, and its functions: cuda_NAME for
+ * each row of backend.h's lists, which says what each computes. Included by kernels/cuda/ only.
+ * Lowest first: errors.cu, memory.cu and queue.cu, columns.cu, the operations, open.cu. */
 #ifndef KERNELS_CUDA_CUDA_CUH
 #define KERNELS_CUDA_CUDA_CUH
 
 #include <cuda_runtime.h>
 
-#include "kernels/cuda/launchers.h"
+#include "kernels/backend.h"
+#include "kernels/cuda/sizes.h"
 
 typedef struct CudaLinear CudaLinear; /* cuBLASLt handle, workspace, pinned algorithms */
 
@@ -26,6 +27,13 @@ typedef struct CudaStaging {
   cudaEvent_t done[STAGING_PARTS][QUEUES];
 } CudaStaging;
 
+/* Memory that alloc handed out: close() frees what was not given back. */
+typedef struct CudaAllocation {
+  struct CudaAllocation *next;
+  void *memory;
+  size_t bytes;
+} CudaAllocation;
+
 typedef struct CudaDevice {
   Device base;
   int ordinal;
@@ -39,7 +47,7 @@ typedef struct CudaDevice {
   void *scratch;       /* partial sums of reductions, SCRATCH_BYTES; the compute queue's alone */
   CudaLinear *linear;
   CudaStaging staging;
-  struct CudaAllocation *allocations;
+  CudaAllocation *allocations;
   size_t allocated, peak; /* bytes handed out by alloc */
   bool recording;         /* inside repeat(): what is queued is recorded, not run */
   char error[512];        /* the first failure; empty: none */
@@ -48,6 +56,14 @@ typedef struct CudaDevice {
 static inline CudaDevice *cuda_device(Device *device) {
   return reinterpret_cast<CudaDevice *>(device);
 }
+
+extern "C" {
+#define CUDA_PROTOTYPE(name, Type) Type cuda_##name;
+KERNEL_SERVICES(CUDA_PROTOTYPE)
+KERNEL_OPERATIONS(CUDA_PROTOTYPE)
+#undef CUDA_PROTOTYPE
+}
+
 /* Keeps the first failure. */
 void cuda_fail(CudaDevice *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Keeps a failure; true when result is success and nothing failed before. */

@@ -12,7 +12,7 @@ template <class T> struct Gelu {
     return from_float<T>(gelu_value(to_float(x)));
   }
 };
-template <class T> struct GeluBackward {
+template <class T> struct GeluSlope {
   __device__ static T apply(T x, T d_y) {
     return from_float<T>(to_float(d_y) * gelu_slope(to_float(x)));
   }
@@ -20,8 +20,8 @@ template <class T> struct GeluBackward {
 
 /* out[i] = Op(x[i], y[i]), 16 bytes of each array per thread; y may be x. */
 template <class T, class Op>
-__global__ void __launch_bounds__(THREADS) map_elements(T *out, const T *x, const T *y,
-                                                        size_t count) {
+__global__ void __launch_bounds__(THREADS)
+    map_elements(T *out, const T *x, const T *y, size_t count) {
   constexpr int N = 16 / sizeof(T);
   size_t first = (blockIdx.x * (size_t)THREADS + threadIdx.x) * N;
   if (first + N <= count) {
@@ -35,8 +35,8 @@ __global__ void __launch_bounds__(THREADS) map_elements(T *out, const T *x, cons
 }
 
 template <class T>
-__global__ void __launch_bounds__(THREADS) convert_elements(T *dst, const float *src,
-                                                            size_t count) {
+__global__ void __launch_bounds__(THREADS)
+    convert_elements(T *dst, const float *src, size_t count) {
   size_t first = (blockIdx.x * (size_t)THREADS + threadIdx.x) * 4;
   if (first + 4 <= count) {
     Pack<float, 4> a = load_pack<float, 4>(src + first);
@@ -75,5 +75,5 @@ void cuda_gelu_forward(Device *device, void *y, const void *x, Dtype type, size_
 void cuda_gelu_backward(Device *device, void *d_x, const void *d_y, const void *x, Dtype type,
                         size_t count) {
   WITH_TYPE(type, T,
-            map<T, GeluBackward<T>>(cuda_device(device), d_x, x, d_y, count, "gelu backward"));
+            map<T, GeluSlope<T>>(cuda_device(device), d_x, x, d_y, count, "gelu backward"));
 }

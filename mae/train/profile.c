@@ -1,3 +1,5 @@
+/* profile.c - a table of shims in front of a device's own: each takes the time of its operation and
+ * adds up the flops it does and the bytes it cannot do without. */
 #include "mae/train/profile.h"
 
 #include <stdarg.h>
@@ -69,11 +71,20 @@ stop(Device *d, const char *operation, double flops, double bytes, const char *s
     profile.pending[profile.pending_count++] = i;
   }
   if (i < 0) return;
-  Entry *e = &profile.entries[i];
-  e->calls++;
-  e->flops += flops;
-  e->bytes += bytes;
+  Entry *entry = &profile.entries[i];
+  entry->calls++;
+  entry->flops += flops;
+  entry->bytes += bytes;
 }
+
+/* One shim for every operation of backend.h, so that a new one without a shim does not compile; and
+ * for what else a step does in a queue. Shims are named as what they stand for. */
+#define SHIM_PROTOTYPE(name, Type) static Type name;
+KERNEL_OPERATIONS(SHIM_PROTOTYPE)
+static DeviceUpload upload;
+static DeviceDownload download;
+static DeviceZero zero;
+static DeviceRepeat repeat;
 
 static void upload(Device *d, void *dst, const void *src, size_t bytes) {
   if (start(d)) profile.inner->upload(d, dst, src, bytes);
@@ -229,6 +240,19 @@ static void masked_loss(Device *d, float *image_loss, void *d_pred, Dtype type, 
        grid->batch);
 }
 
+static void reconstruct(Device *d, float *full, float *composite, const float *pred, int extra,
+                        const uint8_t *images, const uint8_t *masked, const PatchGrid *grid) {
+  if (start(d)) profile.inner->reconstruct(d, full, composite, pred, extra, images, masked, grid);
+  double values = 3.0 * grid->batch * grid->image_size * grid->image_size;
+  stop(d, "reconstruct", 0, values * 13, "%d", grid->batch);
+}
+
+static void image_scores(Device *d, double *scores, const float *pictures, const uint8_t *images,
+                         int batch, int image_size) {
+  if (start(d)) profile.inner->image_scores(d, scores, pictures, images, batch, image_size);
+  stop(d, "image_scores", 0, 15.0 * batch * image_size * image_size, "%d x %d", batch, image_size);
+}
+
 static void crop_resize(Device *d, uint8_t *out, const uint8_t *pool, const Crop *crops, int batch,
                         int size) {
   if (start(d)) profile.inner->crop_resize(d, out, pool, crops, batch, size);
@@ -269,7 +293,7 @@ void profile_attach(Device *device, bool counts_only) {
   static Kernels shims;
   profile.inner = device->kernels;
   profile.counts_only = counts_only;
-  shims = *device->kernels; /* what is not named below is not part of a step, and not timed */
+  shims = *device->kernels; /* what is not set below is passed on, not timed */
   if (counts_only) {
     shims.alloc = reserve;
     shims.free = keep;
@@ -278,24 +302,8 @@ void profile_attach(Device *device, bool counts_only) {
   shims.upload = upload;
   shims.download = download;
   shims.zero = zero;
-  shims.convert = convert;
-  shims.linear_forward = linear_forward;
-  shims.linear_backward_input = linear_backward_input;
-  shims.linear_backward_weight = linear_backward_weight;
-  shims.layernorm_forward = layernorm_forward;
-  shims.layernorm_backward = layernorm_backward;
-  shims.layernorm_apply = layernorm_apply;
-  shims.attention_forward = attention_forward;
-  shims.attention_backward = attention_backward;
-  shims.gelu_forward = gelu_forward;
-  shims.gelu_backward = gelu_backward;
-  shims.patch_gather = patch_gather;
-  shims.tokens_forward = tokens_forward;
-  shims.tokens_backward = tokens_backward;
-  shims.masked_loss = masked_loss;
-  shims.crop_resize = crop_resize;
-  shims.gradient_norm = gradient_norm;
-  shims.adamw = adamw;
+#define SHIM_SET(name, Type) shims.name = name;
+  KERNEL_OPERATIONS(SHIM_SET)
   device->kernels = &shims;
   profile_reset();
 }
@@ -310,44 +318,45 @@ void profile_reset(void) {
 }
 
 /* Seconds that the calls of an entry take at the least. */
-static double floor_seconds(const Entry *e, const ProfilePeaks *peaks) {
-  double products = e->flops / peaks->flops_per_second;
-  double memory = e->bytes / peaks->bytes_per_second;
+static double floor_seconds(const Entry *entry, const ProfilePeaks *peaks) {
+  double products = entry->flops / peaks->flops_per_second;
+  double memory = entry->bytes / peaks->bytes_per_second;
   return products > memory ? products : memory;
 }
 
 /* The order of the table: most time first, or most of the floor where no time was taken. */
 static const ProfilePeaks *order_peaks;
-static double weight(const Entry *e) {
-  return profile.counts_only ? floor_seconds(e, order_peaks) : e->seconds;
+static double weight(const Entry *entry) {
+  return profile.counts_only ? floor_seconds(entry, order_peaks) : entry->seconds;
 }
 static int heavier(const void *a, const void *b) {
   double x = weight(a), y = weight(b);
   return (x < y) - (x > y);
 }
 
-static void print_entry(FILE *file, const Entry *e, const ProfilePeaks *peaks, int steps,
+static void print_entry(FILE *file, const Entry *entry, const ProfilePeaks *peaks, int steps,
                         double total) {
-  double floor = floor_seconds(e, peaks);
-  bool products = e->flops / peaks->flops_per_second >= e->bytes / peaks->bytes_per_second;
-  fprintf(file, "%-22s %-24s %6.0f ", e->operation, e->shape, (double)e->calls / steps);
+  double floor = floor_seconds(entry, peaks);
+  bool products = entry->flops / peaks->flops_per_second >= entry->bytes / peaks->bytes_per_second;
+  fprintf(file, "%-22s %-24s %6.0f ", entry->operation, entry->shape, (double)entry->calls / steps);
   if (profile.counts_only)
     fprintf(file, "%9.4f %5.1f%%", 1e3 * floor / steps, 100 * floor / total);
   else
-    fprintf(file, "%9.4f %5.1f%% %9.4f %4.0f%%", 1e3 * e->seconds / steps, 100 * e->seconds / total,
-            1e3 * floor / steps, e->seconds > 0 ? 100 * floor / e->seconds : 0.0);
-  fprintf(file, " %-8s %9.3f %9.2f\n", products ? "products" : "memory", 1e-9 * e->flops / steps,
-          1e-6 * e->bytes / steps);
+    fprintf(file, "%9.4f %5.1f%% %9.4f %4.0f%%", 1e3 * entry->seconds / steps,
+            100 * entry->seconds / total, 1e3 * floor / steps,
+            entry->seconds > 0 ? 100 * floor / entry->seconds : 0.0);
+  fprintf(file, " %-8s %9.3f %9.2f\n", products ? "products" : "memory",
+          1e-9 * entry->flops / steps, 1e-6 * entry->bytes / steps);
 }
 
 double profile_print(FILE *file, int steps, const ProfilePeaks *peaks) {
   double total = 0, floor = 0, flops = 0, bytes = 0;
   for (int i = 0; i < profile.count; i++) {
-    const Entry *e = &profile.entries[i];
-    total += e->seconds;
-    floor += floor_seconds(e, peaks);
-    flops += e->flops;
-    bytes += e->bytes;
+    const Entry *entry = &profile.entries[i];
+    total += entry->seconds;
+    floor += floor_seconds(entry, peaks);
+    flops += entry->flops;
+    bytes += entry->bytes;
   }
   order_peaks = peaks;
   qsort(profile.entries, (size_t)profile.count, sizeof *profile.entries, heavier);

@@ -1,4 +1,4 @@
-/* Describing, running and judging one case. */
+/* cases.c - describing, running and judging one case, of any operation: what cases.h promises. */
 #include "tests/kernels/cases.h"
 
 #include <math.h>

@@ -121,6 +121,25 @@ static void run_operation(const Options *o, Device *device, Device *cpu, const O
   tally->seconds = now() - start;
 }
 
+/* Every operation of backend.h has cases here: a new one without them fails every run. */
+static int count_operations_without_cases(void) {
+#define NAME(name, Type) #name,
+  static const char *const names[] = {KERNEL_OPERATIONS(NAME)};
+#undef NAME
+  int missing = 0;
+  for (int n = 0; n < CASE_COUNT(names); n++) {
+    size_t length = strlen(names[n]);
+    bool found = false;
+    for (int l = 0; l < CASE_COUNT(lists); l++)
+      for (const Operation *op = lists[l]; op->name; op++)
+        found = found || (!strncmp(op->name, names[n], length) && strchr(" ", op->name[length]));
+    if (found) continue;
+    missing++;
+    printf("FAIL %s: no case of it in tests/kernels\n", names[n]);
+  }
+  return missing;
+}
+
 /* ThreadSanitizer does not know OpenMP's barriers. */
 #if defined(__SANITIZE_THREAD__)
 enum { CPU_THREADS = 1 };
@@ -145,7 +164,7 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  Tally all = {0};
+  Tally all = {.failed = count_operations_without_cases()};
   if (!o.list && !o.speed) printf("%-34s cases  worst/allowed  seconds\n", "operation");
   for (int l = 0; l < CASE_COUNT(lists); l++)
     for (const Operation *op = lists[l]; op->name; op++) {

@@ -11,7 +11,7 @@ endif()
 file(GLOB SIMT_CUDA CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/kernels/cuda/*.cu)
 set(SIMT_FOLDER ${CMAKE_CURRENT_LIST_DIR})
 set(SIMT_SOURCES ${SIMT_FOLDER}/simt.cc ${SIMT_FOLDER}/runtime.cc ${SIMT_FOLDER}/cublaslt.cc
-  ${SIMT_FOLDER}/nccl.cc ${CMAKE_SOURCE_DIR}/kernels/cuda/table.c)
+  ${SIMT_FOLDER}/nccl.cc)
 foreach(source ${SIMT_CUDA})
   get_filename_component(name ${source} NAME_WE)
   set(wrapped ${CMAKE_CURRENT_BINARY_DIR}/simt/${name}_cu.cc)

@@ -1,0 +1,10 @@
+/* open.h - the way into kernels/cpu/, for backend.c. */
+#ifndef KERNELS_CPU_OPEN_H
+#define KERNELS_CPU_OPEN_H
+
+#include "kernels/backend.h"
+
+/* As backend_open("cpu", ...). */
+Device *cpu_open(int threads, bool emulate, char *message, size_t size);
+
+#endif
