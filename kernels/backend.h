@@ -7,8 +7,8 @@
  * Each function of the table has a type, which says what it computes, and a row in one of the two
  * lists at the end; from the lists come the table, both backends' prototypes and fillings, and the
  * profiler's. To add an operation: its type and its row here, cpu_NAME in cpu/, cuda_NAME in cuda/,
- * its bytes and flops in mae/train/profile.c, its cases in tests/kernels/. What is forgotten of these
- * does not link, or fails kernel_cases.
+ * its bytes and flops in mae/train/profile.c, its cases in tests/kernels/. What is forgotten of
+ * these does not link, or fails kernel_cases.
  *
  * Conventions, for every operation:
  *  - Buffers are row-major and dense, on the device, at least 16-byte aligned at the start of each
@@ -264,10 +264,14 @@ typedef void MaskedLoss(Device *, float *image_loss, void *d_pred, Dtype type, c
  * no model could know: only the psnr_leaky and ssim_leaky metrics use that. */
 typedef void Reconstruct(Device *, float *full, float *composite, const float *pred, int extra,
                          const uint8_t *images, const uint8_t *masked, const PatchGrid *);
-/* scores: [batch, 2] = {sum of squared errors over all values, SSIM} of pictures [batch, size,
- * size, 3] in [0,1] against images/255. SSIM: 11x11 Gaussian window, sigma 1.5, K .01 and .03,
- * population covariance, mean over channels and over the pixels at least 5 from the border (Wang et
- * al. 2004). */
+/* scores: [batch, PICTURE_SCORES] of pictures [batch, size, size, 3] in [0,1] against images/255.
+ * SSIM: 11x11 Gaussian window, sigma 1.5, K .01 and .03, population covariance, mean over channels
+ * and over the pixels at least 5 from the border (Wang et al. 2004). */
+typedef enum PictureScore {
+  SCORE_ERROR, /* sum of squared errors over all values */
+  SCORE_SSIM,  /* NaN for a picture smaller than the window */
+  PICTURE_SCORES
+} PictureScore;
 typedef void ImageScores(Device *, double *scores, const float *pictures, const uint8_t *images,
                          int batch, int image_size);
 

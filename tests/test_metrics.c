@@ -135,25 +135,30 @@ END_TEST
 START_TEST(test_identities) {
   MetricSums sums;
   metrics_reset(&sums);
-  metrics_add(&sums, 0.5, 12.0, 0.8, 20.0, 0.7, 900.0, 1200.0);
-  Metrics one = metrics_finish(&sums);
-  ck_assert_double_eq_tol(one.psnr_composite, one.psnr_masked + 10.0 * log10(4.0 / 3.0), 1e-12);
-  ck_assert_double_eq_tol(one.psnr_masked, one.psnr_masked_pooled, 1e-12);
-  ck_assert_double_eq_tol(one.psnr_full, -10.0 * log10(20.0 / 1200.0), 1e-12);
-  metrics_add(&sums, 1.5, 120.0, 0.4, 200.0, 0.3, 900.0, 1200.0);
-  Metrics two = metrics_finish(&sums);
-  ck_assert_double_eq_tol(two.psnr_masked, one.psnr_masked - 5.0, 1e-12);
-  ck_assert_double_eq_tol(two.psnr_masked_pooled, -10.0 * log10(132.0 / 1800.0), 1e-12);
-  ck_assert_double_eq_tol(two.psnr_full_pooled, -10.0 * log10(220.0 / 2400.0), 1e-12);
-  ck_assert_double_eq_tol(two.ssim_composite, 0.6, 1e-12);
-  ck_assert_double_eq_tol(two.ssim_full, 0.5, 1e-12);
-  ck_assert_double_eq_tol(two.loss, 1.0, 1e-12);
+  metrics_add(&sums, &(ImageScore){0.5, {12.0, 0.8}, {20.0, 0.7}, 900.0, 1200.0});
+  Metrics one = metrics_finish(&sums, OFFERS_LOSS | OFFERS_HIDDEN | OFFERS_FULL);
+  ck_assert_double_eq_tol(metrics_get(&one, "psnr_composite"),
+                          metrics_get(&one, "psnr_masked") + 10.0 * log10(4.0 / 3.0), 1e-12);
+  ck_assert_double_eq_tol(metrics_get(&one, "psnr_masked"), metrics_get(&one, "psnr_masked_pooled"),
+                          1e-12);
+  ck_assert_double_eq_tol(metrics_get(&one, "psnr_full"), -10.0 * log10(20.0 / 1200.0), 1e-12);
+  metrics_add(&sums, &(ImageScore){1.5, {120.0, 0.4}, {200.0, 0.3}, 900.0, 1200.0});
+  Metrics two = metrics_finish(&sums, OFFERS_LOSS | OFFERS_HIDDEN | OFFERS_FULL);
+  ck_assert_double_eq_tol(metrics_get(&two, "psnr_masked"), metrics_get(&one, "psnr_masked") - 5.0,
+                          1e-12);
+  ck_assert_double_eq_tol(metrics_get(&two, "psnr_masked_pooled"), -10.0 * log10(132.0 / 1800.0),
+                          1e-12);
+  ck_assert_double_eq_tol(metrics_get(&two, "psnr_full_pooled"), -10.0 * log10(220.0 / 2400.0),
+                          1e-12);
+  ck_assert_double_eq_tol(metrics_get(&two, "ssim_composite"), 0.6, 1e-12);
+  ck_assert_double_eq_tol(metrics_get(&two, "ssim_full"), 0.5, 1e-12);
+  ck_assert_double_eq_tol(metrics_get(&two, "loss"), 1.0, 1e-12);
   ck_assert_int_eq(two.perfect, 0);
-  metrics_add(&sums, 0.0, 0.0, 1.0, 0.0, 1.0, 900.0, 1200.0);
-  Metrics three = metrics_finish(&sums);
+  metrics_add(&sums, &(ImageScore){0.0, {0.0, 1.0}, {0.0, 1.0}, 900.0, 1200.0});
+  Metrics three = metrics_finish(&sums, OFFERS_LOSS | OFFERS_HIDDEN | OFFERS_FULL);
   ck_assert_int_eq(three.perfect, 1);
   ck_assert_int_eq(three.images, 3);
-  ck_assert(isfinite(three.psnr_masked));
+  ck_assert(isfinite(metrics_get(&three, "psnr_masked")));
   ck_assert(isnan(psnr_from_mse(NAN)));
 }
 END_TEST

@@ -101,12 +101,12 @@ START_TEST(maps_put_every_token_in_its_place) {
   Config c = tiny_config(settings);
   ck_assert_int_eq(config_kept(&c), 4);
   const int32_t visible[4] = {9, 0, 15, 2};
-  int extra = class_token, seen = encoder_tokens(&c), all = decoder_tokens(&c);
+  int extra = class_token, seen = encoder_tokens(&c, config_kept(&c)), all = decoder_tokens(&c);
   ck_assert_int_eq(all, extra + 16);
   ck_assert_int_eq(seen, symmetric ? extra + 16 : extra + 4);
   int32_t source[2][17], position[2][17], token_at[2][17];
-  encoder_map(source[0], position[0], token_at[0], &c, visible);
-  decoder_map(source[1], position[1], token_at[1], &c, visible);
+  encoder_map(source[0], position[0], token_at[0], &c, visible, config_kept(&c));
+  decoder_map(source[1], position[1], token_at[1], &c, visible, config_kept(&c));
 
   for (int p = 0; p < all; p++) {
     int shown = -1;
@@ -145,7 +145,8 @@ START_TEST(planned_memory_is_what_is_allocated) {
   BatchBuffers input;
   Error e = {0};
   ck_assert_msg(model_create(&model, &c, device, trains, &e), "%s", e.message);
-  ck_assert(batch_create(&input, &c, device, trains ? c.train.batch : model.batch, &e));
+  ck_assert(
+      batch_create(&input, &c, device, trains ? c.train.batch : model.batch, config_kept(&c), &e));
   ck_assert_uint_eq(model_memory(&c, trains).total, counter.bytes);
   batch_destroy(&input);
   model_destroy(&model);

@@ -96,8 +96,9 @@ static Tiny *tiny_open(const char *settings, bool trains) {
   t->config = tiny_config(settings);
   t->device = tiny_device(&t->config);
   ck_assert_msg(model_create(&t->model, &t->config, t->device, trains, &e), "%s", e.message);
-  ck_assert_msg(batch_create(&t->input, &t->config, t->device, t->config.train.batch, &e), "%s",
-                e.message);
+  ck_assert_msg(batch_create(&t->input, &t->config, t->device, t->config.train.batch,
+                             config_kept(&t->config), &e),
+                "%s", e.message);
   tiny_input(t);
   tiny_weights(t);
   batch_set_images(&t->input, t->images, t->config.train.batch);

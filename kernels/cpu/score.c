@@ -158,7 +158,10 @@ void cpu_image_scores(Device *device, double *scores, const float *pictures, con
   size_t values = (size_t)image_size * image_size * 3;
 #pragma omp parallel for num_threads(cpu_device(device)->threads) schedule(static)
   for (int b = 0; b < batch; b++) {
-    scores[2 * b] = squared_error(pictures + b * values, images + b * values, values);
-    scores[2 * b + 1] = picture_ssim(pictures + b * values, images + b * values, image_size);
+    const float *picture = pictures + b * values;
+    const uint8_t *image = images + b * values;
+    double *score = scores + (size_t)b * PICTURE_SCORES;
+    score[SCORE_ERROR] = squared_error(picture, image, values);
+    score[SCORE_SSIM] = picture_ssim(picture, image, image_size);
   }
 }

@@ -142,8 +142,9 @@ __global__ void __launch_bounds__(THREADS)
   squares = warp_sum(squares);
   ssim = warp_sum(ssim);
   if (lane) return;
-  scores[2 * image] = squares;
-  scores[2 * image + 1] = inner > 0 ? ssim / ((double)inner * inner * 3.0) : (double)NAN;
+  double *score = scores + (size_t)image * PICTURE_SCORES;
+  score[SCORE_ERROR] = squares;
+  score[SCORE_SSIM] = inner > 0 ? ssim / ((double)inner * inner * 3.0) : (double)NAN;
 }
 
 void cuda_image_scores(Device *device, double *scores, const float *pictures, const uint8_t *images,
@@ -165,7 +166,7 @@ void cuda_image_scores(Device *device, double *scores, const float *pictures, co
     LAUNCH(score_tiles, dim3((unsigned)tiles, now), dim3(THREADS), 0, d->stream, shares,
            pictures + first * values, images + first * values, image_size, inner, window);
     LAUNCH(finish_scores, dim3(blocks_for(now, WARPS)), dim3(THREADS), 0, d->stream,
-           scores + 2 * first, shares, (int)now, (int)tiles, inner);
+           scores + PICTURE_SCORES * first, shares, (int)now, (int)tiles, inner);
   }
   cuda_launched(d, "image scores");
 }

@@ -2,117 +2,46 @@
 
 #include <stdlib.h>
 
-#include "kernels/scalar.h"
+#include "mae/model/device.h"
 
-static bool pixel_hidden(const uint8_t *masked, int row, int column, int size, int patch) {
-  return masked[(row / patch) * (size / patch) + column / patch];
-}
+/* What filling a batch takes on the host. */
+typedef struct FillBuffers {
+  Fill fill;
+  float *pictures; /* [capacity, size, size, 3] */
+  uint8_t *images; /* as pictures */
+} FillBuffers;
 
-void fill_mean(float *picture, const uint8_t *image, const uint8_t *masked, int size, int patch) {
-  double sum[3] = {0.0, 0.0, 0.0}, visible = 0.0;
-  for (int row = 0; row < size; row++)
-    for (int column = 0; column < size; column++) {
-      if (pixel_hidden(masked, row, column, size, patch)) continue;
-      for (int c = 0; c < 3; c++)
-        sum[c] += pixel_unit(image[((size_t)row * size + column) * 3 + c]);
-      visible += 1.0;
-    }
-  for (int row = 0; row < size; row++)
-    for (int column = 0; column < size; column++)
-      for (int c = 0; c < 3; c++) {
-        size_t at = ((size_t)row * size + column) * 3 + c;
-        bool hidden = pixel_hidden(masked, row, column, size, patch);
-        picture[at] = hidden ? (float)(sum[c] / visible) : pixel_unit(image[at]);
-      }
-}
-
-/* The harmonic fill solves, for every hidden pixel, (number of neighbours) u = sum of neighbours:
- * a symmetric positive definite system once the visible pixels are moved to the right-hand side.
- * Conjugate gradients need no tuned parameter and about as many iterations as the widest hole has
- * pixels. Arrays have a frame of one pixel of zeros around the image, so that a missing neighbour
- * adds nothing: the free border. */
-typedef struct Laplace {
-  int size;
-  size_t width, cells; /* framed */
-  double *degree;      /* [cells] neighbours of a hidden pixel; 0: not an unknown */
-  double *u, *r, *p, *q;
-} Laplace;
-
-/* q = A p; p is zero wherever there is no unknown. Returns p.q. */
-static double laplace_apply(const Laplace *s) {
-  const double *degree = s->degree, *p = s->p;
-  double *q = s->q, sum = 0.0;
-  size_t w = s->width, last = s->cells - w - 1;
-#pragma omp simd reduction(+ : sum)
-  for (size_t i = w + 1; i < last; i++) {
-    double a = degree[i] * p[i] - (p[i - 1] + p[i + 1]) - (p[i - w] + p[i + w]);
-    q[i] = degree[i] > 0.0 ? a : 0.0;
-    sum += p[i] * q[i];
-  }
-  return sum;
-}
-
-/* u += alpha p; r -= alpha q. Returns r.r. */
-static double laplace_advance(const Laplace *s, double alpha) {
-  const double *p = s->p, *q = s->q;
-  double *u = s->u, *r = s->r, sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-  for (size_t i = 0; i < s->cells; i++) {
-    u[i] += alpha * p[i];
-    r[i] -= alpha * q[i];
-    sum += r[i] * r[i];
-  }
-  return sum;
-}
-
-/* From u's values (exact where visible, a first guess where hidden) to the solution. The smallest
- * eigenvalue for a hole of w pixels is about (pi/2w)^2 or more, so a residual of 1e-8 leaves less
- * than 1e-5 even where a 50-pixel hole touches the border. */
-static void laplace_solve(const Laplace *s) {
-  const double *u = s->u;
-  size_t w = s->width;
-  double rr = 0.0;
-  for (size_t i = w + 1; i < s->cells - w - 1; i++) {
-    double sum = (u[i - 1] + u[i + 1]) + (u[i - w] + u[i + w]);
-    s->r[i] = s->degree[i] > 0.0 ? sum - s->degree[i] * u[i] : 0.0;
-    s->p[i] = s->r[i];
-    rr += s->r[i] * s->r[i];
-  }
-  for (int iteration = 0; rr > 1e-16 && iteration < 100 * s->size; iteration++) {
-    double alpha = rr / laplace_apply(s), before = rr;
-    rr = laplace_advance(s, alpha);
-    double beta = rr / before;
-    for (size_t i = 0; i < s->cells; i++) s->p[i] = s->r[i] + beta * s->p[i];
-  }
-}
-
-bool fill_harmonic(float *picture, const uint8_t *image, const uint8_t *masked, int size,
-                   int patch) {
-  Laplace s = {.size = size, .width = (size_t)size + 2, .cells = (size_t)(size + 2) * (size + 2)};
-  double *memory = calloc(s.cells * 5, sizeof *memory);
-  if (!memory) return false;
-  s.degree = memory;
-  s.u = memory + s.cells;
-  s.r = memory + 2 * s.cells;
-  s.p = memory + 3 * s.cells;
-  s.q = memory + 4 * s.cells;
-  for (int row = 0; row < size; row++)
-    for (int column = 0; column < size; column++)
-      if (pixel_hidden(masked, row, column, size, patch))
-        s.degree[(row + 1) * s.width + column + 1] =
-            (row > 0) + (row + 1 < size) + (column > 0) + (column + 1 < size);
-  fill_mean(picture, image, masked, size, patch);
-  for (int c = 0; c < 3; c++) {
-    for (size_t row = 0; row < (size_t)size; row++)
-      for (size_t column = 0; column < (size_t)size; column++)
-        s.u[(row + 1) * s.width + column + 1] = picture[(row * size + column) * 3 + c];
-    laplace_solve(&s);
-    for (size_t row = 0; row < (size_t)size; row++)
-      for (size_t column = 0; column < (size_t)size; column++) {
-        size_t cell = (row + 1) * s.width + column + 1;
-        if (s.degree[cell] > 0.0) picture[(row * size + column) * 3 + c] = (float)s.u[cell];
-      }
-  }
-  free(memory);
+/* Brings the loaded images here, fills their hidden patches, and sends the pictures back. */
+static bool fill_batch(Evaluator *ev, int count, void *user, Error *e) {
+  const FillBuffers *buffers = user;
+  const Kernels *k = ev->device->kernels;
+  const Config *config = ev->config;
+  int size = config->model.image_size, patch = config->model.patch_size, failures = 0;
+  size_t values = (size_t)size * (size_t)size * 3, patches = (size_t)config_patches(config);
+  int threads = device_threads(config, 1);
+  k->download(ev->device, buffers->images, ev->input.images, (size_t)count * values);
+  if (!device_synchronize(ev->device, e)) return false;
+#pragma omp parallel for schedule(dynamic) reduction(+ : failures) num_threads(threads)
+  for (int i = 0; i < count; i++)
+    failures +=
+        !buffers->fill(buffers->pictures + (size_t)i * values, buffers->images + (size_t)i * values,
+                       ev->masked + (size_t)i * patches, size, patch);
+  if (failures) return error_set(e, EXIT_DEVICE, "out of memory for filling hidden patches");
+  k->upload(ev->device, ev->composite, buffers->pictures,
+            (size_t)count * values * sizeof *buffers->pictures);
   return true;
+}
+
+bool fill_score(Metrics *metrics, Evaluator *ev, Fill fill, Error *e) {
+  size_t size = (size_t)ev->config->model.image_size,
+         values = (size_t)ev->capacity * size * size * 3;
+  FillBuffers buffers = {.fill = fill,
+                         .pictures = malloc(values * sizeof *buffers.pictures),
+                         .images = malloc(values)};
+  bool ok = buffers.pictures && buffers.images;
+  if (!ok) error_set(e, EXIT_DEVICE, "out of memory for filling %d images", ev->capacity);
+  ok = ok && evaluate_pictures(metrics, ev, OFFERS_HIDDEN, fill_batch, &buffers, e);
+  free(buffers.pictures);
+  free(buffers.images);
+  return ok;
 }

@@ -1,7 +1,6 @@
 #include "mae/evaluate/metrics.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 double psnr_from_mse(double mse) {
@@ -10,65 +9,116 @@ double psnr_from_mse(double mse) {
   return db > PSNR_CAP ? PSNR_CAP : db;
 }
 
+/* Visible pixels of a composite are exact, so all of its error lies under the mask. */
+static double image_psnr_masked(const ImageScore *s) {
+  return psnr_from_mse(s->composite[SCORE_ERROR] / s->hidden_values);
+}
+static double image_psnr_composite(const ImageScore *s) {
+  return psnr_from_mse(s->composite[SCORE_ERROR] / s->values);
+}
+static double image_psnr_full(const ImageScore *s) {
+  return psnr_from_mse(s->full[SCORE_ERROR] / s->values);
+}
+static double image_ssim_composite(const ImageScore *s) {
+  return s->composite[SCORE_SSIM];
+}
+static double image_ssim_full(const ImageScore *s) {
+  return s->full[SCORE_SSIM];
+}
+static double image_loss(const ImageScore *s) {
+  return s->loss;
+}
+static double pooled_psnr_masked(const MetricSums *s) {
+  return psnr_from_mse(s->composite_error / s->hidden_values);
+}
+static double pooled_psnr_composite(const MetricSums *s) {
+  return psnr_from_mse(s->composite_error / s->values);
+}
+static double pooled_psnr_full(const MetricSums *s) {
+  return psnr_from_mse(s->full_error / s->values);
+}
+
+const Metric metric_list[] = {
+    {"loss", "", -1, 4, OFFERS_LOSS, true, "the training loss on the held-out images",
+     .of_image = image_loss},
+    {"psnr_masked", "dB", 1, 2, OFFERS_HIDDEN, true, "masked pixels only",
+     .of_image = image_psnr_masked},
+    {"psnr_masked_pooled", "dB", 1, 2, OFFERS_HIDDEN, false, "masked pixels, of the pooled error",
+     .of_sums = pooled_psnr_masked},
+    {"psnr_composite", "dB", 1, 2, OFFERS_HIDDEN, true,
+     "whole image, visible patches pasted from the input", .of_image = image_psnr_composite},
+    {"psnr_leaky", "dB", 1, 2, OFFERS_LEAKY, true,
+     "whole image, un-normalised with the target's own statistics: not comparable with the others",
+     .of_image = image_psnr_composite},
+    {"psnr_composite_pooled", "dB", 1, 2, OFFERS_HIDDEN, false, "whole image, of the pooled error",
+     .of_sums = pooled_psnr_composite},
+    {"psnr_full", "dB", 1, 2, OFFERS_FULL, false, "the decoder's output for all patches",
+     .of_image = image_psnr_full},
+    {"psnr_full_pooled", "dB", 1, 2, OFFERS_FULL, false,
+     "the decoder's output for all patches, of the pooled error", .of_sums = pooled_psnr_full},
+    {"ssim_composite", "", 1, 4, OFFERS_HIDDEN, true,
+     "structural similarity of the whole image, visible patches pasted from the input",
+     .of_image = image_ssim_composite},
+    {"ssim_leaky", "", 1, 4, OFFERS_LEAKY, true,
+     "structural similarity, un-normalised with the target's own statistics",
+     .of_image = image_ssim_composite},
+    {"ssim_full", "", 1, 4, OFFERS_FULL, false,
+     "structural similarity of the decoder's output for all patches", .of_image = image_ssim_full},
+};
+const int metric_count = sizeof metric_list / sizeof *metric_list;
+_Static_assert(sizeof metric_list / sizeof *metric_list <= METRICS_MAX, "METRICS_MAX is too small");
+
+const Metric *metric_find(const char *name) {
+  for (int i = 0; i < metric_count; i++)
+    if (!strcmp(metric_list[i].name, name)) return &metric_list[i];
+  return NULL;
+}
+
 void metrics_reset(MetricSums *sums) {
   memset(sums, 0, sizeof *sums);
 }
 
-void metrics_add(MetricSums *sums, double loss, double sse_composite, double ssim_composite,
-                 double sse_full, double ssim_full, double masked_values, double values) {
-  double db_masked = psnr_from_mse(sse_composite / masked_values);
+void metrics_add(MetricSums *sums, const ImageScore *score) {
   sums->images++;
-  sums->perfect += db_masked >= PSNR_CAP;
-  sums->loss += loss;
-  sums->db_masked += db_masked;
-  sums->db_composite += psnr_from_mse(sse_composite / values);
-  sums->db_full += psnr_from_mse(sse_full / values);
-  sums->sse_masked += sse_composite;
-  sums->sse_full += sse_full;
-  sums->masked_values += masked_values;
-  sums->all_values += values;
-  sums->ssim_composite += ssim_composite;
-  sums->ssim_full += ssim_full;
+  sums->perfect += image_psnr_masked(score) >= PSNR_CAP;
+  sums->composite_error += score->composite[SCORE_ERROR];
+  sums->full_error += score->full[SCORE_ERROR];
+  sums->hidden_values += score->hidden_values;
+  sums->values += score->values;
+  for (int i = 0; i < metric_count; i++)
+    if (metric_list[i].of_image) sums->mean[i] += metric_list[i].of_image(score);
 }
 
-Metrics metrics_finish(const MetricSums *sums) {
-  double n = sums->images;
-  return (Metrics){
-      .images = sums->images,
-      .perfect = sums->perfect,
-      .loss = sums->loss / n,
-      .psnr_masked = sums->db_masked / n,
-      .psnr_masked_pooled = psnr_from_mse(sums->sse_masked / sums->masked_values),
-      .psnr_composite = sums->db_composite / n,
-      .psnr_composite_pooled = psnr_from_mse(sums->sse_masked / sums->all_values),
-      .psnr_full = sums->db_full / n,
-      .psnr_full_pooled = psnr_from_mse(sums->sse_full / sums->all_values),
-      .ssim_composite = sums->ssim_composite / n,
-      .ssim_full = sums->ssim_full / n,
-  };
+static bool is_offered(const Metric *metric, unsigned offers) {
+  return (metric->needs & ~offers) == 0;
 }
 
-#define FIELD(member) offsetof(Metrics, member)
-static const struct MetricsField {
-  size_t offset;
-  const char *names[3]; /* by MetricsKind; NULL: has no meaning there */
-} fields[] = {
-    {FIELD(loss), {"loss", "loss", NULL}},
-    {FIELD(psnr_masked), {"psnr_masked", NULL, "psnr_masked"}},
-    {FIELD(psnr_masked_pooled), {"psnr_masked_pooled", NULL, "psnr_masked_pooled"}},
-    {FIELD(psnr_composite), {"psnr_composite", "psnr_leaky", "psnr_composite"}},
-    {FIELD(psnr_composite_pooled), {"psnr_composite_pooled", NULL, "psnr_composite_pooled"}},
-    {FIELD(psnr_full), {"psnr_full", NULL, NULL}},
-    {FIELD(psnr_full_pooled), {"psnr_full_pooled", NULL, NULL}},
-    {FIELD(ssim_composite), {"ssim_composite", "ssim_leaky", "ssim_composite"}},
-    {FIELD(ssim_full), {"ssim_full", NULL, NULL}},
-};
+Metrics metrics_finish(const MetricSums *sums, unsigned offers) {
+  Metrics metrics = {.images = sums->images, .perfect = sums->perfect, .offers = offers};
+  for (int i = 0; i < metric_count; i++) {
+    const Metric *metric = &metric_list[i];
+    if (!is_offered(metric, offers))
+      metrics.values[i] = NAN;
+    else
+      metrics.values[i] = metric->of_image ? sums->mean[i] / sums->images : metric->of_sums(sums);
+  }
+  return metrics;
+}
 
-const char *metrics_item(int index, MetricsKind kind, const Metrics *metrics, double *value) {
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-    if (!fields[i].names[kind] || index-- > 0) continue;
-    memcpy(value, (const char *)metrics + fields[i].offset, sizeof *value);
-    return fields[i].names[kind];
+bool metrics_has(const Metrics *metrics, int index) {
+  return is_offered(&metric_list[index], metrics->offers);
+}
+
+const Metric *metrics_item(int index, const Metrics *metrics, double *value) {
+  for (int i = 0; i < metric_count; i++) {
+    if (!metrics_has(metrics, i) || index-- > 0) continue;
+    *value = metrics->values[i];
+    return &metric_list[i];
   }
   return NULL;
+}
+
+double metrics_get(const Metrics *metrics, const char *name) {
+  const Metric *metric = metric_find(name);
+  return metric ? metrics->values[metric - metric_list] : NAN;
 }

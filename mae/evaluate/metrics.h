@@ -1,46 +1,76 @@
-/* metrics.h - the metric protocol. Each number has one name and one meaning; see psnr_* below.
- * Pixels in [0,1], data range 1. PSNR of an image from its own mean squared error, mean of the dB
- * over images; *_pooled from the pooled mean squared error. A perfect image is capped at
- * PSNR_CAP dB and counted in `perfect`. */
+/* metrics.h - the metric protocol: the one list of what is measured on held-out images. Events, the
+ * database, tables, comparisons and figures go by this list; a new number is a new row here (and,
+ * when it needs another sum over pixels, a PictureScore in kernels/backend.h).
+ *
+ * Each number has one name and one meaning. Pixels in [0,1], data range 1. PSNR of an image from
+ * its own mean squared error, mean of the dB over images; *_pooled from the pooled mean squared
+ * error. A perfect image is capped at PSNR_CAP dB and counted in `perfect`. */
 #ifndef MAE_EVALUATE_METRICS_H
 #define MAE_EVALUATE_METRICS_H
 
+#include <stdbool.h>
+
+#include "kernels/backend.h"
+
 #define PSNR_CAP 100.0
+
+/* What a scorer has to offer so that a number has a meaning. */
+enum {
+  OFFERS_LOSS = 1,   /* predictions in the space of the training targets */
+  OFFERS_HIDDEN = 2, /* pictures whose hidden patches were made from the visible ones */
+  OFFERS_FULL = 4,   /* pictures in which the visible patches, too, were made */
+  OFFERS_LEAKY = 8,  /* pictures un-normalised with the target's own statistics (norm_pix) */
+};
+
+/* One image's sums. `composite`: visible patches pasted from the input. */
+typedef struct ImageScore {
+  double loss;                                            /* as in training */
+  double composite[PICTURE_SCORES], full[PICTURE_SCORES]; /* by PictureScore */
+  double hidden_values, values;                           /* under the mask; of the picture */
+} ImageScore;
+
+enum { METRICS_MAX = 32 };
+
+/* Running sums over images, in image order. */
+typedef struct MetricSums {
+  int images, perfect;
+  double mean[METRICS_MAX]; /* sums of Metric.of_image */
+  double composite_error, full_error, hidden_values, values;
+} MetricSums;
+
+typedef struct Metric {
+  const char *name, *unit; /* as events, tables and figures call it; "dB" or "" */
+  int better;              /* 1: higher is better, -1: lower */
+  int digits;              /* decimals that a table shows */
+  unsigned needs;          /* OFFERS_* */
+  bool headline;           /* told to people while a run goes on */
+  const char *meaning;     /* half a sentence, for tables and captions */
+  /* One of the two: the mean of a number of each image, or one number of the pooled sums. */
+  double (*of_image)(const ImageScore *);
+  double (*of_sums)(const MetricSums *);
+} Metric;
+extern const Metric metric_list[];
+extern const int metric_count;
+/* NULL: there is none of this name. */
+const Metric *metric_find(const char *name);
 
 typedef struct Metrics {
   int images;
-  double loss;                                  /* of the evaluation masks, as in training */
-  double psnr_masked, psnr_masked_pooled;       /* masked pixels only */
-  double psnr_composite, psnr_composite_pooled; /* visible patches pasted from the input */
-  double psnr_full, psnr_full_pooled;           /* every patch from the decoder */
-  double ssim_composite, ssim_full;
-  int perfect; /* images whose PSNR was capped */
+  int perfect;                /* images whose PSNR was capped */
+  unsigned offers;            /* of the scorer: which values have a meaning */
+  double values[METRICS_MAX]; /* in the list's order; NAN without a meaning */
 } Metrics;
 
-/* Running sums over images, in image order, in double. */
-typedef struct MetricSums {
-  int images, perfect;
-  double loss;
-  double db_masked, db_composite, db_full;
-  double sse_masked, sse_full;
-  double masked_values, all_values;
-  double ssim_composite, ssim_full;
-} MetricSums;
-
 void metrics_reset(MetricSums *);
-/* One image: squared error sums of the composite (= of the masked pixels, visible ones being exact)
- * and of the full reconstruction, their SSIM, and how many of `values` lie under the mask. */
-void metrics_add(MetricSums *, double loss, double sse_composite, double ssim_composite,
-                 double sse_full, double ssim_full, double masked_values, double values);
-Metrics metrics_finish(const MetricSums *);
-double psnr_from_mse(double mse); /* capped at PSNR_CAP */
+void metrics_add(MetricSums *, const ImageScore *);
+Metrics metrics_finish(const MetricSums *, unsigned offers);
+/* Whether metric_list[index] has a meaning here. */
+bool metrics_has(const Metrics *, int index);
+/* The index-th of the published numbers; NULL past the end. */
+const Metric *metrics_item(int index, const Metrics *, double *value);
+/* By name; NAN when it has no meaning here. */
+double metrics_get(const Metrics *, const char *name);
 
-/* What was scored decides which numbers have a meaning and under which name they are published.
- * METRICS_LEAKY: a norm_pix model, whose pictures use the target's own patch statistics; its
- * composite is published as psnr_leaky and ssim_leaky. METRICS_FILL: a trivial fill, which has no
- * loss and no output for visible patches. */
-typedef enum MetricsKind { METRICS_MODEL, METRICS_LEAKY, METRICS_FILL } MetricsKind;
-/* The index-th published number of a kind: its name, or NULL past the end. */
-const char *metrics_item(int index, MetricsKind, const Metrics *, double *value);
+double psnr_from_mse(double mse); /* capped at PSNR_CAP */
 
 #endif

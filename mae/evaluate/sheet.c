@@ -126,7 +126,7 @@ static bool place_row(Sheet *sheet, int row, const Config *config, const uint8_t
   sheet_place(sheet, row, ORIGINAL, picture, NULL);
   for (size_t i = 0; i < values; i++) {
     int y = (int)(i / 3) / size, x = (int)(i / 3) % size;
-    if (masked[y / patch * (size / patch) + x / patch]) picture[i] = 0.5f;
+    if (fill_hides(masked, y, x, size, patch)) picture[i] = 0.5f;
   }
   sheet_place(sheet, row, MASKED, picture, NULL);
   describe(caption, sizeof caption, composite, image, values);
@@ -139,12 +139,12 @@ static bool place_row(Sheet *sheet, int row, const Config *config, const uint8_t
 }
 
 /* Rows first .. first+count, reconstructed together. composite and images: host scratch. */
-static bool place_rows(Sheet *sheet, Evaluator *ev, const ImagePool *pool, int first, int count,
-                       float *composite, uint8_t *images, Error *e) {
+static bool place_rows(Sheet *sheet, Evaluator *ev, int first, int count, float *composite,
+                       uint8_t *images, Error *e) {
   const Kernels *k = ev->device->kernels;
   size_t values = (size_t)sheet->picture_size * sheet->picture_size * 3;
   size_t patches = (size_t)config_patches(ev->config);
-  evaluator_load(ev, pool, first, count);
+  evaluator_load(ev, first, count);
   evaluator_reconstruct(ev, count);
   k->download(ev->device, composite, ev->composite, (size_t)count * values * sizeof *composite);
   k->download(ev->device, images, ev->input.images, (size_t)count * values);
@@ -165,7 +165,7 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
   Sheet sheet;
   Evaluator ev;
   if (!sheet_create(&sheet, count, COLUMNS, size, e)) return false;
-  if (!evaluator_create(&ev, model, capacity, e)) {
+  if (!evaluator_create(&ev, model, pool, capacity, e)) {
     sheet_destroy(&sheet);
     return false;
   }
@@ -177,7 +177,7 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
   for (int first = 0; ok && first < count; first += capacity) {
     int rows = count - first < capacity ? count - first : capacity;
     memcpy(ev.crops, crops + first, (size_t)rows * sizeof *crops);
-    ok = place_rows(&sheet, &ev, pool, first, rows, composite, images, e);
+    ok = place_rows(&sheet, &ev, first, rows, composite, images, e);
   }
   if (ok) ok = picture_write_png(path, sheet.rgb, sheet.width, sheet.height, e);
   free(composite);

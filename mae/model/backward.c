@@ -1,3 +1,5 @@
+/* backward.c - from d_pred to every parameter's gradient: forward.c read from bottom to top. A d_
+ * prefix marks the gradient of the loss by what follows; shapes are those of parts.h. */
 #include "mae/model/parts.h"
 
 /* Where gradients go: one shard's arena, replaced or added to. */
@@ -8,7 +10,8 @@ typedef struct Pass {
   bool accumulate;
 } Pass;
 
-/* d_y is the gradient of the linear map's output, x its input, `rows` rows of each. */
+/* d_w[out, in] and d_bias[out] from d_y[rows, out], the gradient of a linear map's output, and its
+ * input x[rows, in]. */
 static void linear_weight(const Pass *pass, const LinearParams *p, const void *d_y, const void *x,
                           size_t rows) {
   Device *dev = pass->model->device;
@@ -16,6 +19,7 @@ static void linear_weight(const Pass *pass, const LinearParams *p, const void *d
                                        pass->type, rows, p->in, p->out, pass->accumulate);
 }
 
+/* d_x[rows, in] from d_y[rows, out]. */
 static void linear_input(const Pass *pass, const LinearParams *p, void *d_x, const void *d_y,
                          size_t rows) {
   Device *dev = pass->model->device;
@@ -53,19 +57,21 @@ static void report_ready(const Pass *pass, size_t decayed_from, size_t rest_from
 
 /* From d_y, the gradient of the stack's normalised output (narrow or wide), to d_x, the gradient
  * of its first tokens. Uses narrow and wide as scratch. */
-static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, int images) {
+static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, int images,
+                           int tokens) {
   const Activations *a = pass->model->act;
   Device *dev = pass->model->device;
   const Kernels *k = dev->kernels;
   bool recompute = pass->model->config->train.recompute;
   int width = s->tower.width, heads = s->tower.heads;
-  size_t rows = (size_t)images * (size_t)s->tokens, hidden = rows * 4 * (size_t)width;
+  size_t rows = (size_t)images * (size_t)tokens, hidden = rows * 4 * (size_t)width;
 
   norm_backward(pass, &s->norm, d_y, s->sum, s->mean, s->rstd, rows, width, true);
   for (int i = s->tower.depth - 1; i >= 0; i--) {
     const BlockParams *p = &s->blocks[i];
     const Layer *l = &s->layers[i];
 
+    /* The MLP's branch, and its norm: d_x [N, w] -> wide [N, 4w] -> narrow [N, w], added to d_x. */
     if (recompute) k->gelu_forward(dev, l->activated, l->hidden, pass->type, hidden);
     linear_weight(pass, &p->fc2, a->d_x16, l->activated, rows);
     linear_input(pass, &p->fc2, a->wide, a->d_x16, rows);
@@ -75,10 +81,12 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
     linear_input(pass, &p->fc1, a->narrow, a->wide, rows);
     norm_backward(pass, &p->norm2, a->narrow, l->sum2, l->mean2, l->rstd2, rows, width, false);
 
+    /* The attention's branch: d_x [N, w] -> narrow [N, w] -> wide [N, 3w] (of q, k and v) -> narrow
+     * [N, w], added to d_x. */
     linear_weight(pass, &p->proj, a->d_x16, l->attended, rows);
     linear_input(pass, &p->proj, a->narrow, a->d_x16, rows);
     k->attention_backward(dev, a->wide, a->narrow, l->qkv, l->attended, l->lse, pass->type, images,
-                          s->tokens, heads, width / heads);
+                          tokens, heads, width / heads);
     recompute_norm(pass, &p->norm1, l->y1, l->sum1, l->mean1, l->rstd1, rows, width);
     linear_weight(pass, &p->qkv, a->wide, l->y1, rows);
     linear_input(pass, &p->qkv, a->narrow, a->wide, rows);
@@ -104,18 +112,20 @@ static void stack_tokens_backward(const Pass *pass, const Stack *s, const TokenM
 void model_backward(Model *m, const Batch *b, int slot, bool accumulate) {
   const Activations *a = m->act;
   Pass pass = {m, m->grads[slot], config_dtype(m->config), accumulate};
-  size_t seen = (size_t)b->count * (size_t)a->encoder.tokens;
-  size_t all = (size_t)b->count * (size_t)a->decoder.tokens;
+  size_t seen = (size_t)b->count * (size_t)b->encoder.tokens;
+  size_t all = (size_t)b->count * (size_t)b->decoder.tokens;
 
+  /* d_pred [B, extra + L, 3pp] -> narrow [.., e] -> d_x [B, extra + L, e] */
   linear_weight(&pass, &a->decoder_pred, a->d_pred, a->decoder.y, all);
   linear_input(&pass, &a->decoder_pred, a->narrow, a->d_pred, all);
-  stack_backward(&pass, &a->decoder, a->narrow, b->count);
+  stack_backward(&pass, &a->decoder, a->narrow, b->count, b->decoder.tokens);
+  /* d_x -> narrow [B, encoder's tokens, e] -> wide [.., d] -> d_x [B, encoder's tokens, d] */
   stack_tokens_backward(&pass, &a->decoder, &b->decoder);
   linear_weight(&pass, &a->decoder_embed, a->narrow, a->encoder.y, seen);
   linear_input(&pass, &a->decoder_embed, a->wide, a->narrow, seen);
-  stack_backward(&pass, &a->encoder, a->wide, b->count);
+  stack_backward(&pass, &a->encoder, a->wide, b->count, b->encoder.tokens);
+  /* d_x -> narrow [B, kept, d]; pixels have no gradient. */
   stack_tokens_backward(&pass, &a->encoder, &b->encoder);
-  linear_weight(&pass, &a->patch_embed, a->narrow, a->patches,
-                (size_t)b->count * (size_t)config_kept(m->config));
+  linear_weight(&pass, &a->patch_embed, a->narrow, a->patches, (size_t)b->count * (size_t)b->kept);
   report_ready(&pass, 0, m->table.decayed);
 }

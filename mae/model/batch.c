@@ -5,9 +5,9 @@
 #include "mae/base/carve.h"
 #include "mae/model/device.h"
 
-int encoder_tokens(const Config *config) {
+int encoder_tokens(const Config *config, int kept) {
   return config->model.class_token +
-         (config->model.encoder_mask_tokens ? config_patches(config) : config_kept(config));
+         (config->model.encoder_mask_tokens ? config_patches(config) : kept);
 }
 
 int decoder_tokens(const Config *config) {
@@ -15,9 +15,8 @@ int decoder_tokens(const Config *config) {
 }
 
 void encoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *config,
-                 const int32_t *visible) {
-  int extra = config->model.class_token, patches = config_patches(config),
-      kept = config_kept(config);
+                 const int32_t *visible, int kept) {
+  int extra = config->model.class_token, patches = config_patches(config);
   for (int p = 0; p < extra + patches; p++) token_at[p] = -1;
   if (extra) {
     source[0] = TOKEN_CLASS;
@@ -41,9 +40,8 @@ void encoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Co
 }
 
 void decoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *config,
-                 const int32_t *visible) {
-  int extra = config->model.class_token, patches = config_patches(config),
-      kept = config_kept(config);
+                 const int32_t *visible, int kept) {
+  int extra = config->model.class_token, patches = config_patches(config);
   for (int t = 0; t < extra + patches; t++) {
     source[t] = config->model.encoder_mask_tokens || t < extra ? t : TOKEN_MASK;
     position[t] = t;
@@ -58,17 +56,17 @@ typedef struct MapArrays {
   int32_t *source[2], *position[2], *token_at[2]; /* encoder's, decoder's */
 } MapArrays;
 
-static size_t map_count(const Config *config, int capacity) {
-  size_t seen = (size_t)encoder_tokens(config), all = (size_t)decoder_tokens(config);
+static size_t map_count(const Config *config, int capacity, int kept) {
+  size_t seen = (size_t)encoder_tokens(config, kept), all = (size_t)decoder_tokens(config);
   return (size_t)capacity * ((2 * seen + all) + (2 * all + all));
 }
 
-static MapArrays map_arrays(int32_t *base, const Config *config, int capacity) {
+static MapArrays map_arrays(int32_t *base, const Config *config, int capacity, int kept) {
   MapArrays m;
   size_t positions = (size_t)capacity * (size_t)decoder_tokens(config);
   for (int i = 0; i < 2; i++) {
     size_t tokens =
-        (size_t)capacity * (size_t)(i ? decoder_tokens(config) : encoder_tokens(config));
+        (size_t)capacity * (size_t)(i ? decoder_tokens(config) : encoder_tokens(config, kept));
     m.source[i] = base;
     m.position[i] = base + tokens;
     m.token_at[i] = base + 2 * tokens;
@@ -77,48 +75,50 @@ static MapArrays map_arrays(int32_t *base, const Config *config, int capacity) {
   return m;
 }
 
-static size_t carve_batch(BatchBuffers *b, const Config *config, int capacity, void *arena) {
+static size_t carve_batch(BatchBuffers *b, const Config *config, int capacity, int kept,
+                          void *arena) {
   Carve carve = {.base = arena};
   size_t n = (size_t)capacity, size = (size_t)config->model.image_size;
   b->images = carve_bytes(&carve, n * size * size * 3);
-  b->visible = carve_bytes(&carve, n * (size_t)config_kept(config) * sizeof *b->visible);
+  b->visible = carve_bytes(&carve, n * (size_t)kept * sizeof *b->visible);
   b->masked = carve_bytes(&carve, n * (size_t)config_patches(config));
   b->crops = carve_bytes(&carve, n * sizeof *b->crops);
-  b->maps = carve_bytes(&carve, map_count(config, capacity) * sizeof *b->maps);
+  b->maps = carve_bytes(&carve, map_count(config, capacity, kept) * sizeof *b->maps);
   return carve.used;
 }
 
-size_t batch_memory(const Config *config, int capacity) {
+size_t batch_memory(const Config *config, int capacity, int kept) {
   BatchBuffers measured;
-  return carve_batch(&measured, config, capacity, NULL);
+  return carve_batch(&measured, config, capacity, kept, NULL);
 }
 
-bool batch_create(BatchBuffers *b, const Config *config, Device *device, int capacity, Error *e) {
-  *b = (BatchBuffers){.config = config, .device = device, .capacity = capacity};
-  size_t bytes = batch_memory(config, capacity);
-  size_t count = map_count(config, capacity);
+bool batch_create(BatchBuffers *b, const Config *config, Device *device, int capacity, int kept,
+                  Error *e) {
+  *b = (BatchBuffers){.config = config, .device = device, .capacity = capacity, .kept = kept};
+  size_t bytes = batch_memory(config, capacity, kept);
+  size_t count = map_count(config, capacity, kept);
   b->arena = device_alloc(device, bytes, "a batch's input", e);
   if (!b->arena) return false;
-  carve_batch(b, config, capacity, b->arena);
+  carve_batch(b, config, capacity, kept, b->arena);
   b->staging = calloc(count, sizeof *b->staging);
   b->staged_crops = calloc((size_t)capacity, sizeof *b->staged_crops);
   if (!b->staging || !b->staged_crops) {
     batch_destroy(b);
     return error_set(e, EXIT_DEVICE, "out of memory for the token maps of %d images", capacity);
   }
-  MapArrays m = map_arrays(b->maps, config, capacity);
+  MapArrays m = map_arrays(b->maps, config, capacity, kept);
   TokenMap map = {.batch = capacity, .positions = decoder_tokens(config)};
   b->encoder = b->decoder = map;
   b->encoder.source = m.source[0];
   b->encoder.position = m.position[0];
   b->encoder.token_at = m.token_at[0];
-  b->encoder.tokens = encoder_tokens(config);
-  b->encoder.sources = config_kept(config);
+  b->encoder.tokens = encoder_tokens(config, kept);
+  b->encoder.sources = kept;
   b->decoder.source = m.source[1];
   b->decoder.position = m.position[1];
   b->decoder.token_at = m.token_at[1];
   b->decoder.tokens = decoder_tokens(config);
-  b->decoder.sources = encoder_tokens(config);
+  b->decoder.sources = encoder_tokens(config, kept);
   return true;
 }
 
@@ -137,20 +137,20 @@ void batch_set_images(BatchBuffers *b, const uint8_t *images, int count) {
 void batch_set_masks(BatchBuffers *b, const int32_t *visible, const uint8_t *masked, int count) {
   const Config *config = b->config;
   const Kernels *k = b->device->kernels;
-  size_t n = (size_t)count, kept = (size_t)config_kept(config),
-         patches = (size_t)config_patches(config);
-  size_t seen = (size_t)encoder_tokens(config), all = (size_t)decoder_tokens(config);
+  size_t n = (size_t)count, kept = (size_t)b->kept, patches = (size_t)config_patches(config);
+  size_t seen = (size_t)encoder_tokens(config, b->kept), all = (size_t)decoder_tokens(config);
   k->upload(b->device, b->visible, visible, n * kept * sizeof *visible);
   k->upload(b->device, b->masked, masked, n * patches);
-  MapArrays m = map_arrays(b->staging, config, b->capacity);
+  MapArrays m = map_arrays(b->staging, config, b->capacity, b->kept);
   for (size_t i = 0; i < n; i++) {
     encoder_map(m.source[0] + i * seen, m.position[0] + i * seen, m.token_at[0] + i * all, config,
-                visible + i * kept);
+                visible + i * kept, b->kept);
     decoder_map(m.source[1] + i * all, m.position[1] + i * all, m.token_at[1] + i * all, config,
-                visible + i * kept);
+                visible + i * kept, b->kept);
   }
   /* Images past count are uploaded with whatever an earlier call left: nobody reads them. */
-  k->upload(b->device, b->maps, b->staging, map_count(config, b->capacity) * sizeof *b->maps);
+  k->upload(b->device, b->maps, b->staging,
+            map_count(config, b->capacity, b->kept) * sizeof *b->maps);
 }
 
 static TokenMap map_view(TokenMap map, int first, int count) {
@@ -167,8 +167,9 @@ Batch batch_view(const BatchBuffers *b, int first, int count) {
   size_t f = (size_t)first, size = (size_t)config->model.image_size;
   return (Batch){
       .count = count,
+      .kept = b->kept,
       .images = b->images + f * size * size * 3,
-      .visible = b->visible + f * (size_t)config_kept(config),
+      .visible = b->visible + f * (size_t)b->kept,
       .masked = b->masked + f * (size_t)config_patches(config),
       .encoder = map_view(b->encoder, first, count),
       .decoder = map_view(b->decoder, first, count),

@@ -10,6 +10,7 @@ typedef struct BatchBuffers {
   const Config *config;
   Device *device;
   int capacity; /* images */
+  int kept;     /* patches of each image that the encoder sees */
   void *arena;  /* device; the pointers below lie in it */
   uint8_t *images;
   int32_t *visible;
@@ -21,22 +22,25 @@ typedef struct BatchBuffers {
   Crop *staged_crops; /* host, [capacity]: see pool_fill_batch */
 } BatchBuffers;
 
-bool batch_create(BatchBuffers *, const Config *, Device *, int capacity, Error *);
+/* kept: visible patches of each image, config_kept() in training; up to all of them for what looks
+ * at whole images. */
+bool batch_create(BatchBuffers *, const Config *, Device *, int capacity, int kept, Error *);
 void batch_destroy(BatchBuffers *);
-size_t batch_memory(const Config *, int capacity); /* bytes on the device */
+size_t batch_memory(const Config *, int capacity, int kept); /* bytes on the device */
 
 /* Host arrays of the first `count` images; all may be reused as soon as the call returns.
  * (pool_fill_batch cuts the images out of a data set's instead.) */
 void batch_set_images(BatchBuffers *, const uint8_t *images,
                       int count); /* [count, size, size, 3] */
-/* visible [count, keep] and masked [count, L] as mask_draw wrote them; also makes the maps. */
+/* visible [count, kept] and masked [count, L] as mask_draw wrote them; also makes the maps. */
 void batch_set_masks(BatchBuffers *, const int32_t *visible, const uint8_t *masked, int count);
 
 /* Images first .. first+count as the model reads them. */
 Batch batch_view(const BatchBuffers *, int first, int count);
 
 /* Tokens an image has in the encoder and in the decoder. */
-int encoder_tokens(const Config *); /* class token + kept patches, or + all with mask tokens */
+int encoder_tokens(const Config *,
+                   int kept);       /* class token + kept patches, or + all with mask tokens */
 int decoder_tokens(const Config *); /* class token + all patches */
 
 /* Host-side arrays of one image. source and position [tokens], token_at [positions]; see TokenMap.
@@ -45,8 +49,8 @@ int decoder_tokens(const Config *); /* class token + all patches */
  * visible patches' embeddings. Decoder: class token, then every patch in its place; source rows are
  * the encoder's tokens. */
 void encoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *,
-                 const int32_t *visible);
+                 const int32_t *visible, int kept);
 void decoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Config *,
-                 const int32_t *visible);
+                 const int32_t *visible, int kept);
 
 #endif

@@ -1,3 +1,4 @@
+/* memory.c - the one list of a model's activation buffers, and the parameters its layers read. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,11 +65,14 @@ static size_t carve_activations(Activations *a, const Config *config, int batch,
   Dtype dtype = config_dtype(config);
   size_t type = dtype_size(dtype), images = (size_t)batch;
   size_t patch = 3 * (size_t)config->model.patch_size * (size_t)config->model.patch_size;
-  size_t seen = images * (size_t)encoder_tokens(config),
-         all = images * (size_t)decoder_tokens(config);
+  /* Room for one whole image at least: see model_capacity. */
+  size_t kept = larger(images * (size_t)config_kept(config), (size_t)config_patches(config));
+  size_t seen = larger(images * (size_t)encoder_tokens(config, config_kept(config)),
+                       (size_t)encoder_tokens(config, config_patches(config)));
+  size_t all = images * (size_t)decoder_tokens(config);
   size_t n = larger(seen * (size_t)larger(config->model.encoder.width, config->model.decoder.width),
                     all * (size_t)config->model.decoder.width);
-  a->patches = carve_bytes(&carve, images * (size_t)config_kept(config) * patch * type);
+  a->patches = carve_bytes(&carve, kept * patch * type);
   carve_stack(&a->encoder, &carve, config, seen, type, trains);
   carve_stack(&a->decoder, &carve, config, all, type, trains);
   a->narrow = carve_bytes(&carve, n * type);
@@ -106,9 +110,8 @@ static LinearParams find_linear(const ParamTable *t, const char *prefix, const c
                         .out = p->shape[0]};
 }
 
-static bool stack_create(Stack *s, const ParamTable *t, Tower tower, int tokens, bool decoder) {
+static bool stack_create(Stack *s, const ParamTable *t, Tower tower, bool decoder) {
   s->tower = tower;
-  s->tokens = tokens;
   s->blocks = calloc((size_t)tower.depth, sizeof *s->blocks);
   s->layers = calloc((size_t)tower.depth, sizeof *s->layers);
   if (!s->blocks || !s->layers) return false;
@@ -134,9 +137,8 @@ static bool stack_create(Stack *s, const ParamTable *t, Tower tower, int tokens,
 bool activations_create(Model *m, bool trains, Error *e) {
   const Config *config = m->config;
   Activations *a = m->act = calloc(1, sizeof *a);
-  if (!a ||
-      !stack_create(&a->encoder, &m->table, config->model.encoder, encoder_tokens(config), false) ||
-      !stack_create(&a->decoder, &m->table, config->model.decoder, decoder_tokens(config), true))
+  if (!a || !stack_create(&a->encoder, &m->table, config->model.encoder, false) ||
+      !stack_create(&a->decoder, &m->table, config->model.decoder, true))
     return error_set(e, EXIT_DEVICE, "out of memory for the model's layers");
   a->patch_embed = find_linear(&m->table, "", "patch_embed.proj");
   a->decoder_embed = find_linear(&m->table, "", "decoder_embed");

@@ -1,3 +1,4 @@
+/* model.c - a model's memory, its initial weights and its work per image. */
 #include "mae/model/model.h"
 
 #include <stdlib.h>
@@ -8,6 +9,14 @@
 
 int model_micro_batch(const Config *config) {
   return config->train.batch / (config->train.shards * config->train.accumulate);
+}
+
+int model_capacity(const Model *m, int kept) {
+  /* Patches limit, not tokens: with the class token there are fewer tokens per patch of a whole
+   * image than of a masked one. */
+  int usual = config_kept(m->config);
+  int fit = kept > usual ? (int)((int64_t)m->batch * usual / kept) : m->batch;
+  return fit > 1 ? fit : 1;
 }
 
 /* Evaluation uses the same number of images at a time whether or not the model also trains, so
@@ -50,7 +59,7 @@ ModelMemory model_memory(const Config *config, bool trains) {
       .gradients = sizes.gradients,
       .moments = sizes.moments,
       .activations = sizes.activations,
-      .io = batch_memory(config, held) + sizes.losses + sizes.pred,
+      .io = batch_memory(config, held, config_kept(config)) + sizes.losses + sizes.pred,
   };
   m.total = m.params + m.gradients + m.moments + m.activations + m.io;
   return m;
@@ -68,12 +77,11 @@ static void prepare_linear(const Model *m, const LinearParams *p, Dtype y_type, 
                                      p->out, trains);
 }
 
-static void prepare_stack(const Model *m, const Stack *s, bool trains) {
+static void prepare_stack(const Model *m, const Stack *s, size_t rows, bool trains) {
   Dtype type = config_dtype(m->config);
   const BlockParams *p = &s->blocks[0];
   const LinearParams *const layers[] = {&p->qkv, &p->proj, &p->fc1, &p->fc2};
-  for (int i = 0; i < 4; i++)
-    prepare_linear(m, layers[i], type, (size_t)m->batch * (size_t)s->tokens, trains);
+  for (int i = 0; i < 4; i++) prepare_linear(m, layers[i], type, rows, trains);
 }
 
 /* Has the device choose how full batches will be multiplied, so that the record of a run's start
@@ -81,12 +89,14 @@ static void prepare_stack(const Model *m, const Stack *s, bool trains) {
 static void prepare_products(const Model *m, bool trains) {
   const Activations *a = m->act;
   Dtype type = config_dtype(m->config);
-  size_t batch = (size_t)m->batch;
-  prepare_linear(m, &a->patch_embed, type, batch * (size_t)config_kept(m->config), trains);
-  prepare_stack(m, &a->encoder, trains);
-  prepare_linear(m, &a->decoder_embed, type, batch * (size_t)a->encoder.tokens, trains);
-  prepare_stack(m, &a->decoder, trains);
-  prepare_linear(m, &a->decoder_pred, DTYPE_F32, batch * (size_t)a->decoder.tokens, trains);
+  size_t batch = (size_t)m->batch, kept = (size_t)config_kept(m->config);
+  size_t seen = batch * (size_t)encoder_tokens(m->config, (int)kept);
+  size_t all = batch * (size_t)decoder_tokens(m->config);
+  prepare_linear(m, &a->patch_embed, type, batch * kept, trains);
+  prepare_stack(m, &a->encoder, seen, trains);
+  prepare_linear(m, &a->decoder_embed, type, seen, trains);
+  prepare_stack(m, &a->decoder, all, trains);
+  prepare_linear(m, &a->decoder_pred, DTYPE_F32, all, trains);
 }
 
 bool model_create(Model *m, const Config *config, Device *device, bool trains, Error *e) {
@@ -154,7 +164,7 @@ static double stack_work(Tower t, double n) {
 /* Multiply-adds of the decoder's forward pass: its embedding, blocks and prediction. */
 static double decoder_work(const Config *config) {
   double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
-  double seen = encoder_tokens(config), all = decoder_tokens(config);
+  double seen = encoder_tokens(config, config_kept(config)), all = decoder_tokens(config);
   double d = config->model.encoder.width, w = config->model.decoder.width;
   return seen * d * w + stack_work(config->model.decoder, all) + all * w * pixels;
 }
@@ -162,7 +172,8 @@ static double decoder_work(const Config *config) {
 double model_gflops_per_image(const Config *config, bool training) {
   double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
   double embed = config_kept(config) * pixels * config->model.encoder.width;
-  double rest = stack_work(config->model.encoder, encoder_tokens(config)) + decoder_work(config);
+  double rest = stack_work(config->model.encoder, encoder_tokens(config, config_kept(config))) +
+                decoder_work(config);
   /* The backward pass costs twice the forward pass, but images need no gradient. */
   double work = training ? 2 * embed + 3 * rest : embed + rest;
   return 2e-9 * work;

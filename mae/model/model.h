@@ -14,9 +14,10 @@
 
 /* A micro-batch as the model reads it; all pointers on the device. */
 typedef struct Batch {
-  int count;              /* images, at most model->batch */
+  int count;              /* images, at most model_capacity(model, kept) */
+  int kept;               /* patches of each image that the encoder sees */
   const uint8_t *images;  /* [count, size, size, 3] */
-  const int32_t *visible; /* [count, keep] patch numbers, encoder's order */
+  const int32_t *visible; /* [count, kept] patch numbers, encoder's order */
   const uint8_t *masked;  /* [count, L] 1: hidden */
   TokenMap encoder, decoder;
 } Batch;
@@ -72,7 +73,13 @@ bool model_init_weights(Model *, Error *);
 /* After the fp32 weights changed from outside: refreshes the 16-bit copies. */
 void model_sync_weights(Model *);
 
-/* Predictions of every patch into model->pred. */
+/* Images that fit at once when the encoder sees `kept` patches of each: `batch` of those that the
+ * configuration masks, fewer when it sees more; at least 1. */
+int model_capacity(const Model *, int kept);
+/* The encoder alone. Leaves its tokens, class token first, in the order of the batch's maps: before
+ * the final norm in *stream, after it in *normed (compute type), both [count, tokens, width]. */
+void model_encode(Model *, const Batch *, const float **stream, const void **normed);
+/* Encoder and decoder: predictions of every patch into model->pred. */
 void model_forward(Model *, const Batch *);
 /* Loss of the last forward pass into image_loss[first .. first+count), and d_pred. factor: the
  * weight of one image_loss in the objective, 1/(step batch x counted patches). */
@@ -81,8 +88,8 @@ void model_loss(Model *, const Batch *, int first, float factor, const StepState
  * model_loss(.., true). */
 void model_backward(Model *, const Batch *, int slot, bool accumulate);
 
-/* Multiply-add counts follow NUMERICS: 12 n w^2 + 2 n^2 w per block and the projections. GFLOP of
- * one image in a training step (forward and backward) or a forward pass. */
+/* Multiply-add counts (README.md, Work per image): 12 n w^2 + 2 n^2 w per block and the
+ * projections. GFLOP of one image in a training step (forward and backward) or a forward pass. */
 double model_gflops_per_image(const Config *, bool training);
 /* The decoder's part of a training step's. */
 double model_gflops_decoder_per_image(const Config *);

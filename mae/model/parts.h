@@ -1,7 +1,8 @@
 /* parts.h - what a Model is made of; shared by model.c, memory.c, forward.c and backward.c only.
  *
- * Shapes: B images of a micro-batch, N = B * tokens rows of a stack, w its width, L patches,
- * 3pp values of a patch. `void *` buffers are in the compute type, `float *` always fp32. */
+ * Shapes: B images of a micro-batch, N = B * tokens rows of a stack, w its width (d the encoder's,
+ * e the decoder's), L patches, `kept` of them visible, 3pp values of a patch. `void *` buffers are
+ * in the compute type, `float *` always fp32. */
 #ifndef MAE_MODEL_PARTS_H
 #define MAE_MODEL_PARTS_H
 
@@ -39,7 +40,6 @@ typedef struct Layer {
 /* Encoder or decoder. */
 typedef struct Stack {
   Tower tower;
-  int tokens; /* per image */
   BlockParams *blocks;
   Layer *layers;
   NormParams norm;
@@ -52,7 +52,7 @@ typedef struct Activations {
   void *arena;
   Stack encoder, decoder;
   LinearParams patch_embed, decoder_embed, decoder_pred;
-  void *patches;     /* [B, keep, 3pp] */
+  void *patches;     /* [B, kept, 3pp] */
   void *narrow;      /* scratch [N, w]: a branch's output, later its gradient */
   void *wide;        /* scratch [N, 4w]: gradients of qkv and hidden */
   float *d_x;        /* [N, w] gradient of the residual stream */

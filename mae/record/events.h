@@ -11,12 +11,10 @@
  *              memory_planned_bytes, pid (see REPORT_PID_VARIABLE), attempt (EventLog.attempt)
  *  step        step (from 1), epoch (fraction), loss (float), lr, grad_norm, loss_scale, seconds,
  *              images_per_second
- *  eval        step, images, and every field of Metrics; norm_pix models: psnr_leaky, ssim_leaky
- *              and the leak-free ones absent
- *  baseline    name (fill_mean | fill_harmonic), images, psnr_masked, psnr_composite, ...,
- *              ssim_composite
- *  checkpoint  step, path, state_sha256
- *  artifact    kind (sheet | weights), path, sha256, bytes
+ *  eval        step, scorer (absent: the model), images, and every number of metrics.h that has a
+ *              meaning for it; norm_pix models: psnr_leaky, ssim_leaky and the leak-free ones
+ * absent baseline    name (fill_mean | fill_harmonic: scorers.h), images, and the numbers, as in
+ * eval checkpoint  step, path, state_sha256 artifact    kind (sheet | weights), path, sha256, bytes
  *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,
  *              gflops_per_second, steps (counted), warmup_steps (left out), peak_memory_bytes
  *  warning     message

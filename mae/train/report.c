@@ -158,38 +158,37 @@ bool report_step(Report *report, const StepState *state, double loss, double sec
   return event_end(log, e);
 }
 
-static void write_metrics(EventLog *log, MetricsKind kind, const Metrics *metrics) {
+/* Into the open event; what is worth a line for people goes into `line`. */
+static void write_metrics(EventLog *log, const Metrics *metrics, Text *line) {
+  const Metric *metric;
   double value;
-  const char *name;
   event_int(log, "images", metrics->images);
-  for (int i = 0; (name = metrics_item(i, kind, metrics, &value)); i++)
-    event_double(log, name, value);
+  for (int i = 0; (metric = metrics_item(i, metrics, &value)); i++) {
+    event_double(log, metric->name, value);
+    if (metric->headline)
+      text_format(line, "  %s %.*f%s%s", metric->name, metric->digits, value,
+                  *metric->unit ? " " : "", metric->unit);
+  }
   event_int(log, "perfect", metrics->perfect);
 }
 
-bool report_metrics(Report *report, int64_t step, const Metrics *metrics, Error *e) {
-  MetricsKind kind = report->config->train.norm_pix ? METRICS_LEAKY : METRICS_MODEL;
-  event_begin(&report->log, "eval");
-  event_int(&report->log, "step", step);
-  write_metrics(&report->log, kind, metrics);
-  if (kind == METRICS_LEAKY)
-    report_line(report, "step %lld  held-out loss %.4f  psnr_leaky %.3f dB  ssim_leaky %.4f",
-                (long long)step, metrics->loss, metrics->psnr_composite, metrics->ssim_composite);
+bool report_scores(Report *report, const char *scorer, bool baseline, int64_t step,
+                   const Metrics *metrics, Error *e) {
+  Text line = {0};
+  event_begin(&report->log, baseline ? "baseline" : "eval");
+  if (baseline) {
+    event_string(&report->log, "name", scorer);
+  } else {
+    event_int(&report->log, "step", step);
+    if (strcmp(scorer, "model")) event_string(&report->log, "scorer", scorer);
+  }
+  write_metrics(&report->log, metrics, &line);
+  if (baseline)
+    report_line(report, "%s%.*s", scorer, (int)line.length, line.bytes);
   else
-    report_line(report,
-                "step %lld  held-out loss %.4f  psnr_masked %.3f dB  psnr_composite %.3f dB  "
-                "ssim_composite %.4f",
-                (long long)step, metrics->loss, metrics->psnr_masked, metrics->psnr_composite,
-                metrics->ssim_composite);
-  return event_end(&report->log, e);
-}
-
-bool report_baseline(Report *report, const char *name, const Metrics *metrics, Error *e) {
-  event_begin(&report->log, "baseline");
-  event_string(&report->log, "name", name);
-  write_metrics(&report->log, METRICS_FILL, metrics);
-  report_line(report, "%s  psnr_masked %.3f dB  psnr_composite %.3f dB  ssim_composite %.4f", name,
-              metrics->psnr_masked, metrics->psnr_composite, metrics->ssim_composite);
+    report_line(report, "step %lld  %s%.*s", (long long)step,
+                strcmp(scorer, "model") ? scorer : "held-out", (int)line.length, line.bytes);
+  text_free(&line);
   return event_end(&report->log, e);
 }
 

@@ -23,7 +23,7 @@ static int slots_on(bool gpu) {
 
 size_t step_memory(const Config *config, bool gpu) {
   int held = config->train.batch / config->train.ranks;
-  return (size_t)(slots_on(gpu) - 1) * batch_memory(config, held);
+  return (size_t)(slots_on(gpu) - 1) * batch_memory(config, held, config_kept(config));
 }
 
 bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const float *rates,
@@ -41,7 +41,7 @@ bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const floa
   const Kernels *k = s->device->kernels;
   bool ok = true;
   for (int i = 0; ok && i < s->slots; i++)
-    ok = batch_create(&s->inputs[i], config, s->device, s->images, e);
+    ok = batch_create(&s->inputs[i], config, s->device, s->images, config_kept(config), e);
   if (ok) ok = (s->state = device_alloc(s->device, sizeof *s->state, "step state", e));
   if (ok)
     ok = (s->rate_table = device_alloc(s->device, rate_count * sizeof *rates, "learning rates", e));

@@ -10,6 +10,7 @@
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
 #include "mae/data/loader.h"
+#include "mae/evaluate/scorers.h"
 #include "mae/evaluate/sheet.h"
 #include "mae/model/device.h"
 #include "mae/ranks/ranks.h"
@@ -111,7 +112,8 @@ static bool create_step(Run *run, Error *e) {
   run->step.exchange = ranks_exchange(&run->ranks);
   return loader_create(&run->loader, config, &run->dataset, run->step.first_image, run->step.images,
                        e) &&
-         (run->ranks.rank != 0 || evaluator_open(&run->evaluator, &run->model, e)) &&
+         (run->ranks.rank != 0 ||
+          evaluator_open(&run->evaluator, &run->model, &run->dataset, &run->pool, e)) &&
          pool_open(&run->pool, run->device, &run->dataset, e);
 }
 
@@ -196,11 +198,18 @@ static bool save(Run *run, Error *e) {
                                   report_checkpoint(&run->report, step, run->state_hash, e));
 }
 
-static bool score(Run *run, Error *e) {
-  Metrics metrics;
-  return run->ranks.rank != 0 ||
-         (evaluate(&metrics, &run->evaluator, &run->dataset, &run->pool, e) &&
-          report_metrics(&run->report, (int64_t)run->state.step, &metrics, e));
+/* Runs the scorers that depend on the weights, or the baselines. */
+static bool score(Run *run, bool baselines, Error *e) {
+  for (int i = 0; run->ranks.rank == 0 && i < scorer_count; i++) {
+    const Scorer *scorer = scorer_list[i];
+    Metrics metrics;
+    if (scorer->baseline != baselines) continue;
+    if (!scorer->run(&metrics, &run->evaluator, e) ||
+        !report_scores(&run->report, scorer->name, baselines, (int64_t)run->state.step, &metrics,
+                       e))
+      return false;
+  }
+  return true;
 }
 
 static bool check_finite(const Run *run, const StepState *before, double loss, Error *e) {
@@ -273,19 +282,9 @@ static bool train(Run *run, Error *e) {
     bool saves = is_due(run, run->config->run.checkpoint_every);
     bool scores = is_due(run, run->config->eval.every);
     if (!read_results(run, saves || scores ? 0 : ahead, e)) return false;
-    if ((saves && !save(run, e)) || (scores && !score(run, e))) return false;
+    if ((saves && !save(run, e)) || (scores && !score(run, false, e))) return false;
   }
   return read_results(run, 0, e) && (!run->stop || save(run, e));
-}
-
-static bool score_baselines(Run *run, Error *e) {
-  static const char *const names[] = {"fill_mean", "fill_harmonic"};
-  Metrics metrics;
-  for (int i = 0; i < 2; i++)
-    if (!evaluate_baseline(&metrics, names[i], &run->evaluator, &run->dataset, &run->pool, e) ||
-        !report_baseline(&run->report, names[i], &metrics, e))
-      return false;
-  return true;
 }
 
 static bool draw_sheet(Run *run, Error *e) {
@@ -302,8 +301,8 @@ static bool conclude(Run *run, Error *e) {
   snprintf(weights, sizeof weights, "checkpoints/step-%" PRId64 "/model.safetensors", run->steps);
   if (!report_throughput(&run->report, run->device, e) || !save(run, e)) return false;
   if (run->ranks.rank != 0) return true;
-  return report_artifact(&run->report, "weights", run->options->out, weights, e) && score(run, e) &&
-         score_baselines(run, e) && draw_sheet(run, e);
+  return report_artifact(&run->report, "weights", run->options->out, weights, e) &&
+         score(run, false, e) && score(run, true, e) && draw_sheet(run, e);
 }
 
 static void release(Run *run) {

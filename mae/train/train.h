@@ -3,7 +3,7 @@
 #ifndef MAE_TRAIN_TRAIN_H
 #define MAE_TRAIN_TRAIN_H
 
-#include "mae/evaluate/evaluate.h"
+#include "mae/config/config.h"
 
 typedef struct TrainOptions {
   const char *out;    /* run folder: events.jsonl, checkpoints/, sheet.png; created */

@@ -1,0 +1,5 @@
+#include "mae/evaluate/scorers.h"
+
+#define SCORER_ENTRY(name) &scorer_##name,
+const Scorer *const scorer_list[] = {SCORERS(SCORER_ENTRY)};
+const int scorer_count = sizeof scorer_list / sizeof *scorer_list;

@@ -1,0 +1,27 @@
+/* scorers.h - what is scored on the held-out images. A scorer is a file score_NAME.c that defines
+ * scorer_NAME, and a word in the list below; training, `mae eval` and the event file go by the
+ * list. */
+#ifndef MAE_EVALUATE_SCORERS_H
+#define MAE_EVALUATE_SCORERS_H
+
+#include "mae/evaluate/evaluate.h"
+
+typedef struct Scorer {
+  const char *name; /* as in events, the database and tables */
+  /* A baseline depends on no weights: it is scored once, at the end of a run, as an event of its
+   * own. The others are scored whenever the model is. */
+  bool baseline;
+  bool (*run)(Metrics *, Evaluator *, Error *);
+} Scorer;
+
+#define SCORERS(X) X(model) X(fill_mean) X(fill_harmonic)
+
+#define SCORER_DECLARE(name) extern const Scorer scorer_##name;
+SCORERS(SCORER_DECLARE)
+#undef SCORER_DECLARE
+
+/* The list as an array; the model comes first. */
+extern const Scorer *const scorer_list[];
+extern const int scorer_count;
+
+#endif
