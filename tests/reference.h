@@ -128,29 +128,23 @@ static double reference_patch_loss(const Config *c, const uint8_t *image, int l,
   return loss;
 }
 
-/* Predictions pred[L, 3pp] of one image, and the loss: mean over its counted patches. */
-static double reference_forward(const Reference *r, double *pred, const uint8_t *image,
-                                const uint8_t *masked) {
+/* The encoder on one image's visible patches: tokens, class token first, then patches in their
+ * order (hidden ones too with encoder_mask_tokens). stream[tokens, d] before the final norm, y
+ * after it; token[extra + L] = the token at a position, or -1. Returns how many tokens. */
+static int reference_encode(const Reference *r, double *stream, double *y, int *token,
+                            const uint8_t *image, const uint8_t *masked) {
   const Config *c = r->config;
-  int d = c->model.encoder.width, e = c->model.decoder.width, p = c->model.patch_size;
-  int values = 3 * p * p, patches = config_patches(c), extra = c->model.class_token;
+  int d = c->model.encoder.width, p = c->model.patch_size, values = 3 * p * p, n = 0;
+  int extra = c->model.class_token, all = extra + config_patches(c);
   bool symmetric = c->model.encoder_mask_tokens;
-  int all = extra + patches;
-  double *x = calloc((size_t)all * (size_t)(d > e ? d : e), sizeof *x);
-  double *y = calloc((size_t)all * (size_t)d, sizeof *y);
-  double *z = calloc((size_t)all * (size_t)e, sizeof *z);
-  double *patch = malloc((size_t)values * sizeof *patch);
-  double *out = malloc((size_t)all * (size_t)values * sizeof *out);
-  int *token = malloc((size_t)all * sizeof *token); /* a position's encoder token, or -1 */
-
   const double *positions = reference_param(r, "", "pos_embed");
-  int n = 0;
+  double *patch = malloc((size_t)values * sizeof *patch);
   for (int position = 0; position < all; position++) {
     int l = position - extra;
     bool hidden = l >= 0 && masked[l];
     token[position] = hidden && !symmetric ? -1 : n;
     if (hidden && !symmetric) continue;
-    double *row = x + n++ * d;
+    double *row = stream + n++ * d;
     if (l < 0) {
       memcpy(row, reference_param(r, "", "cls_token"), (size_t)d * sizeof *row);
     } else if (hidden) {
@@ -162,10 +156,28 @@ static double reference_forward(const Reference *r, double *pred, const uint8_t 
     }
     for (int i = 0; positions && i < d; i++) row[i] += positions[position * d + i];
   }
-  reference_blocks(r, "blocks", "norm", y, x, n, c->model.encoder);
+  free(patch);
+  reference_blocks(r, "blocks", "norm", y, stream, n, c->model.encoder);
+  return n;
+}
+
+/* Predictions pred[L, 3pp] of one image, and the loss: mean over its counted patches. */
+static double reference_forward(const Reference *r, double *pred, const uint8_t *image,
+                                const uint8_t *masked) {
+  const Config *c = r->config;
+  int d = c->model.encoder.width, e = c->model.decoder.width, p = c->model.patch_size;
+  int values = 3 * p * p, patches = config_patches(c), extra = c->model.class_token;
+  int all = extra + patches;
+  double *x = calloc((size_t)all * (size_t)(d > e ? d : e), sizeof *x);
+  double *y = calloc((size_t)all * (size_t)d, sizeof *y);
+  double *z = calloc((size_t)all * (size_t)e, sizeof *z);
+  double *out = malloc((size_t)all * (size_t)values * sizeof *out);
+  int *token = malloc((size_t)all * sizeof *token); /* a position's encoder token, or -1 */
+
+  int n = reference_encode(r, x, y, token, image, masked);
   reference_linear(r, "", "decoder_embed", z, y, n, d, e);
 
-  positions = reference_param(r, "", "decoder_pos_embed");
+  const double *positions = reference_param(r, "", "decoder_pos_embed");
   for (int position = 0; position < all; position++) {
     const double *source =
         token[position] >= 0 ? z + token[position] * e : reference_param(r, "", "mask_token");
@@ -186,7 +198,6 @@ static double reference_forward(const Reference *r, double *pred, const uint8_t 
   free(x);
   free(y);
   free(z);
-  free(patch);
   free(out);
   free(token);
   return loss / counted;

@@ -224,6 +224,59 @@ START_TEST(half_precision_stays_close) {
 }
 END_TEST
 
+static const char *const whole_settings[] = {
+    "", "model.class_token=false", "model.encoder_mask_tokens=true", "train.mask_ratio=0.5"};
+
+/* A model that was made for masked images runs its encoder on whole ones, in its own memory. */
+START_TEST(the_encoder_sees_whole_images) {
+  Tiny *t = tiny_open(whole_settings[_i], false);
+  const Config *c = &t->config;
+  int patches = config_patches(c), d = c->model.encoder.width, extra = c->model.class_token;
+  int count = model_capacity(&t->model, patches), tokens = extra + patches;
+  ck_assert_int_ge(count, 1);
+  ck_assert_int_lt(count, t->model.batch);
+  ck_assert_int_eq(model_capacity(&t->model, config_kept(c)), t->model.batch);
+  int32_t visible[4 * 16];
+  uint8_t masked[4 * 16] = {0};
+  for (int i = 0; i < count * patches; i++) visible[i] = i % patches;
+  BatchBuffers whole;
+  Error e = {0};
+  ck_assert(batch_create(&whole, c, t->device, count, patches, &e));
+  batch_set_images(&whole, t->images, count);
+  batch_set_masks(&whole, visible, masked, count);
+  Batch batch = batch_view(&whole, 0, count);
+  const float *stream;
+  const void *normed;
+  model_encode(&t->model, &batch, &stream, &normed);
+  size_t values = (size_t)tokens * (size_t)d;
+  float *got[2] = {tiny_download(t, stream, (size_t)count * values),
+                   tiny_download(t, normed, (size_t)count * values)};
+
+  size_t total = t->model.table.total;
+  double *params = malloc(total * sizeof *params), *want[2];
+  for (size_t i = 0; i < total; i++) params[i] = t->params[i];
+  for (int k = 0; k < 2; k++) want[k] = malloc(values * sizeof *want[k]);
+  Reference reference = {c, &t->model.table, params};
+  size_t bytes = (size_t)c->model.image_size * (size_t)c->model.image_size * 3;
+  for (int b = 0; b < count; b++) {
+    int token[17];
+    ck_assert_int_eq(
+        reference_encode(&reference, want[0], want[1], token, t->images + b * bytes, masked),
+        tokens);
+    for (int k = 0; k < 2; k++)
+      for (size_t i = 0; i < values; i++)
+        ck_assert_double_eq_tol(got[k][b * values + i], want[k][i], 1e-4);
+  }
+  for (int k = 0; k < 2; k++) {
+    free(got[k]);
+    free(want[k]);
+  }
+  free(params);
+  batch_destroy(&whole);
+  tiny_close(t);
+}
+END_TEST
+
 int main(void) {
   TCase *tc = tcase_create("gradient");
   tcase_set_timeout(tc, 300);
@@ -232,6 +285,7 @@ int main(void) {
   tcase_add_test(tc, single_elements_match_the_reference);
   tcase_add_loop_test(tc, recomputation_changes_no_bit, 0, 2);
   tcase_add_loop_test(tc, half_precision_stays_close, 0, 2);
+  tcase_add_loop_test(tc, the_encoder_sees_whole_images, 0, 4);
   Suite *suite = suite_create("gradient");
   suite_add_tcase(suite, tc);
   return suite_run(suite);

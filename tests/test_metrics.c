@@ -163,6 +163,31 @@ START_TEST(test_identities) {
 }
 END_TEST
 
+/* What is said of each number holds, and a number is published for those alone who offer all that
+ * it needs. */
+START_TEST(test_every_metric_of_the_list) {
+  MetricSums sums;
+  metrics_reset(&sums);
+  metrics_add(&sums, &(ImageScore){0.5, {12.0, 0.8}, {20.0, 0.7}, 900.0, 1200.0});
+  MetricSums worse = {0};
+  metrics_add(&worse, &(ImageScore){1.5, {120.0, 0.4}, {200.0, 0.3}, 900.0, 1200.0});
+  Metrics good = metrics_finish(&sums, ~0u), bad = metrics_finish(&worse, ~0u);
+  for (int i = 0; i < metric_count; i++) {
+    const Metric *metric = &metric_list[i];
+    ck_assert(metric_find(metric->name) == metric);
+    ck_assert(*metric->meaning && metric->digits > 0 && metric->needs);
+    ck_assert((metric->of_image != NULL) != (metric->of_sums != NULL));
+    ck_assert_msg(metric->better * good.values[i] > metric->better * bad.values[i],
+                  "%s: the better one is not better", metric->name);
+    for (unsigned offers = 0; offers < 16; offers++) {
+      Metrics part = metrics_finish(&sums, offers);
+      ck_assert(metrics_has(&part, i) == ((metric->needs & offers) == metric->needs));
+      ck_assert(isnan(part.values[i]) == !metrics_has(&part, i));
+    }
+  }
+}
+END_TEST
+
 enum { FILL_SIZE = 24, FILL_PATCH = 4, FILL_SIDE = FILL_SIZE / FILL_PATCH };
 
 static void draw_fill_case(uint8_t *image, uint8_t *masked) {
@@ -264,6 +289,7 @@ int main(void) {
   suite_add_tcase(suite, scores);
   TCase *sums = tcase_create("sums");
   tcase_add_test(sums, test_identities);
+  tcase_add_test(sums, test_every_metric_of_the_list);
   tcase_add_test(sums, test_fill_mean);
   tcase_add_test(sums, test_fill_harmonic);
   tcase_add_test(sums, test_fill_harmonic_ramp);
