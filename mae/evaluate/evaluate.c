@@ -1,3 +1,5 @@
+/* evaluate.c - batches of held-out images through a maker of pictures, and their pictures through
+ * the device's scores. */
 #include "mae/evaluate/evaluate.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* fills.c - a batch of held-out images to the host, through a fill, and back to be scored. */
 #include "mae/evaluate/fills.h"
 
 #include <stdlib.h>

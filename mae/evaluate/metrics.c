@@ -1,3 +1,4 @@
+/* metrics.c - the list of metrics, and the sums behind them. */
 #include "mae/evaluate/metrics.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* scorers.c - the list of scorers as an array. */
 #include "mae/evaluate/scorers.h"
 
 #define SCORER_ENTRY(name) &scorer_##name,

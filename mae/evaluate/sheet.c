@@ -1,3 +1,4 @@
+/* sheet.c - pictures and labels into one PNG; letters come from a small bitmap font of its own. */
 #include "mae/evaluate/sheet.h"
 
 #include <math.h>

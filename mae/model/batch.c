@@ -1,3 +1,4 @@
+/* batch.c - carves a batch's input and makes the maps by which tokens are put together. */
 #include "mae/model/batch.h"
 
 #include <stdlib.h>

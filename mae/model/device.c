@@ -1,3 +1,4 @@
+/* device.c - from run.device to an open device, and errors for what a device refuses. */
 #include "mae/model/device.h"
 
 #include <sched.h>

@@ -1,3 +1,4 @@
+/* params.c - the parameter table of a configuration, and how each is first drawn. */
 #include "mae/model/params.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* safetensors.c - the format: a length, a JSON header, then the tensors' bytes. */
 #include "mae/model/safetensors.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* weights.c - parameters as tensors of a weights file, and the metadata beside them. */
 #include "mae/model/weights.h"
 
 #include <stdlib.h>

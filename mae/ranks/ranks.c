@@ -1,6 +1,7 @@
+/* ranks.c - what the rest of the program calls: it chooses how ranks are joined, and asks through
+ * that RankLink. */
 #include "mae/ranks/ranks.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,32 +27,6 @@ bool ranks_start(Ranks *ranks, const Config *config, Error *e) {
   if (ranks->count > 1) return ranks_local_start(ranks, e);
   ranks->link = &link_alone;
   return true;
-}
-
-bool ranks_gather(Ranks *ranks, void *all, const void *own, size_t bytes, Error *e) {
-  ranks->meetings++;
-  return ranks->link->gather(ranks, all, own, bytes, e);
-}
-
-bool ranks_fail(Ranks *ranks, const char *format, ...) {
-  char why[512];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(why, sizeof why, format, arguments);
-  va_end(arguments);
-  pthread_mutex_lock(&ranks->lock);
-  if (!ranks->failed)
-    error_set(&ranks->error, EXIT_DEVICE, "%s; the last checkpoint is good, continue with --resume",
-              why);
-  ranks->failed = true;
-  pthread_mutex_unlock(&ranks->lock);
-  return false;
-}
-
-bool ranks_check(Ranks *ranks, Error *e) {
-  if (!ranks->failed) return true;
-  *e = ranks->error;
-  return false;
 }
 
 bool ranks_connect(Ranks *ranks, Device *device, Error *e) {

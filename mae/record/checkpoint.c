@@ -1,3 +1,5 @@
+/* checkpoint.c - streams parameters and moments from the device into files and into the state's
+ * hash, and back. */
 #include "mae/record/checkpoint.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* events.c - builds one line of JSON and appends it with one write. */
 #include "mae/record/events.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* provenance.c - asks the build, the libraries, the kernel and the device who they are. */
 #include "mae/record/provenance.h"
 #include "mae/base/sha256.h"
 

@@ -1,3 +1,5 @@
+/* bench.c - whole training steps on made-up images, timed as a run goes; and large products and
+ * copies, for what the machine reaches at its best. */
 #include "mae/train/bench.h"
 
 #include <stdlib.h>

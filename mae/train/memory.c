@@ -1,3 +1,4 @@
+/* memory.c - adds up what each part says it takes, and looks for the setting that would fit. */
 #include "mae/train/memory.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* report.c - one function per event: writes it into the log, and a line about it for people. */
 #include "mae/train/report.h"
 
 #include <stdarg.h>

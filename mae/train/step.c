@@ -1,3 +1,4 @@
+/* step.c - a step's operations in their order, and the two buffers that let the next one begin. */
 #include "mae/train/step.h"
 
 #include "mae/model/device.h"

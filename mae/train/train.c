@@ -1,3 +1,5 @@
+/* train.c - a run from its folder to its end: prepare, train, conclude, release, in this order
+ * below. Every rank runs this code; what only rank 0 does says so. */
 #include "mae/train/train.h"
 
 #include <inttypes.h>
