@@ -208,6 +208,33 @@ START_TEST(all_damaged_says_so) {
 }
 END_TEST
 
+/* Whoever reads weights alone hears of damage too: in them, in the state beside them, and in a file
+ * by itself. */
+START_TEST(damaged_weights_are_refused) {
+  save(2);
+  if (_i == 0) damage("step-2/model.safetensors", 1);
+  if (_i == 1) damage("step-2/state.safetensors", 65);
+  Error e = {0};
+  TensorFile file;
+  const char *path = path_of(_i == 0 ? "step-2" : "step-2/model.safetensors");
+  if (_i == 2) { /* as `mae export` and `mae import` write one */
+    WeightsMetadata metadata;
+    ck_assert(checkpoint_open_weights(&file, path_of("step-2"), &e));
+    ck_assert(weights_metadata(&metadata, &config, -1, &e));
+    path = path_of("alone.safetensors");
+    ck_assert_msg(weights_write(path, file.tensors, file.count, &metadata, &e), "%s", e.message);
+    weights_metadata_free(&metadata);
+    safetensors_close(&file);
+    ck_assert_msg(checkpoint_load_weights(path, &loaded, &e), "%s", e.message);
+    damage("alone.safetensors", 5);
+  }
+  ck_assert(!checkpoint_load_weights(path, &loaded, &e));
+  ck_assert_int_eq(e.code, EXIT_DATA);
+  ck_assert_msg(strstr(e.message, "damaged") && strstr(e.message, "SHA-256"), "%s", e.message);
+  ck_assert(!checkpoint_open_weights(&file, path, &e));
+}
+END_TEST
+
 START_TEST(weights_load_from_file_or_folder) {
   save(3);
   Error e = {0};
@@ -269,6 +296,7 @@ int main(void) {
   tcase_add_test(tc, another_precision_is_named);
   tcase_add_loop_test(tc, damage_is_found_and_the_older_one_named, 0, 5);
   tcase_add_test(tc, all_damaged_says_so);
+  tcase_add_loop_test(tc, damaged_weights_are_refused, 0, 3);
   tcase_add_loop_test(tc, weights_load_from_file_or_folder, 0, 2);
   tcase_add_test(tc, weights_of_another_model_are_refused);
   Suite *suite = suite_create("checkpoint");

@@ -12,6 +12,7 @@ static void clean(Error *e) {
 }
 
 bool error_set(Error *e, int code, const char *format, ...) {
+  if (!e) return false;
   va_list args;
   va_start(args, format);
   e->code = code;
@@ -22,6 +23,7 @@ bool error_set(Error *e, int code, const char *format, ...) {
 }
 
 bool error_prefix(Error *e, const char *format, ...) {
+  if (!e) return false;
   char rest[sizeof e->message];
   memcpy(rest, e->message, sizeof rest);
   va_list args;
@@ -35,6 +37,7 @@ bool error_prefix(Error *e, const char *format, ...) {
 }
 
 bool error_suffix(Error *e, const char *format, ...) {
+  if (!e) return false;
   char rest[sizeof e->message / 2];
   va_list args;
   va_start(args, format);

@@ -206,7 +206,7 @@ static bool export(const char *path, const char *out, bool hf, bool encoder, Err
   Layout layout = {0};
   Text told = {0};
   Config config;
-  if (!safetensors_open(&file, path, e)) return false;
+  if (!checkpoint_open_weights(&file, path, e)) return false;
   bool ok = (weights_config(&file, &config, e) && params_build(&table, &config, e) &&
              weights_check(&table, &file, "", e) && check_model(&config, hf, encoder, e)) ||
             error_prefix(e, "%s", path);
@@ -253,13 +253,12 @@ int cmd_export(int argc, char **argv) {
   int code;
   if (!cmd_parse(&line, argc, argv, &code)) return code;
   Error e = {0};
-  char path[CONFIG_PATH_MAX];
   bool timm = format && !strcmp(format, "timm"), hf = format && !strcmp(format, "hf");
   if (!out)
     error_set(&e, EXIT_CONFIG, "--out FILE is missing");
   else if (!timm && !hf)
     error_set(&e, EXIT_CONFIG, "--format must be timm or hf");
-  else if (checkpoint_weights_path(path, line.words[0], &e) && export(path, out, hf, encoder, &e))
+  else if (export(line.words[0], out, hf, encoder, &e))
     return EXIT_OK;
   return cmd_fail("export", &e);
 }

@@ -63,7 +63,7 @@ static bool import(const char *in, const char *out, const Config *config, Error 
   ParamTable table = {0};
   WeightsMetadata metadata = {0};
   Tensor *tensors = NULL;
-  bool ok = safetensors_open(&file, in, e);
+  bool ok = weights_open(&file, in, e);
   if (!ok) return false;
   const char *prefix = prefix_of(&file);
   ok = params_build(&table, config, e) &&

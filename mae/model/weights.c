@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mae/base/io.h"
+#include "mae/base/sha256.h"
 #include "mae/base/text.h"
 #include "mae/config/ini.h"
 
@@ -79,8 +80,33 @@ void weights_metadata_free(WeightsMetadata *metadata) {
   *metadata = (WeightsMetadata){0};
 }
 
-bool weights_write(const char *path, const Tensor *tensors, int count,
-                   const WeightsMetadata *metadata, Error *e) {
+static void hash_tensors(char hex[65], const Tensor *tensors, int count) {
+  char text[256];
+  Sha256 *hash = sha256_new();
+  for (int i = 0; i < count; i++) {
+    safetensors_describe(text, sizeof text, &tensors[i]);
+    sha256_add(hash, tensors[i].name, strlen(tensors[i].name) + 1);
+    sha256_add(hash, text, strlen(text) + 1);
+    sha256_add(hash, tensors[i].data, tensors[i].bytes);
+  }
+  sha256_finish(hash, hex);
+}
+
+bool weights_open(TensorFile *file, const char *path, Error *e) {
+  char hex[65];
+  if (!safetensors_open(file, path, e)) return false;
+  const char *recorded = safetensors_metadata(file, "tensors_sha256");
+  if (!recorded) return true;
+  hash_tensors(hex, file->tensors, file->count);
+  if (!strcmp(hex, recorded)) return true;
+  safetensors_close(file);
+  return error_set(e, EXIT_DATA, "%s is damaged: its tensors do not match the SHA-256 in it", path);
+}
+
+bool weights_write(const char *path, const Tensor *tensors, int count, WeightsMetadata *metadata,
+                   Error *e) {
+  hash_tensors(metadata->tensors_sha256, tensors, count);
+  weights_metadata_add(metadata, "tensors_sha256", metadata->tensors_sha256);
   char temporary[CONFIG_PATH_MAX];
   int n = snprintf(temporary, sizeof temporary, "%s.tmp", path);
   if (n < 0 || (size_t)n >= sizeof temporary)

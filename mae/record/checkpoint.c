@@ -15,6 +15,8 @@
 #include "mae/model/weights.h"
 
 static const char state_format[] = "maebench-state-1";
+static const char hash_tensor[] = "state_sha256"; /* the hexadecimal digits, at the end */
+enum { HASH_BYTES = 64 };
 enum { CHUNK = 16 << 20 }; /* bytes staged at a time between device and file */
 
 /* A piece of the training state. One list of these, in one order, is what is hashed, written and
@@ -83,10 +85,10 @@ static bool list_parts(PartList *list, const Model *model, StepState *state, Err
   return true;
 }
 
-static void hash_header(Sha256 *hash, const Part *part) {
+static void hash_header(Sha256 *hash, const Tensor *tensor) {
   char text[256];
-  safetensors_describe(text, sizeof text, &part->tensor);
-  sha256_add(hash, part->name, strlen(part->name) + 1);
+  safetensors_describe(text, sizeof text, tensor);
+  sha256_add(hash, tensor->name, strlen(tensor->name) + 1);
   sha256_add(hash, text, strlen(text) + 1);
 }
 
@@ -113,7 +115,7 @@ static void stream_close(Stream *stream, char hex[65]) {
 
 static bool stream_part(Stream *stream, const Part *part, Error *e) {
   Device *device = stream->model->device;
-  hash_header(stream->hash, part);
+  hash_header(stream->hash, &part->tensor);
   for (size_t done = 0; done < part->tensor.bytes;) {
     size_t size = part->tensor.bytes - done < CHUNK ? part->tensor.bytes - done : CHUNK;
     const void *bytes = part->host;
@@ -229,16 +231,17 @@ static bool remove_leftovers(const char *folder, Error *e) {
 
 /* --- saving ------------------------------------------------------------------------------- */
 
-enum { HASH_BYTES = 64 }; /* tensor state_sha256: the hexadecimal digits */
-
 /* `count` parts into a file. The last file of a checkpoint ends with the hash of all parts. */
 static bool write_file(Stream *stream, const char *path, const Part *parts, int count,
                        const char *const *metadata, int pairs, bool last, Error *e) {
   Tensor *tensors = calloc((size_t)count + 1, sizeof *tensors);
   if (!tensors) return error_set(e, EXIT_DEVICE, "out of memory");
   for (int i = 0; i < count; i++) tensors[i] = parts[i].tensor;
-  tensors[count] = (Tensor){
-      .name = "state_sha256", .dtype = "U8", .rank = 1, .shape = {HASH_BYTES}, .bytes = HASH_BYTES};
+  tensors[count] = (Tensor){.name = (char *)hash_tensor,
+                            .dtype = "U8",
+                            .rank = 1,
+                            .shape = {HASH_BYTES},
+                            .bytes = HASH_BYTES};
   stream->path = path;
   stream->fd = io_create(path, e);
   bool ok = stream->fd >= 0 &&
@@ -392,16 +395,23 @@ static bool check_parts(const CheckpointFiles *files, const PartList *list, Erro
   return true;
 }
 
-/* Compares the content with the hash that was taken when it was written. */
-static bool check_content(const CheckpointFiles *files, const PartList *list, Error *e) {
-  const Tensor *recorded = safetensors_find(&files->state, "state_sha256");
-  char hex[65];
-  Sha256 *hash = sha256_new();
-  for (int i = 0; i < list->count; i++) {
-    const Tensor *tensor = part_in_files(files, list, i);
-    hash_header(hash, &list->parts[i]);
+static void hash_tensors(Sha256 *hash, const TensorFile *file) {
+  for (int i = 0; i < file->count; i++) {
+    const Tensor *tensor = &file->tensors[i];
+    if (!strcmp(tensor->name, hash_tensor)) continue;
+    hash_header(hash, tensor);
     sha256_add(hash, tensor->data, tensor->bytes);
   }
+}
+
+/* Compares the content with the hash that was taken when it was written: in the files the parts lie
+ * in the list's order. */
+static bool check_content(const CheckpointFiles *files, Error *e) {
+  const Tensor *recorded = safetensors_find(&files->state, hash_tensor);
+  char hex[65];
+  Sha256 *hash = sha256_new();
+  hash_tensors(hash, &files->model);
+  hash_tensors(hash, &files->state);
   sha256_finish(hash, hex);
   if (!recorded || recorded->bytes != HASH_BYTES || memcmp(hex, recorded->data, HASH_BYTES))
     return error_set(e, EXIT_DATA, "its content does not match the SHA-256 in it");
@@ -414,7 +424,7 @@ static bool open_checkpoint(CheckpointFiles *files, const char *folder, const Mo
                             const PartList *list, Error *e) {
   if (!open_files(files, folder, e)) return false;
   bool ok = check_metadata(files, model->config, e) && check_parts(files, list, e) &&
-            check_content(files, list, e);
+            check_content(files, e);
   if (!ok) close_files(files);
   return ok;
 }
@@ -485,9 +495,10 @@ bool checkpoint_resume(const char *run_folder, Model *model, StepState *state, b
   return ok;
 }
 
-bool checkpoint_weights_path(char out[CONFIG_PATH_MAX], const char *path, Error *e) {
-  struct stat st;
-  if (!stat(path, &st) && S_ISDIR(st.st_mode))
+/* A folder's model.safetensors, or the path as it is. */
+static bool weights_path(char out[CONFIG_PATH_MAX], const char *path, Error *e) {
+  struct stat status;
+  if (!stat(path, &status) && S_ISDIR(status.st_mode))
     return io_join(out, CONFIG_PATH_MAX, path, "model.safetensors", e);
   if (strlen(path) >= CONFIG_PATH_MAX)
     return error_set(e, EXIT_DATA, "%.64s...: path too long", path);
@@ -495,12 +506,36 @@ bool checkpoint_weights_path(char out[CONFIG_PATH_MAX], const char *path, Error 
   return true;
 }
 
+/* The folder of a weights file, when it is a checkpoint's. */
+static bool checkpoint_of(char folder[CONFIG_PATH_MAX], const char *weights) {
+  struct stat status;
+  char state[CONFIG_PATH_MAX];
+  snprintf(folder, CONFIG_PATH_MAX, "%s", weights);
+  char *slash = strrchr(folder, '/');
+  if (strcmp(slash ? slash + 1 : folder, "model.safetensors")) return false;
+  snprintf(slash ? slash : folder, 2, "%s", slash ? "" : ".");
+  return io_join(state, sizeof state, folder, "state.safetensors", NULL) && !stat(state, &status);
+}
+
+bool checkpoint_open_weights(TensorFile *file, const char *path, Error *e) {
+  char weights[CONFIG_PATH_MAX], folder[CONFIG_PATH_MAX];
+  if (!weights_path(weights, path, e)) return false;
+  if (!checkpoint_of(folder, weights)) return weights_open(file, weights, e);
+  CheckpointFiles files;
+  if (!open_files(&files, folder, e)) return false;
+  bool ok = check_content(&files, e) || error_prefix(e, "checkpoint %s is damaged", folder);
+  safetensors_close(&files.state);
+  if (ok)
+    *file = files.model;
+  else
+    safetensors_close(&files.model);
+  return ok;
+}
+
 bool checkpoint_load_weights(const char *path, Model *model, Error *e) {
-  char file_path[CONFIG_PATH_MAX];
   TensorFile file;
-  if (!checkpoint_weights_path(file_path, path, e) || !safetensors_open(&file, file_path, e))
-    return false;
-  bool ok = weights_check(&model->table, &file, "", e) || error_prefix(e, "%s", file_path);
+  if (!checkpoint_open_weights(&file, path, e)) return false;
+  bool ok = weights_check(&model->table, &file, "", e) || error_prefix(e, "%s", path);
   for (int i = 0; ok && i < model->table.count; i++) {
     const Param *param = &model->table.list[i];
     const Tensor *tensor = safetensors_find(&file, param->name);

@@ -9,6 +9,7 @@
 #define MAE_RECORD_CHECKPOINT_H
 
 #include "mae/model/model.h"
+#include "mae/model/safetensors.h"
 
 /* `state` is in host memory everywhere here (step_result, step_set_state). */
 
@@ -22,11 +23,11 @@ bool checkpoint_save(const char *run_folder, const Model *, const StepState *sta
  * config hash, precision or shape is an error that says what differs; a damaged one is an error
  * that names it and the newest sound one before it. The model is unchanged after an error. */
 bool checkpoint_resume(const char *run_folder, Model *, StepState *state, bool *found, Error *);
-/* Weights only, from a weights file or a checkpoint's folder. Every parameter must be there with
- * its shape, and nothing else. */
+/* Opens the weights in a weights file or a checkpoint's folder. Everything in them, and in the
+ * state beside a checkpoint's, is read once and compared with the hash that was recorded when it
+ * was written: about half a second per GB. A file of another program's has none. */
+bool checkpoint_open_weights(TensorFile *, const char *path, Error *);
+/* The same into a model. Every parameter must be there with its shape, and nothing else. */
 bool checkpoint_load_weights(const char *path, Model *, Error *);
-
-/* What a reader may be given, a weights file or a checkpoint's folder, as the weights file. */
-bool checkpoint_weights_path(char out[CONFIG_PATH_MAX], const char *path, Error *);
 
 #endif
