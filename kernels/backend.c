@@ -1,5 +1,5 @@
-/* backend.c - which backend a device's name means. Above both: they know nothing of each other nor
- * of this file. */
+/* backend.c - opens the backend that a device's name asks for. The two backends know neither each
+ * other nor this file. */
 #include "kernels/backend.h"
 
 #include <stdio.h>

@@ -7,8 +7,8 @@
  * Each function of the table has a type, which says what it computes, and a row in one of the two
  * lists at the end; from the lists come the table, both backends' prototypes and fillings, and the
  * profiler's. To add an operation: its type and its row here, cpu_NAME in cpu/, cuda_NAME in cuda/,
- * its bytes and flops in mae/train/profile.c, its cases in tests/kernels/. What is forgotten of
- * these does not link, or fails kernel_cases.
+ * its flops and bytes in mae/train/profile.c, its cases in tests/kernels/. Without cases the test
+ * kernel_cases fails, without any of the others the build does.
  *
  * Conventions, for every operation:
  *  - Buffers are row-major and dense, on the device, at least 16-byte aligned at the start of each

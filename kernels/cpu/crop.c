@@ -55,7 +55,8 @@ static int axis_taps(int length, int size) {
 }
 
 /* Weights for shrinking or stretching `length` elements to `size`; mirrored when flip is set.
- * `sums` is room for taps doubles. */
+ * `raw` is room for
+ * taps doubles. */
 static void axis_fill(Axis *axis, int length, int size, bool flip, double *raw) {
   double scale = (double)length / size, support = axis_support(length, size);
   double shrink = scale < 1.0 ? 1.0 : 1.0 / scale;

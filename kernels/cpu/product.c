@@ -172,7 +172,8 @@ static Product *product_make(CpuDevice *cpu, const ProductShape *s, size_t tile_
   if (!status) status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
   if (!status) status = matmul_describe(&pd, layout, s->has_bias, attr, cpu->dnn->engine);
   if (!status) status = dnnl_primitive_create(&p->primitive, pd);
-  /* The same call in both generations: what one returns the other takes. */
+  /* A description of the work space is a pointer in 2.x and a handle in 3.x; either generation's
+   * functions take what its own query returns, so these calls read the same in both. */
   scratch = status ? 0
                    : dnnl_memory_desc_get_size(
                          dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));

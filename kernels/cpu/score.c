@@ -1,4 +1,5 @@
-/* score.c - reconstructed pictures and their distance from the originals. */
+/* score.c - pictures made from predictions, and their distance from the originals: squared error
+ * and SSIM. Only evaluation comes here. */
 #include <math.h>
 #include <string.h>
 

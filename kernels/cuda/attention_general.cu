@@ -237,7 +237,7 @@ template <class Kernel> static void allow_shared(Kernel *kernel, size_t bytes) {
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
 }
 
-/* Whether there is a way at all; keeps a failure otherwise. */
+/* False, and the device has failed, when no kernel here takes heads of this size. */
 static bool head_size_fits(CudaDevice *d, int head_size) {
   if (head_size > HEAD_SIZE_MAX)
     cuda_fail(d, "cuda:%d: attention takes heads of up to %d, not %d", d->ordinal, HEAD_SIZE_MAX,

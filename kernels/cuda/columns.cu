@@ -14,8 +14,8 @@ enum {
 };
 
 /* Sums of this block's 128 columns over chunk blockIdx.x of the rows. Threads side by side cover
- * the columns, 16 bytes each; the block's 8 (fp32) or 16 slots take turns with the rows, and their
- * sums meet in shared memory in slot order. */
+ * the columns, 16 bytes each, and make up a slot; the block's 8 (fp32) or 16 slots take the rows in
+ * turn, and their sums are added in shared memory in slot order. */
 template <class T>
 __global__ void __launch_bounds__(THREADS)
     column_chunk_sums(float *partial, const T *x, size_t rows, int width, bool aligned) {

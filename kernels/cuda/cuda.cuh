@@ -18,7 +18,7 @@ enum {
 };
 
 /* Pinned host memory that uploads pass through, so that their source is free at once. Parts are
- * used in turn; a part is used again when every queue that read it has got past it. */
+ * used in turn; a part is filled again only after every copy out of it has been done. */
 typedef struct CudaStaging {
   unsigned char *memory;
   int part;

@@ -21,7 +21,7 @@ void *cuda_alloc(Device *device, size_t bytes) {
   bool there = cuda_check(d, result, "memory");
   bool ok = there &&
             cuda_check(d, cudaMemsetAsync(a->memory, 0, bytes, d->stream), "clearing memory") &&
-            /* So that the other queue, too, finds it cleared. */
+            /* So that the other queues, too, find it cleared. */
             cuda_check(d, cudaStreamSynchronize(d->stream), "clearing memory");
   if (!ok) {
     if (there) cudaFree(a->memory);

@@ -2,8 +2,8 @@
  * to step on the device: StepState is read and written by one thread, and no step waits for the
  * host.
  *
- * Bytes decide the time: 4 or 8 per parameter for the norm; for the update 28 to 34, of which 12 to
- * 14 are written. */
+ * Memory traffic decides the time: 4 or 8 bytes per parameter for the norm; for the update 28 to
+ * 34, of which 12 to 14 are written. */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/numeric.cuh"

@@ -1,9 +1,10 @@
 /* patches.cu - everything that pairs patches with pixels: the network's input, the masked loss with
  * its gradient, and pictures made from predictions. A warp handles a patch.
  *
- * Bytes decide the time: patch_gather reads a byte and writes an element per value; masked_loss
- * reads 5 bytes per counted value and writes d_pred whole. A normalised pixel costs two divisions,
- * so it comes from a table of the 256 values of each channel, which each block makes for itself. */
+ * Memory traffic decides the time: patch_gather reads a byte and writes an element per value;
+ * masked_loss reads 5 bytes per counted value and writes d_pred whole. A normalised pixel costs two
+ * divisions, so it comes from a table of the 256 values of each channel, which each block makes for
+ * itself. */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/numeric.cuh"

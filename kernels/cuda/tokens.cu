@@ -1,5 +1,6 @@
 /* tokens.cu - rows to token sequences, and their gradients back. A warp moves a row, four columns a
- * lane. Nothing is scattered: whoever writes a row looks for what belongs there. */
+ * lane. Each row of an output belongs to one warp, which looks up where its values come from: no
+ * two warps write or add to the same row, so no atomics are needed. */
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/numeric.cuh"
 #include "kernels/cuda/reduce.cuh"

@@ -1,5 +1,6 @@
-/* profile.h - where a step's time goes, by operation and shape, beside the time that the operation
- * takes at the least. Puts a table of shims in front of a device's own operations. */
+/* profile.h - where a step's time goes, by operation and shape, beside its floor: the time that the
+ * operation takes at the least, which is the bound of the roofline model. Puts a table of shims in
+ * front of a device's own operations. */
 #ifndef MAE_TRAIN_PROFILE_H
 #define MAE_TRAIN_PROFILE_H
 
