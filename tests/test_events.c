@@ -282,6 +282,151 @@ START_TEST(a_folder_is_an_error_that_names_it) {
 }
 END_TEST
 
+/* Seals ---------------------------------------------------------------------------------------*/
+
+enum { SEALED_LINES = 6, FILE_MAX = 8192 };
+
+static size_t get_file(char text[FILE_MAX]) {
+  FILE *f = fopen(path, "rb");
+  size_t size = fread(text, 1, FILE_MAX, f);
+  fclose(f);
+  return size;
+}
+
+/* The first line of the file that does not follow, from 1; 0: all do; -1: unsealed ones came. */
+static int first_broken(void) {
+  char text[FILE_MAX];
+  size_t size = get_file(text);
+  Seal seal;
+  int number = 1, unsealed = 0;
+  seal_begin(&seal);
+  for (size_t at = 0; at < size; number++) {
+    char *end = memchr(text + at, '\n', size - at);
+    if (!end) break;
+    SealState state = seal_check(&seal, text + at, (size_t)(end - text) - at);
+    if (state == SEAL_BROKEN) {
+      seal_free(&seal);
+      return number;
+    }
+    unsealed |= state == SEAL_NONE;
+    at = (size_t)(end - text) + 1;
+  }
+  seal_free(&seal);
+  return unsealed ? -1 : 0;
+}
+
+static void write_sealed(void) {
+  EventLog log;
+  open_log(&log);
+  for (int i = 1; i <= SEALED_LINES; i++) step(&log, i);
+  close_log(&log);
+}
+
+static void want_refusal(int line) {
+  EventLog log;
+  Error e = {0};
+  char where[32];
+  snprintf(where, sizeof where, "events.jsonl:%d:", line);
+  ck_assert(!events_open(&log, path, &e));
+  ck_assert_int_eq(e.code, EXIT_DATA);
+  ck_assert_msg(strstr(e.message, where) != NULL, "%s", e.message);
+}
+
+/* One bit of every byte of the file, each by itself. */
+START_TEST(a_flipped_bit_breaks_the_chain_where_it_is) {
+  char text[FILE_MAX], damaged[FILE_MAX];
+  write_sealed();
+  ck_assert_int_eq(first_broken(), 0);
+  size_t size = get_file(text);
+  int line = 1;
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] == '\n') { /* two lines become one */
+      line++;
+      continue;
+    }
+    memcpy(damaged, text, size);
+    damaged[i] ^= (char)(1 << i % 7);
+    if (damaged[i] == '\n') continue;
+    put_file(damaged, size);
+    int broken = first_broken();
+    /* A line whose seal's own name is hit has none: known by the next one, or by the first that has
+     * one. The last line's is known to be missing because the others have theirs. */
+    ck_assert_msg(broken == line || (line == 1 && broken == 2), "byte %zu of line %d: %d", i, line,
+                  broken);
+  }
+  put_file(damaged, size);
+}
+END_TEST
+
+START_TEST(lines_lost_moved_or_put_in_are_noticed) {
+  char text[FILE_MAX], damaged[FILE_MAX], *line[SEALED_LINES + 1];
+  write_sealed();
+  size_t size = get_file(text), length = 0;
+  line[0] = text;
+  for (int i = 0; i < SEALED_LINES; i++) line[i + 1] = strchr(line[i], '\n') + 1;
+  /* Orders of lines: without the third; third and fourth changed over; the third twice. */
+  static const int orders[][7] = {
+      {0, 1, 3, 4, 5, -1}, {0, 1, 3, 2, 4, 5, -1}, {0, 1, 2, 2, 3, 4, 5}, {1, 2, 3, 4, 5, -1}};
+  static const int broken[] = {3, 3, 4, 1};
+  for (int i = 0; i < 7 && orders[_i][i] >= 0; i++) {
+    int k = orders[_i][i];
+    memcpy(damaged + length, line[k], (size_t)(line[k + 1] - line[k]));
+    length += (size_t)(line[k + 1] - line[k]);
+  }
+  (void)size;
+  put_file(damaged, length);
+  ck_assert_int_eq(first_broken(), broken[_i]);
+  want_refusal(broken[_i]);
+}
+END_TEST
+
+START_TEST(a_line_without_a_seal_behind_one_with) {
+  write_sealed();
+  FILE *f = fopen(path, "ab");
+  fputs("{\"event\":\"end\",\"time\":1,\"status\":\"done\"}\n", f);
+  fclose(f);
+  ck_assert_int_eq(first_broken(), SEALED_LINES + 1);
+  want_refusal(SEALED_LINES + 1);
+}
+END_TEST
+
+/* A file of an earlier version goes on; from then on what was there is sealed too. */
+START_TEST(old_lines_are_sealed_by_the_first_new_one) {
+  static const char old[] = "{\"event\":\"step\",\"time\":1}\n{\"event\":\"step\",\"time\":2}\n";
+  EventLog log;
+  char text[FILE_MAX];
+  put_file(old, strlen(old));
+  open_log(&log);
+  step(&log, 3);
+  close_log(&log);
+  ck_assert_int_eq(first_broken(), -1);
+  open_log(&log);
+  step(&log, 4);
+  close_log(&log);
+  size_t size = get_file(text);
+  text[strlen(old) - 3] = '9';
+  put_file(text, size);
+  ck_assert_int_eq(first_broken(), 3);
+  want_refusal(3);
+}
+END_TEST
+
+/* Continuing in the middle, as a reader does that knows its place. */
+START_TEST(a_reader_goes_on_behind_a_line) {
+  char text[FILE_MAX];
+  write_sealed();
+  get_file(text);
+  char *second = strchr(text, '\n') + 1, *third = strchr(second, '\n') + 1;
+  char *fourth = strchr(third, '\n') + 1;
+  Seal seal;
+  seal_begin(&seal);
+  ck_assert(seal_continue(&seal, second, (size_t)(third - second) - 1));
+  ck_assert_int_eq(seal_check(&seal, third, (size_t)(fourth - third) - 1), SEAL_GOOD);
+  ck_assert(!seal_continue(&seal, "{}", 2));
+  seal_free(&seal);
+}
+END_TEST
+
 int main(void) {
   TCase *tc = tcase_create("events");
   tcase_add_checked_fixture(tc, setup, teardown);
@@ -294,6 +439,11 @@ int main(void) {
   tcase_add_test(tc, a_second_writer_is_refused);
   tcase_add_test(tc, kill_leaves_complete_lines);
   tcase_add_test(tc, a_folder_is_an_error_that_names_it);
+  tcase_add_test(tc, a_flipped_bit_breaks_the_chain_where_it_is);
+  tcase_add_loop_test(tc, lines_lost_moved_or_put_in_are_noticed, 0, 4);
+  tcase_add_test(tc, a_line_without_a_seal_behind_one_with);
+  tcase_add_test(tc, old_lines_are_sealed_by_the_first_new_one);
+  tcase_add_test(tc, a_reader_goes_on_behind_a_line);
   Suite *suite = suite_create("events");
   suite_add_tcase(suite, tc);
   return suite_run(suite);

@@ -302,7 +302,7 @@ bool checkpoint_save(const char *run_folder, const Model *model, const StepState
     io_remove(temporary, &unused);
     error_suffix(e,
                  "a checkpoint takes %.1f MB in %s; what was saved before is intact: make room, "
-                 "then continue with the same command",
+                 "then continue (mae train --resume; harness run: the same command)",
                  (double)list.bytes / 1e6, folder);
   }
   free(list.parts);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -15,30 +16,38 @@
 static const char start_line[] = "{\"event\":\"start\",";
 enum { START_LENGTH = sizeof start_line - 1 };
 
-/* Reads through the file: *end is where its last complete line ends, *starts how many of its
- * complete lines are start events. */
-static bool scan_lines(int fd, off_t *end, int *starts) {
-  char chunk[1 << 16], head[START_LENGTH];
-  size_t column = 0; /* bytes of the present line so far */
-  bool is_start = false;
-  off_t at = 0;
-  ssize_t got;
-  *end = *starts = 0;
-  while ((got = pread(fd, chunk, sizeof chunk, at)) > 0) {
-    for (ssize_t i = 0; i < got; i++) {
-      if (chunk[i] == '\n') {
-        *end = at + i + 1;
-        *starts += is_start;
-        column = 0;
-        is_start = false;
-        continue;
-      }
-      if (column < START_LENGTH) head[column] = chunk[i];
-      if (++column == START_LENGTH) is_start = !memcmp(head, start_line, START_LENGTH);
+/* Reads through the file up to the end of its last complete line, `*end`: counts start events and
+ * follows the seals, so that the next line goes on with them. */
+static bool scan_lines(EventLog *log, off_t *end, Error *e) {
+  int copy = dup(log->fd);
+  FILE *file = copy < 0 ? NULL : fdopen(copy, "r");
+  char *line = NULL;
+  size_t capacity = 0;
+  ssize_t length = -1;
+  bool ok = file != NULL;
+  *end = 0;
+  log->attempt = 1;
+  while (ok && (length = getline(&line, &capacity, file)) > 0 && line[length - 1] == '\n') {
+    *end += length;
+    log->lines++;
+    log->attempt += length > START_LENGTH && !memcmp(line, start_line, START_LENGTH);
+    if (seal_check(&log->seal, line, (size_t)length - 1) == SEAL_BROKEN) {
+      ok = error_set(e, EXIT_DATA,
+                     "%s:%lld: the line does not follow from those before it: one was changed or "
+                     "lost; this run cannot be continued: train it again in another folder",
+                     log->path, (long long)log->lines);
+      break;
     }
-    at += got;
   }
-  return got == 0;
+  if (ok && ferror(file)) ok = false;
+  if (!ok && (!e || !e->code))
+    error_set(e, EXIT_DATA, "%s: cannot read: %s", log->path, strerror(errno));
+  if (file)
+    fclose(file);
+  else if (copy >= 0)
+    close(copy);
+  free(line);
+  return ok;
 }
 
 bool events_open(EventLog *log, const char *path, Error *e) {
@@ -55,20 +64,17 @@ bool events_open(EventLog *log, const char *path, Error *e) {
     goto fail;
   }
   off_t end;
-  int starts;
-  if (!scan_lines(log->fd, &end, &starts)) {
-    error_set(e, EXIT_DATA, "%s: cannot read: %s", path, strerror(errno));
-    goto fail;
-  }
+  seal_begin(&log->seal);
+  if (!scan_lines(log, &end, e)) goto fail;
   if (ftruncate(log->fd, end)) {
     error_set(e, EXIT_DATA, "%s: cannot cut off the half-written last line: %s", path,
               strerror(errno));
     goto fail;
   }
-  log->attempt = starts + 1;
   return true;
 
 fail:
+  seal_free(&log->seal);
   if (log->fd >= 0) close(log->fd);
   free(log->path);
   *log = (EventLog){.fd = -1};
@@ -82,6 +88,7 @@ bool events_close(EventLog *log, Error *e) {
     *e = log->error;
     ok = false;
   }
+  seal_free(&log->seal);
   text_free(&log->line);
   free(log->path);
   *log = (EventLog){.fd = -1};
@@ -156,13 +163,23 @@ static bool append_line(EventLog *log, Error *e) {
   return false;
 }
 
-bool event_end(EventLog *log, Error *e) {
+/* The line's last member; see seal.h. A line that cannot be written breaks nothing: no other
+ * follows it. */
+static void add_seal(EventLog *log) {
+  char digits[SEAL_DIGITS + 1] = "";
+  if (!log->line.failed) seal_make(&log->seal, digits, log->line.bytes, log->line.length);
+  event_string(log, "seal", digits);
   text_add(&log->line, "}\n", 2);
+}
+
+bool event_end(EventLog *log, Error *e) {
+  add_seal(log);
   if (!log->failed && !append_line(log, &log->error)) {
     log->failed = true;
-    error_suffix(&log->error, "what was recorded before is intact: make room, then continue with "
-                              "the same command");
+    error_suffix(&log->error, "what was recorded before is intact: make room, then continue "
+                              "(mae train --resume; harness run: the same command)");
   }
   if (log->failed) *e = log->error;
+  log->lines += !log->failed;
   return !log->failed;
 }

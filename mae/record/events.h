@@ -12,15 +12,18 @@
  *  step        step (from 1), epoch (fraction), loss (float), lr, grad_norm, loss_scale, seconds,
  *              images_per_second
  *  eval        step, scorer (absent: the model), images, and every number of metrics.h that has a
- *              meaning for it; norm_pix models: psnr_leaky, ssim_leaky and the leak-free ones
- * absent baseline    name (fill_mean | fill_harmonic: scorers.h), images, and the numbers, as in
- * eval checkpoint  step, path, state_sha256 artifact    kind (sheet | weights), path, sha256, bytes
+ *              meaning for it; norm_pix models: psnr_leaky, ssim_leaky and the leak-free ones absent
+ *  baseline    name (fill_mean | fill_harmonic: scorers.h), images, and the numbers, as in eval
+ *  checkpoint  step, path, state_sha256
+ *  artifact    kind (sheet | weights), path, sha256, bytes
  *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,
  *              gflops_per_second, steps (counted), warmup_steps (left out), peak_memory_bytes
  *  warning     message
  *  error       code, message
- *  end         status (done | interrupted | failed), step, code, wall_seconds, state_sha256
- */
+ *  end         status (done | interrupted | failed), step, code, wall_seconds, state_sha256, lines
+ *              (of the file before this one)
+ *
+ * The last member of every event is its seal (seal.h). */
 #ifndef MAE_RECORD_EVENTS_H
 #define MAE_RECORD_EVENTS_H
 
@@ -29,11 +32,14 @@
 
 #include "mae/base/error.h"
 #include "mae/base/text.h"
+#include "mae/record/seal.h"
 
 typedef struct EventLog {
   int fd; /* -1: closed */
   char *path;
   int attempt; /* of this process: 1 more than the start events found in the file */
+  int64_t lines; /* in the file */
+  Seal seal;
   bool failed; /* a write failed; `error` says how */
   Error error;
   Text line;    /* the open event */
@@ -42,7 +48,7 @@ typedef struct EventLog {
 } EventLog;
 
 /* Opens for appending; a half-written last line (a killed process) is cut off first. An error when
- * another process has the file open as its log. */
+ * another process has the file open as its log, or when the seals of the lines do not follow. */
 bool events_open(EventLog *, const char *path, Error *);
 bool events_close(EventLog *, Error *);
 

@@ -274,5 +274,6 @@ bool report_end(Report *report, const char *status, int64_t step, int code, cons
   event_int(log, "code", code);
   event_double(log, "wall_seconds", clock_seconds() - report->started);
   event_string(log, "state_sha256", state_hash);
+  event_int(log, "lines", log->lines);
   return event_end(log, e);
 }
