@@ -2,8 +2,6 @@
  * hash, and back. */
 #include "mae/record/checkpoint.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include "mae/base/sha256.h"
 #include "mae/model/device.h"
 #include "mae/model/weights.h"
+#include "mae/record/step_folders.h"
 
 static const char state_format[] = "maebench-state-1";
 static const char hash_tensor[] = "state_sha256"; /* the hexadecimal digits, at the end */
@@ -143,92 +142,6 @@ bool checkpoint_state_hash(char hex[65], const Model *model, const StepState *st
   return ok;
 }
 
-/* --- the checkpoints of a run ------------------------------------------------------------- */
-
-static bool step_of(const char *name, int64_t *step) {
-  if (strncmp(name, "step-", 5) || !name[5] || strlen(name) > 5 + 18) return false;
-  if (strspn(name + 5, "0123456789") != strlen(name + 5)) return false;
-  *step = strtoll(name + 5, NULL, 10);
-  return true;
-}
-
-static int newest_first(const void *a, const void *b) {
-  int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x < y) - (x > y);
-}
-
-/* Steps of the checkpoints in a folder, newest first; none when the folder is not there. */
-static bool list_steps(const char *folder, int64_t **steps, int *count, Error *e) {
-  *steps = NULL;
-  *count = 0;
-  DIR *dir = opendir(folder);
-  if (!dir)
-    return errno == ENOENT ||
-           error_set(e, EXIT_DATA, "%s: cannot read: %s", folder, strerror(errno));
-  int capacity = 0;
-  bool ok = true;
-  for (struct dirent *entry; ok && (entry = readdir(dir));) {
-    int64_t step;
-    if (!step_of(entry->d_name, &step)) continue;
-    if (*count == capacity) {
-      capacity = capacity ? 2 * capacity : 16;
-      int64_t *more = realloc(*steps, (size_t)capacity * sizeof *more);
-      if (!more) {
-        ok = error_set(e, EXIT_DEVICE, "out of memory");
-        break;
-      }
-      *steps = more;
-    }
-    (*steps)[(*count)++] = step;
-  }
-  closedir(dir);
-  if (*count) qsort(*steps, (size_t)*count, sizeof **steps, newest_first);
-  if (!ok) free(*steps);
-  return ok;
-}
-
-static bool step_path(char out[CONFIG_PATH_MAX], const char *folder, int64_t step, const char *tail,
-                      Error *e) {
-  char name[64];
-  snprintf(name, sizeof name, "step-%lld%s", (long long)step, tail);
-  return io_join(out, CONFIG_PATH_MAX, folder, name, e);
-}
-
-/* Removes a checkpoint under another name first: one that is only half removed must never look
- * like a damaged one. */
-static bool remove_step(const char *folder, int64_t step, Error *e) {
-  char path[CONFIG_PATH_MAX], gone[CONFIG_PATH_MAX];
-  return step_path(path, folder, step, "", e) && step_path(gone, folder, step, ".tmp", e) &&
-         io_remove(gone, e) && io_rename(path, gone, e) && io_remove(gone, e);
-}
-
-/* Removes leftovers of interrupted writes and all but the newest `keep` up to `newest`. A later
- * step is not of this run's past and stays. */
-static bool rotate(const char *folder, int64_t newest, int keep, Error *e) {
-  int64_t *steps;
-  int count, kept = 0;
-  if (!list_steps(folder, &steps, &count, e)) return false;
-  bool ok = true;
-  for (int i = 0; ok && i < count; i++)
-    if (steps[i] <= newest && ++kept > keep) ok = remove_step(folder, steps[i], e);
-  free(steps);
-  return ok;
-}
-
-static bool remove_leftovers(const char *folder, Error *e) {
-  DIR *dir = opendir(folder);
-  bool ok = true;
-  for (struct dirent *entry; ok && dir && (entry = readdir(dir));) {
-    size_t length = strlen(entry->d_name);
-    char path[CONFIG_PATH_MAX];
-    if (!strncmp(entry->d_name, "step-", 5) && length > 4 &&
-        !strcmp(entry->d_name + length - 4, ".tmp"))
-      ok = io_join(path, sizeof path, folder, entry->d_name, e) && io_remove(path, e);
-  }
-  if (dir) closedir(dir);
-  return ok;
-}
-
 /* --- saving ------------------------------------------------------------------------------- */
 
 /* `count` parts into a file. The last file of a checkpoint ends with the hash of all parts. */
@@ -287,27 +200,26 @@ static bool write_checkpoint(const char *folder, const Model *model, const PartL
 }
 
 bool checkpoint_save(const char *run_folder, const Model *model, const StepState *state, Error *e) {
-  char folder[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX], final[CONFIG_PATH_MAX];
+  char temporary[CONFIG_PATH_MAX], final[CONFIG_PATH_MAX];
   int64_t step = (int64_t)state->step;
   StepState copy = *state;
   PartList list;
-  if (!io_join(folder, sizeof folder, run_folder, "checkpoints", e) ||
-      !step_path(temporary, folder, step, ".tmp", e) || !step_path(final, folder, step, "", e) ||
-      !list_parts(&list, model, &copy, e))
+  if (!step_folder_temporary(temporary, run_folder, step, e) ||
+      !step_folder_path(final, run_folder, step, e) || !list_parts(&list, model, &copy, e))
     return false;
-  bool ok = remove_leftovers(folder, e) && write_checkpoint(temporary, model, &list, state, e) &&
-            io_rename(temporary, final, e);
+  bool ok = step_folders_clean(run_folder, e) &&
+            write_checkpoint(temporary, model, &list, state, e) && io_rename(temporary, final, e);
   if (!ok) {
     Error unused;
     io_remove(temporary, &unused);
     error_suffix(e,
-                 "a checkpoint takes %.1f MB in %s; what was saved before is intact: make room, "
-                 "then continue (mae train --resume; harness run: the same command)",
-                 (double)list.bytes / 1e6, folder);
+                 "a checkpoint takes %.1f MB in %s/checkpoints; what was saved before is intact: "
+                 "make room, then continue (mae train --resume; harness run: the same command)",
+                 (double)list.bytes / 1e6, run_folder);
   }
   free(list.parts);
   int keep = model->config->run.keep_checkpoints;
-  return ok && rotate(folder, step, keep > 1 ? keep : 1, e);
+  return ok && step_folders_rotate(run_folder, step, keep > 1 ? keep : 1, e);
 }
 
 /* --- loading ------------------------------------------------------------------------------ */
@@ -430,13 +342,13 @@ static bool open_checkpoint(CheckpointFiles *files, const char *folder, const Mo
 }
 
 /* After the newest checkpoint was found damaged: names the newest sound one before it. */
-static void advise_older(const char *folder, const int64_t *steps, int count, const Model *model,
-                         const PartList *list, Error *e) {
+static void advise_older(const char *run_folder, const int64_t *steps, int count,
+                         const Model *model, const PartList *list, Error *e) {
   for (int i = 1; i < count; i++) {
     char path[CONFIG_PATH_MAX];
     CheckpointFiles files;
     Error unused;
-    if (!step_path(path, folder, steps[i], "", &unused) ||
+    if (!step_folder_path(path, run_folder, steps[i], &unused) ||
         !open_checkpoint(&files, path, model, list, &unused))
       continue;
     close_files(&files);
@@ -444,7 +356,7 @@ static void advise_older(const char *folder, const int64_t *steps, int count, co
                  (long long)steps[i], (long long)steps[0]);
     return;
   }
-  error_suffix(e, "no older one is complete: remove %s to start over", folder);
+  error_suffix(e, "no older one is complete: remove %s/checkpoints to start over", run_folder);
 }
 
 static bool load_parts(const CheckpointFiles *files, const PartList *list, Model *model, Error *e) {
@@ -462,29 +374,27 @@ static bool load_parts(const CheckpointFiles *files, const PartList *list, Model
 
 bool checkpoint_resume(const char *run_folder, Model *model, StepState *state, bool *found,
                        Error *e) {
-  char folder[CONFIG_PATH_MAX], path[CONFIG_PATH_MAX];
+  char path[CONFIG_PATH_MAX];
   int64_t *steps;
   int count;
   StepState loaded;
   PartList list;
   *found = false;
-  if (!io_join(folder, sizeof folder, run_folder, "checkpoints", e) ||
-      !list_steps(folder, &steps, &count, e))
-    return false;
+  if (!step_folders_list(run_folder, &steps, &count, e)) return false;
   if (!count) return true;
   if (!list_parts(&list, model, &loaded, e)) {
     free(steps);
     return false;
   }
   CheckpointFiles files;
-  bool ok = step_path(path, folder, steps[0], "", e);
+  bool ok = step_folder_path(path, run_folder, steps[0], e);
   if (ok && open_checkpoint(&files, path, model, &list, e)) {
     ok = load_parts(&files, &list, model, e);
     close_files(&files);
   } else if (ok) {
     bool damaged = e->code == EXIT_DATA;
     ok = error_prefix(e, damaged ? "checkpoint %s is damaged" : "checkpoint %s", path);
-    if (damaged) advise_older(folder, steps, count, model, &list, e);
+    if (damaged) advise_older(run_folder, steps, count, model, &list, e);
   }
   if (ok) {
     *state = loaded;

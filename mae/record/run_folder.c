@@ -1,8 +1,7 @@
+/* run_folder.c - what a run folder holds already, and where the weights of one are. */
 #include "mae/record/run_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,9 +9,10 @@
 #include "mae/base/io.h"
 #include "mae/config/ini.h"
 #include "mae/model/weights.h"
+#include "mae/record/event_line.h"
+#include "mae/record/step_folders.h"
 
-static bool keep_text(char **text, json_t *value) {
-  const char *string = json_string_value(value);
+static bool keep_text(char **text, const char *string) {
   if (!string) return true;
   free(*text);
   *text = strdup(string);
@@ -21,19 +21,19 @@ static bool keep_text(char **text, json_t *value) {
 
 /* Only start and end events matter, and a line that is no event does not. */
 static bool take_line(RunFolder *run, const char *line, size_t length) {
-  json_t *event = json_loadb(line, length, 0, NULL);
-  const char *name = json_string_value(json_object_get(event, "event"));
+  EventLine event;
   bool ok = true;
-  if (name && !strcmp(name, "start")) {
-    const char *hash = json_string_value(json_object_get(event, "config_hash"));
+  if (!event_line_read(&event, line, length, NULL)) return true;
+  if (event_line_is(&event, "start")) {
+    const char *hash = member_text(event.json, "config_hash");
     run->started = true;
     snprintf(run->config_hash, sizeof run->config_hash, "%s", hash ? hash : "");
-    ok = keep_text(&run->config, json_object_get(event, "config"));
-  } else if (name && !strcmp(name, "end")) {
-    const char *status = json_string_value(json_object_get(event, "status"));
+    ok = keep_text(&run->config, member_text(event.json, "config"));
+  } else if (event_line_is(&event, "end")) {
+    const char *status = member_text(event.json, "status");
     if (status && !strcmp(status, "done")) run->finished = true;
   }
-  json_decref(event);
+  event_line_free(&event);
   return ok;
 }
 
@@ -68,43 +68,24 @@ static bool file_exists(const char *path) {
   return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-/* The step-N folder with the largest N that holds weights; -1: none. */
-static long long newest_checkpoint(const char *checkpoints) {
-  long long newest = -1;
-  DIR *folder = opendir(checkpoints);
-  if (!folder) return -1;
-  for (struct dirent *entry; (entry = readdir(folder));) {
-    long long step;
-    char rest, path[CONFIG_PATH_MAX];
-    if (sscanf(entry->d_name, "step-%lld%c", &step, &rest) != 1 || step <= newest) continue;
-    int n = snprintf(path, sizeof path, "%s/%s/model.safetensors", checkpoints, entry->d_name);
-    if (n < (int)sizeof path && file_exists(path)) newest = step;
-  }
-  closedir(folder);
-  return newest;
-}
-
 static bool locate_weights(char *weights, const char *checkpoint, Error *e) {
   struct stat status;
-  char path[CONFIG_PATH_MAX - 64];
-  if (strlen(checkpoint) + 64 >= sizeof path)
-    return error_set(e, EXIT_DATA, "%.100s...: the path is too long", checkpoint);
+  char path[CONFIG_PATH_MAX];
+  int64_t step;
   if (stat(checkpoint, &status) != 0)
     return error_set(e, EXIT_DATA, "%s: %s", checkpoint, strerror(errno));
-  if (!S_ISDIR(status.st_mode)) {
-    snprintf(weights, CONFIG_PATH_MAX, "%s", checkpoint);
-    return true;
-  }
-  snprintf(weights, CONFIG_PATH_MAX, "%s/model.safetensors", checkpoint);
+  if (!S_ISDIR(status.st_mode))
+    return snprintf(weights, CONFIG_PATH_MAX, "%s", checkpoint) < CONFIG_PATH_MAX ||
+           error_set(e, EXIT_DATA, "%.64s...: path too long", checkpoint);
+  if (!io_join(weights, CONFIG_PATH_MAX, checkpoint, "model.safetensors", e)) return false;
   if (file_exists(weights)) return true;
-  snprintf(path, sizeof path, "%s/checkpoints", checkpoint);
-  long long step = newest_checkpoint(path);
+  if (!step_folders_newest(checkpoint, &step, e)) return false;
   if (step < 0)
     return error_set(e, EXIT_DATA,
-                     "%s: no checkpoint there (no model.safetensors and no %s/step-N)", checkpoint,
-                     path);
-  snprintf(weights, CONFIG_PATH_MAX, "%s/step-%lld/model.safetensors", path, step);
-  return true;
+                     "%s: no checkpoint there (no model.safetensors and no %s/checkpoints/step-N)",
+                     checkpoint, checkpoint);
+  return step_folder_path(path, checkpoint, step, e) &&
+         io_join(weights, CONFIG_PATH_MAX, path, "model.safetensors", e);
 }
 
 static bool parse_config(Config *config, const char *name, const char *text, Error *e) {
