@@ -7,54 +7,54 @@
 
 static const char about[] =
     "TRIAL is the number in the first columns of `harness status EXPERIMENT`. Prints its results,\n"
-    "the trivial fills on the same masks, its attempts and what they ran on, its verifications,\n"
+    "the baselines on the same masks, its attempts and what they ran on, its verifications,\n"
     "and its configuration (swept keys first).";
 
-/* The trial's number stands between `sql` and `rest`. */
+/* SELECT `head`, the metrics for which the condition `metrics` holds (NULL: none), `tail`, the
+ * trial's number, `rest`. */
 static const struct Part {
-  const char *title, *sql, *rest;
+  const char *title, *head, *metrics, *tail, *rest;
 } parts[] = {
     {"trial",
-     "SELECT trial, experiment, status, swept, seed, params, round(gflops_per_image, 4) "
-     "AS gflops_per_image, dataset, processor, folder FROM trials WHERE trial = ",
+     "trial, experiment, status, swept, seed, params, round(gflops_per_image, 4) AS "
+     "gflops_per_image, dataset, processor, folder",
+     NULL, "FROM trials", ""},
+    {"result", "", "wide AND needs <> 'run'",
+     "images_per_second, round(peak_memory_mb) AS peak_memory_mb, round(wall_seconds, 1) AS "
+     "wall_seconds, nonfinite, error FROM trials",
      ""},
-    {"result",
-     "SELECT loss, psnr_masked, psnr_composite, psnr_full, ssim_composite, ssim_full, "
-     "psnr_leaky, ssim_leaky, images_per_second, round(peak_memory_mb) AS "
-     "peak_memory_mb, round(wall_seconds, 1) AS wall_seconds, nonfinite, error FROM "
-     "trials WHERE trial = ",
-     ""},
-    {"fills",
-     "SELECT fill, psnr_masked, psnr_composite, ssim_composite, images FROM baselines "
-     "WHERE trial = ",
-     ""},
+    {"baselines", "fill, ", "wide AND needs = 'hidden'", "images FROM baselines", ""},
     {"attempts",
-     "SELECT launch, status, datetime(started, 'unixepoch') AS started, "
+     "launch, status, datetime(started, 'unixepoch') AS started, "
      "round(ended - started, 1) AS seconds, resumed_from, last_step, code, signal, "
-     "device, substr(binary_sha256, 1, 12) AS binary, substr(state_sha256, 1, 12) AS "
-     "state, error FROM attempts WHERE trial = ",
-     " ORDER BY started"},
-    {"provenance",
-     "SELECT DISTINCT git_commit, cpu, gpu, hostname, libraries FROM attempts "
-     "WHERE trial = ",
-     " AND git_commit IS NOT NULL"},
+     "device, substr(binary_sha256, 1, 12) AS binary, substr(state_sha256, 1, 12) AS state, error",
+     NULL, "FROM attempts", "ORDER BY started"},
+    {"provenance", "DISTINCT git_commit, cpu, gpu, hostname, libraries", NULL, "FROM attempts",
+     "AND git_commit IS NOT NULL"},
     {"verifications",
-     "SELECT datetime(time, 'unixepoch') AS time, asked, class AS proved, "
-     "outcome, steps, first_step, first_tensor, detail FROM verification "
-     "WHERE trial = ",
-     " ORDER BY time"},
-    {"configuration",
-     "SELECT key, value, iif(swept, 'swept', '') AS swept FROM param "
-     "WHERE trial = ",
-     " ORDER BY swept = '', key"},
+     "datetime(time, 'unixepoch') AS time, asked, class AS proved, "
+     "outcome, steps, first_step, first_tensor, detail",
+     NULL, "FROM verification", "ORDER BY time"},
+    {"configuration", "key, value, iif(swept, 'swept', '') AS swept", NULL, "FROM param",
+     "ORDER BY swept = '', key"},
 };
+
+static char *part_sql(Store *store, const struct Part *part, int64_t trial, Error *e) {
+  char *metrics = NULL;
+  if (part->metrics && !store_columns(store, &metrics, part->metrics, false, e)) return NULL;
+  char *sql = string_format("SELECT %s%s %s WHERE trial = %lld %s", part->head,
+                            metrics ? metrics : "", part->tail, (long long)trial, part->rest);
+  free(metrics);
+  return sql;
+}
 
 static bool show(Store *store, int64_t trial, bool json, Error *e) {
   int count = sizeof parts / sizeof *parts;
   bool ok = true;
   if (json) puts("{");
   for (int i = 0; ok && i < count; i++) {
-    char *sql = string_format("%s%lld%s", parts[i].sql, (long long)trial, parts[i].rest);
+    char *sql = part_sql(store, &parts[i], trial, e);
+    if (!sql) return false;
     if (json)
       printf("\"%s\":\n", parts[i].title);
     else

@@ -17,20 +17,25 @@ static const char experiments_sql[] =
     "round(sum(wall_seconds) / 60, 1) AS minutes FROM trials WHERE planned GROUP BY experiment "
     "ORDER BY experiment";
 
-/* The experiment's name as an SQL string. */
-static char *trials_sql(const char *experiment) {
-  char *quoted = string_copy(""), *longer;
+/* Headline metrics, the leaky ones where there are any. */
+static const char shown[] = "headline AND (needs <> 'leaky' OR name IN (SELECT metric FROM scores "
+                            "WHERE value IS NOT NULL))";
+
+/* A line per trial. */
+static char *trials_sql(Store *store, const char *experiment, Error *e) {
+  char *quoted = string_copy(""), *longer, *metrics;
+  if (!store_columns(store, &metrics, shown, true, e)) return NULL;
   for (const char *c = experiment; *c; c++) {
     longer = string_format("%s%s%c", quoted, *c == '\'' ? "'" : "", *c);
     free(quoted);
     quoted = longer;
   }
   char *sql = string_format(
-      "SELECT trial, status, swept, round(psnr_masked, 2) AS psnr_masked, "
-      "round(ssim_composite, 4) AS ssim_composite, round(images_per_second) AS images_per_second, "
-      "attempts, error FROM trials WHERE experiment = '%s' ORDER BY trial",
-      quoted);
+      "SELECT trial, status, swept, %sround(images_per_second) AS images_per_second, attempts, "
+      "error FROM trials WHERE experiment = '%s' ORDER BY trial",
+      metrics, quoted);
   free(quoted);
+  free(metrics);
   return sql;
 }
 
@@ -51,9 +56,12 @@ int cmd_status(int argc, char **argv) {
   Error e = {0};
   Store *store = NULL;
   if (arguments_read(&arguments, argc, argv, &code)) {
-    char *sql =
-        arguments.words.count ? trials_sql(arguments.words.items[0]) : string_copy(experiments_sql);
-    bool ok = store_open_readonly(&store, db, &e) && store_print(store, stdout, sql, json, &e);
+    char *sql = NULL;
+    bool ok = store_open_readonly(&store, db, &e);
+    if (ok)
+      sql = arguments.words.count ? trials_sql(store, arguments.words.items[0], &e)
+                                  : string_copy(experiments_sql);
+    ok = sql && store_print(store, stdout, sql, json, &e);
     free(sql);
     store_close(store);
     code = ok ? EXIT_OK : command_fail("status", &e);

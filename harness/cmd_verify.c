@@ -93,7 +93,7 @@ static bool make_scratch(Verification *v, Error *e) {
   struct tm utc;
   char path[CONFIG_PATH_MAX];
   strftime(v->name, sizeof v->name, "verify-%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-  const char *text = json_string_value(json_object_get(v->then.start, "config"));
+  const char *text = member_text(v->then.start, "config");
   if (!text)
     return error_set(e, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);
   if (!io_join(v->scratch, sizeof v->scratch, v->folder, v->name, e) ||
@@ -274,10 +274,7 @@ static void enter_database(const Verification *v) {
   if (store_open(&store, v->db, &e)) {
     Entering to = {store, v, &e};
     char *path = string_format("%s/%s.jsonl", v->folder, v->name);
-    Tail tail;
-    tail_open(&tail, path);
-    tail_read(&tail, record_line, &to);
-    tail_close(&tail);
+    tail_read_file(path, record_line, &to);
     free(path);
     store_close(store);
   }

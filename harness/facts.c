@@ -1,16 +1,11 @@
+/* facts.c - events into what the harness must know of a trial while it runs and when it is done. */
 #include "harness/facts.h"
 
-#include <fcntl.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "harness/strings.h"
-
-enum { LINE_MAX_BYTES = 4 << 20 };
+#include "harness/tail.h"
+#include "mae/evaluate/scorers.h"
 
 void facts_init(Facts *facts) {
   *facts = (Facts){.loss = NAN,
@@ -18,86 +13,87 @@ void facts_init(Facts *facts) {
                    .speed = NAN,
                    .gflops_per_image = NAN,
                    .gflops_per_second = NAN,
-                   .images_per_second = NAN,
-                   .psnr_masked = NAN,
-                   .psnr_leaky = NAN,
-                   .ssim_composite = NAN,
-                   .fill_mean = NAN,
-                   .fill_harmonic = NAN};
+                   .images_per_second = NAN};
+  for (int i = 0; i < METRICS_MAX; i++) facts->metrics[i] = NAN;
+  for (int i = 0; i < FACTS_BASELINES_MAX; i++) facts->baselines[i] = NAN;
 }
 
-/* A number, or the strings that stand for non-finite ones (all count as NAN here). */
 static double number(const json_t *event, const char *key) {
-  const json_t *value = json_object_get(event, key);
-  return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static int64_t integer(const json_t *event, const char *key, int64_t missing) {
-  const json_t *value = json_object_get(event, key);
-  return json_is_integer(value) ? json_integer_value(value) : missing;
+  return member_number(event, key).value;
 }
 
 static void copy_text(char *out, size_t size, const json_t *event, const char *key) {
-  const char *text = json_string_value(json_object_get(event, key));
+  const char *text = member_text(event, key);
   snprintf(out, size, "%s", text ? text : "");
 }
 
 static void take_start(Facts *facts, const json_t *event) {
   facts->starts++;
-  facts->steps = integer(event, "steps", 0);
-  facts->step = integer(event, "resumed_from", 0);
+  facts->steps = member_integer(event, "steps", 0);
+  facts->step = member_integer(event, "resumed_from", 0);
   facts->gflops_per_image = number(event, "gflops_per_image");
   copy_text(facts->binary_sha256, sizeof facts->binary_sha256, event, "binary_sha256");
   facts->end[0] = facts->error[0] = facts->warning[0] = facts->state_sha256[0] = 0;
   facts->end_code = 0;
 }
 
+/* An evaluation of another scorer than the model says nothing of the model. */
+static void take_eval(Facts *facts, const json_t *event) {
+  const char *scorer = member_text(event, "scorer");
+  if (scorer && strcmp(scorer, scorer_list[0]->name) != 0) return;
+  for (int i = 0; i < metric_count; i++) facts->metrics[i] = number(event, metric_list[i].name);
+}
+
+const char *facts_baseline_name(int index) {
+  for (int i = 0; i < scorer_count && index < FACTS_BASELINES_MAX; i++)
+    if (scorer_list[i]->baseline && index-- == 0) return scorer_list[i]->name;
+  return NULL;
+}
+
 static void take_baseline(Facts *facts, const json_t *event) {
-  const char *name = json_string_value(json_object_get(event, "name"));
-  if (name && !strcmp(name, "fill_mean")) facts->fill_mean = number(event, "psnr_masked");
-  if (name && !strcmp(name, "fill_harmonic")) facts->fill_harmonic = number(event, "psnr_masked");
+  const char *name = member_text(event, "name"), *known;
+  for (int i = 0; name && (known = facts_baseline_name(i)); i++)
+    if (!strcmp(name, known)) facts->baselines[i] = number(event, "psnr_masked");
 }
 
 static void take_end(Facts *facts, const json_t *event) {
   copy_text(facts->end, sizeof facts->end, event, "status");
   copy_text(facts->state_sha256, sizeof facts->state_sha256, event, "state_sha256");
-  facts->step = integer(event, "step", facts->step);
-  facts->end_code = (int)integer(event, "code", 0);
+  facts->step = member_integer(event, "step", facts->step);
+  facts->end_code = (int)member_integer(event, "code", 0);
 }
 
-static void take_event(Facts *facts, const char *name, const json_t *event) {
-  if (!strcmp(name, "start")) {
+void facts_take_event(Facts *facts, const EventLine *line) {
+  const json_t *event = line->json;
+  if (event_line_is(line, "start")) {
     take_start(facts, event);
-  } else if (!strcmp(name, "step")) {
-    facts->step = integer(event, "step", facts->step);
+  } else if (event_line_is(line, "step")) {
+    facts->step = member_integer(event, "step", facts->step);
     facts->epoch = number(event, "epoch");
     facts->loss = number(event, "loss");
     facts->speed = number(event, "images_per_second");
-  } else if (!strcmp(name, "eval")) {
-    facts->psnr_masked = number(event, "psnr_masked");
-    facts->psnr_leaky = number(event, "psnr_leaky");
-    facts->ssim_composite = number(event, "ssim_composite");
-  } else if (!strcmp(name, "baseline")) {
+  } else if (event_line_is(line, "eval")) {
+    take_eval(facts, event);
+  } else if (event_line_is(line, "baseline")) {
     take_baseline(facts, event);
-  } else if (!strcmp(name, "throughput")) {
+  } else if (event_line_is(line, "throughput")) {
     facts->images_per_second = number(event, "images_per_second");
     facts->gflops_per_second = number(event, "gflops_per_second");
-  } else if (!strcmp(name, "warning")) {
+  } else if (event_line_is(line, "warning")) {
     copy_text(facts->warning, sizeof facts->warning, event, "message");
-  } else if (!strcmp(name, "error")) {
+  } else if (event_line_is(line, "error")) {
     copy_text(facts->error, sizeof facts->error, event, "message");
-  } else if (!strcmp(name, "end")) {
+  } else if (event_line_is(line, "end")) {
     take_end(facts, event);
   }
 }
 
 bool facts_take(Facts *facts, const char *line, size_t length) {
-  json_error_t problem;
-  json_t *event = json_loadb(line, length, JSON_REJECT_DUPLICATES, &problem);
-  const char *name = json_string_value(json_object_get(event, "event"));
-  if (name) take_event(facts, name, event);
-  json_decref(event);
-  return name != NULL;
+  EventLine event;
+  if (!event_line_read(&event, line, length, NULL)) return false;
+  facts_take_event(facts, &event);
+  event_line_free(&event);
+  return true;
 }
 
 static void take_line(void *user, const char *line, size_t length, uint64_t offset) {
@@ -106,61 +102,19 @@ static void take_line(void *user, const char *line, size_t length, uint64_t offs
 }
 
 void facts_read(Facts *facts, const char *path) {
-  Tail tail;
   facts_init(facts);
-  tail_open(&tail, path);
-  tail_read(&tail, take_line, facts);
-  tail_close(&tail);
+  tail_read_file(path, take_line, facts);
 }
 
-void tail_open(Tail *tail, const char *path) {
-  *tail = (Tail){.path = string_copy(path)};
+double facts_metric(const Facts *facts, const char *name) {
+  const Metric *metric = metric_find(name);
+  return metric ? facts->metrics[metric - metric_list] : NAN;
 }
 
-void tail_close(Tail *tail) {
-  free(tail->path);
-  *tail = (Tail){0};
+const char *facts_score_name(const Facts *facts) {
+  return isnan(facts_metric(facts, "psnr_masked")) ? "psnr_leaky" : "psnr_masked";
 }
 
-/* Hands out the complete lines of bytes[0..length); returns how many bytes that was. */
-static size_t hand_out(Tail *tail, const char *bytes, size_t length, TailLine take, void *user,
-                       int *lines) {
-  size_t at = 0;
-  for (;;) {
-    const char *end = memchr(bytes + at, '\n', length - at);
-    if (!end) break;
-    size_t size = (size_t)(end - bytes) - at;
-    take(user, bytes + at, size, tail->offset + at);
-    ++*lines;
-    at += size + 1;
-  }
-  if (at == 0 && length == LINE_MAX_BYTES) {
-    take(user, bytes, length, tail->offset);
-    ++*lines;
-    at = length;
-  }
-  return at;
-}
-
-int tail_read(Tail *tail, TailLine take, void *user) {
-  int lines = 0;
-  int fd = open(tail->path, O_RDONLY | O_CLOEXEC);
-  struct stat info;
-  if (fd < 0 || fstat(fd, &info) != 0 || (uint64_t)info.st_size == tail->seen) goto done;
-  tail->seen = (uint64_t)info.st_size;
-  char *bytes = need(malloc(LINE_MAX_BYTES));
-  for (;;) {
-    size_t length = 0;
-    ssize_t n = 0;
-    while (length < LINE_MAX_BYTES && (n = pread(fd, bytes + length, LINE_MAX_BYTES - length,
-                                                 (off_t)(tail->offset + length))) > 0)
-      length += (size_t)n;
-    size_t taken = hand_out(tail, bytes, length, take, user, &lines);
-    tail->offset += taken;
-    if (taken == 0 || length < LINE_MAX_BYTES) break;
-  }
-  free(bytes);
-done:
-  if (fd >= 0) close(fd);
-  return lines;
+double facts_score(const Facts *facts) {
+  return facts_metric(facts, facts_score_name(facts));
 }

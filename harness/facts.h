@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mae/evaluate/metrics.h"
+#include "mae/record/event_line.h"
+
+enum { FACTS_BASELINES_MAX = 8 };
+
 typedef struct Facts {
   int starts;                                 /* `start` events: attempts that came so far */
   char binary_sha256[65];                     /* of the newest attempt */
@@ -13,7 +18,10 @@ typedef struct Facts {
   double epoch, loss, speed;                  /* of the newest step; speed in images/s */
   double gflops_per_image, gflops_per_second; /* training; sustained, once measured */
   double images_per_second;                   /* steady state, once measured; NAN before */
-  double psnr_masked, psnr_leaky, ssim_composite, fill_mean, fill_harmonic; /* NAN: not yet */
+  /* The model's newest evaluation, in the order of metric_list; NAN: not yet, or no meaning. */
+  double metrics[METRICS_MAX];
+  /* psnr_masked of the baselines, in the order of scorer_list without the others; NAN: not yet. */
+  double baselines[FACTS_BASELINES_MAX];
   char end[16]; /* done, interrupted, failed; "" while running or killed */
   int end_code;
   char state_sha256[65]; /* of the end */
@@ -22,24 +30,19 @@ typedef struct Facts {
 } Facts;
 
 void facts_init(Facts *);
-/* Takes one line; false when it is not a JSON object with a name for its event. */
+void facts_take_event(Facts *, const EventLine *);
+/* Takes one line; false when it is no event. */
 bool facts_take(Facts *, const char *line, size_t length);
 /* Takes all complete lines of a file; a missing file says nothing. */
 void facts_read(Facts *, const char *path);
 
-/* New lines of a growing file. Only complete lines are handed out; the rest is read again when it
- * has grown, since a restarted writer may cut a half line off. */
-typedef struct Tail {
-  char *path;
-  uint64_t offset; /* of the first byte not handed out */
-  uint64_t seen;   /* size of the file at the last reading */
-} Tail;
-
-typedef void (*TailLine)(void *user, const char *line, size_t length, uint64_t offset);
-
-void tail_open(Tail *, const char *path);
-/* Number of lines handed out. A line longer than 4 MiB is handed out in pieces. */
-int tail_read(Tail *, TailLine, void *user);
-void tail_close(Tail *);
+/* A metric by its name. */
+double facts_metric(const Facts *, const char *name);
+/* The number that runs are ranked and compared by, in dB: psnr_masked, or psnr_leaky of a norm_pix
+ * model, which has no other. */
+const char *facts_score_name(const Facts *);
+double facts_score(const Facts *);
+/* The name of baselines[index]; NULL past the last. */
+const char *facts_baseline_name(int index);
 
 #endif

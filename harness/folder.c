@@ -1,9 +1,9 @@
+/* folder.c - writes and reads the files of a sweep and its trials. */
 #include "harness/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness/facts.h"
 #include "harness/strings.h"
+#include "harness/tail.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
+#include "mae/record/event_line.h"
 #include "mae/record/events.h"
+#include "mae/record/step_folders.h"
 
 bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *plan, Error *e) {
   char *name = string_format("%s%s%s", plan->name, *plan->scale ? "-" : "", plan->scale);
@@ -38,7 +40,7 @@ const char *folder_experiment(const char *sweep_folder) {
 }
 
 /* Replaces folder/name by bytes, all or nothing. Harnesses of other machines may be writing the
- * same file at the same time (--shard), so the temporary file's name is this process's own. */
+ * same file at the same time (--part), so the temporary file's name is this process's own. */
 static bool write_file(const char *folder, const char *name, const char *bytes, size_t size,
                        Error *e) {
   char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + HOST_NAME_MAX + 32];
@@ -76,8 +78,8 @@ static json_t *read_json(const char *folder, const char *name) {
 /* `created` of an existing file, so that writing it again does not make it younger. */
 static double created_before(const char *folder, const char *name) {
   json_t *old = read_json(folder, name);
-  const json_t *created = json_object_get(old, "created");
-  double time = json_is_number(created) ? json_number_value(created) : clock_now();
+  Number created = member_number(old, "created");
+  double time = created.kind == NUMBER_FINITE ? created.value : clock_now();
   json_decref(old);
   return time;
 }
@@ -97,7 +99,7 @@ bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *e) {
 
 int64_t folder_trial_id(const char *trial_folder) {
   json_t *trial = read_json(trial_folder, "trial.json");
-  int64_t id = json_integer_value(json_object_get(trial, "id"));
+  int64_t id = member_integer(trial, "id", 0);
   json_decref(trial);
   return id;
 }
@@ -166,7 +168,8 @@ static int match(const char *folder, const char *pattern, const char *to, bool *
 }
 
 bool folder_has_checkpoint(const char *trial_folder) {
-  return match(trial_folder, "checkpoints/step-*", NULL, NULL) > 0;
+  int64_t step;
+  return step_folders_newest(trial_folder, &step, NULL) && step >= 0;
 }
 
 bool folder_set_aside(const char *trial_folder, Error *e) {
@@ -186,51 +189,48 @@ bool folder_set_aside(const char *trial_folder, Error *e) {
 }
 
 static void take_exit(Outcome *outcome, const json_t *event) {
-  const char *status = json_string_value(json_object_get(event, "status"));
-  const char *error = json_string_value(json_object_get(event, "error"));
-  const json_t *code = json_object_get(event, "code");
+  const char *status = member_text(event, "status"), *error = member_text(event, "error");
   outcome->status = TRIAL_FAILED;
   for (int s = TRIAL_INTERRUPTED; status && s <= TRIAL_DONE; s++)
     if (!strcmp(status, trial_status_name((TrialStatus)s))) outcome->status = (TrialStatus)s;
-  outcome->code = json_is_integer(code) ? (int)json_integer_value(code) : -1;
-  outcome->signal = (int)json_integer_value(json_object_get(event, "signal"));
+  outcome->code = (int)member_integer(event, "code", -1);
+  outcome->signal = (int)member_integer(event, "signal", 0);
   snprintf(outcome->error, sizeof outcome->error, "%s", error ? error : "");
 }
 
-static void take_attempt(void *user, const char *line, size_t length, uint64_t offset) {
+static void take_launch_line(void *user, const char *line, size_t length, uint64_t offset) {
   (void)offset;
   Launches *launches = user;
-  json_error_t problem;
-  json_t *event = json_loadb(line, length, 0, &problem);
-  const char *name = json_string_value(json_object_get(event, "event"));
-  int launch = (int)json_integer_value(json_object_get(event, "launch"));
-  if (name && !strcmp(name, "launch")) {
+  EventLine event;
+  if (!event_line_read(&event, line, length, NULL)) return;
+  int launch = (int)member_integer(event.json, "launch", 0);
+  if (event_line_is(&event, "launch")) {
     launches->count = launch;
     launches->open = true;
   }
-  if (name && !strcmp(name, "exit") && launch == launches->count) {
+  if (event_line_is(&event, "exit") && launch == launches->count) {
     launches->open = false;
-    take_exit(&launches->last, event);
+    take_exit(&launches->last, event.json);
   }
-  json_decref(event);
+  event_line_free(&event);
 }
 
 void folder_launches(Launches *launches, const char *trial_folder) {
   *launches = (Launches){0};
-  char *path = string_format("%s/attempts.jsonl", trial_folder);
-  Tail tail;
-  tail_open(&tail, path);
-  tail_read(&tail, take_attempt, launches);
-  tail_close(&tail);
-  free(path);
+  for (int f = 0; f < TRIAL_LAUNCH_FILES; f++) {
+    char *path = string_format("%s/%s", trial_folder, trial_files[f]);
+    tail_read_file(path, take_launch_line, launches);
+    free(path);
+  }
 }
 
-static bool open_attempts(EventLog *log, const char *trial_folder, Error *e) {
+static bool open_launches(EventLog *log, const char *trial_folder, Error *e) {
   char path[CONFIG_PATH_MAX];
-  return io_join(path, sizeof path, trial_folder, "attempts.jsonl", e) && events_open(log, path, e);
+  return io_join(path, sizeof path, trial_folder, trial_files[TRIAL_LAUNCH_FILES - 1], e) &&
+         events_open(log, path, e);
 }
 
-static bool close_attempts(EventLog *log, Error *e) {
+static bool close_launches(EventLog *log, Error *e) {
   Error closing = {0};
   bool ok = event_end(log, e);
   return events_close(log, ok ? e : &closing) && ok;
@@ -241,18 +241,18 @@ bool folder_append_launch(const char *trial_folder, int launch, int pid, const c
   EventLog log;
   char host[HOST_NAME_MAX + 1] = "";
   gethostname(host, sizeof host - 1);
-  if (!open_attempts(&log, trial_folder, e)) return false;
+  if (!open_launches(&log, trial_folder, e)) return false;
   event_begin(&log, "launch");
   event_int(&log, "launch", launch);
   event_int(&log, "pid", pid);
   event_string(&log, "device", device);
   event_string(&log, "host", host);
-  return close_attempts(&log, e);
+  return close_launches(&log, e);
 }
 
 bool folder_append_exit(const char *trial_folder, int launch, const Outcome *outcome, Error *e) {
   EventLog log;
-  if (!open_attempts(&log, trial_folder, e)) return false;
+  if (!open_launches(&log, trial_folder, e)) return false;
   event_begin(&log, "exit");
   event_int(&log, "launch", launch);
   /* Left out rather than made up: a process has an exit code or a signal, and one whose harness
@@ -261,5 +261,5 @@ bool folder_append_exit(const char *trial_folder, int launch, const Outcome *out
   if (outcome->signal) event_int(&log, "signal", outcome->signal);
   event_string(&log, "status", trial_status_name(outcome->status));
   event_string(&log, "error", outcome->error);
-  return close_attempts(&log, e);
+  return close_launches(&log, e);
 }

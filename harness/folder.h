@@ -38,7 +38,7 @@ typedef struct Outcome {
   char error[1024];   /* why it is not done */
 } Outcome;
 
-/* What attempts.jsonl says. */
+/* What launches.jsonl says, and before it attempts.jsonl, as it was once called. */
 typedef struct Launches {
   int count;
   bool open;    /* the last one has no exit line: it runs, or its harness was killed */

@@ -1,3 +1,4 @@
+/* report.c - the plan and the results of a sweep as tables or JSON. */
 #include "harness/report.h"
 
 #include <jansson.h>
@@ -106,16 +107,19 @@ void report_plan(FILE *out, const Plan *plan, const Job *jobs, bool json) {
 
 static void results_json(FILE *out, const Plan *plan, const Job *jobs) {
   json_t *trials = json_array();
+  const char *name;
   for (int i = 0; i < plan->count; i++) {
     const Facts *facts = &jobs[i].facts;
     json_t *trial =
-        json_pack("{s:I, s:s, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "trial",
-                  (json_int_t)jobs[i].id, "config_hash", jobs[i].trial->hash, "swept",
-                  swept_object(jobs[i].trial), "status", trial_status_name(jobs[i].status), "error",
-                  jobs[i].error, "folder", jobs[i].folder, "psnr_masked", real(facts->psnr_masked),
-                  "psnr_leaky", real(facts->psnr_leaky), "ssim_composite",
-                  real(facts->ssim_composite), "images_per_second", real(facts->images_per_second),
-                  "fill_mean", real(facts->fill_mean), "fill_harmonic", real(facts->fill_harmonic));
+        json_pack("{s:I, s:s, s:o, s:s, s:s, s:s, s:o}", "trial", (json_int_t)jobs[i].id,
+                  "config_hash", jobs[i].trial->hash, "swept", swept_object(jobs[i].trial),
+                  "status", trial_status_name(jobs[i].status), "error", jobs[i].error, "folder",
+                  jobs[i].folder, "images_per_second", real(facts->images_per_second));
+    for (int m = 0; m < metric_count; m++)
+      if (metric_list[m].headline)
+        json_object_set_new(trial, metric_list[m].name, real(facts->metrics[m]));
+    for (int f = 0; (name = facts_baseline_name(f)); f++)
+      json_object_set_new(trial, name, real(facts->baselines[f]));
     json_array_append_new(trials, trial);
   }
   print_json(out, plan_object(plan), trials);
@@ -128,35 +132,46 @@ static void number_cell(Table *table, int digits, double value) {
     table_cell(table, "%.*f", digits, value);
 }
 
+/* Headline metrics; the leaky ones where there are any. */
+static bool is_column(int metric, const Plan *plan, const Job *jobs) {
+  if (!metric_list[metric].headline) return false;
+  bool shown = (metric_list[metric].needs & OFFERS_LEAKY) == 0;
+  for (int i = 0; i < plan->count; i++) shown |= !isnan(jobs[i].facts.metrics[metric]);
+  return shown;
+}
+
+static void results_heading(Table *table, const Plan *plan, const Job *jobs) {
+  const char *name;
+  table_cell(table, "trial");
+  swept_headings(table, jobs[0].trial);
+  table_cell(table, "status");
+  for (int m = 0; m < metric_count; m++)
+    if (is_column(m, plan, jobs)) table_cell(table, "%s", metric_list[m].name);
+  for (int f = 0; (name = facts_baseline_name(f)); f++) table_cell(table, "%s", name);
+  table_cell(table, "images/s");
+}
+
+static void results_row(Table *table, const Plan *plan, const Job *jobs, const Job *job) {
+  const Facts *facts = &job->facts;
+  table_cell(table, "%lld", (long long)job->id);
+  swept_cells(table, job->trial);
+  table_cell(table, "%s", trial_status_name(job->status));
+  for (int m = 0; m < metric_count; m++)
+    if (is_column(m, plan, jobs)) number_cell(table, metric_list[m].digits, facts->metrics[m]);
+  for (int f = 0; facts_baseline_name(f); f++)
+    number_cell(table, metric_find("psnr_masked")->digits, facts->baselines[f]);
+  number_cell(table, 0, facts->images_per_second);
+}
+
 void report_results(FILE *out, const Plan *plan, const Job *jobs, bool json) {
   if (json) {
     results_json(out, plan, jobs);
     return;
   }
-  bool leaky = false;
-  for (int i = 0; i < plan->count; i++) leaky |= !isnan(jobs[i].facts.psnr_leaky);
-  Table table = {.columns = 7 + leaky + jobs[0].trial->swept_count};
-  table_cell(&table, "trial");
-  swept_headings(&table, jobs[0].trial);
-  table_cell(&table, "status");
-  table_cell(&table, "psnr_masked");
-  if (leaky) table_cell(&table, "psnr_leaky");
-  table_cell(&table, "fill_mean");
-  table_cell(&table, "fill_harmonic");
-  table_cell(&table, "ssim_composite");
-  table_cell(&table, "images/s");
-  for (int i = 0; i < plan->count; i++) {
-    const Facts *facts = &jobs[i].facts;
-    table_cell(&table, "%lld", (long long)jobs[i].id);
-    swept_cells(&table, jobs[i].trial);
-    table_cell(&table, "%s", trial_status_name(jobs[i].status));
-    number_cell(&table, 2, facts->psnr_masked);
-    if (leaky) number_cell(&table, 2, facts->psnr_leaky);
-    number_cell(&table, 2, facts->fill_mean);
-    number_cell(&table, 2, facts->fill_harmonic);
-    number_cell(&table, 4, facts->ssim_composite);
-    number_cell(&table, 0, facts->images_per_second);
-  }
+  Table table = {0};
+  results_heading(&table, plan, jobs);
+  table.columns = table.cells.count;
+  for (int i = 0; i < plan->count; i++) results_row(&table, plan, jobs, &jobs[i]);
   table_print(&table, out);
   table_free(&table);
   for (int i = 0; i < plan->count; i++)

@@ -1,3 +1,4 @@
+/* runner.c - starts a trainer, reads what it writes, and says how it ended. */
 #include "harness/runner.h"
 
 #include <errno.h>
@@ -119,7 +120,7 @@ static bool launch(Trainer *trainer, const TrainerStart *start, int log, Error *
   close(report[1]);
   bool ok = child > 0;
   if (ok) {
-    setpgid(child, child); /* here too: whoever comes first */
+    setpgid(child, child); /* in parent and child, so that the group exists whichever runs first */
     ssize_t n;
     while ((n = read(report[0], &problem, sizeof problem)) < 0 && errno == EINTR) {
     }

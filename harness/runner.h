@@ -11,6 +11,7 @@
 
 #include "harness/facts.h"
 #include "harness/folder.h"
+#include "harness/tail.h"
 
 typedef struct TrainerStart {
   const char *program;      /* mae */
@@ -45,7 +46,6 @@ typedef struct Trainer {
   bool hung;
 } Trainer;
 
-/* Seconds of the clock that the times above are in. */
 /* Reads the events of earlier attempts (through take too), then starts the process. */
 bool trainer_start(Trainer *, const TrainerStart *, TrainerLine take, void *user, Error *);
 /* Reads what is new; false once the process has ended, with its outcome. */

@@ -2,7 +2,8 @@
 --
 -- The whole file may run again on an existing database: tables are made when missing, views are
 -- replaced. PRAGMA user_version counts changes of the tables (see migrations in store.c).
--- Users read the views, at the end of this file; the tables behind them may change.
+-- Users read the views, at the end of this file; the tables behind them may change. A line with
+-- {metric} or {baseline_metric} stands for one such line per metric (store_metrics.c).
 --
 -- Numbers that may be not finite are stored as a pair: NAME REAL, NULL unless finite, and
 -- NAME_kind, which says what it was: finite, nan, inf, -inf, or absent (never measured).
@@ -72,7 +73,7 @@ CREATE TABLE IF NOT EXISTS dataset (
   skipped INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- A trainer process as the harness saw it (attempts.jsonl).
+-- A trainer process as the harness saw it (launches.jsonl).
 CREATE TABLE IF NOT EXISTS launch (
   trial INTEGER NOT NULL REFERENCES trial,
   launch INTEGER NOT NULL, -- from 1
@@ -148,15 +149,38 @@ CREATE TABLE IF NOT EXISTS step (
 -- exist here (the leak-free ones of a norm_pix model, for instance).
 CREATE TABLE IF NOT EXISTS metric (
   trial INTEGER NOT NULL,
-  source TEXT NOT NULL, -- model, or the trivial baseline: fill_mean, fill_harmonic
+  scorer TEXT NOT NULL, -- a name of scorer_kind, or of a newer program's
   step INTEGER NOT NULL, -- 0 for baselines, which do not train
   name TEXT NOT NULL,
   attempt INTEGER NOT NULL,
   value REAL,
   kind TEXT NOT NULL CHECK (kind IN ('finite', 'nan', 'inf', '-inf', 'absent')),
-  PRIMARY KEY (trial, source, step, name),
+  PRIMARY KEY (trial, scorer, step, name),
   FOREIGN KEY (trial, attempt) REFERENCES attempt (trial, attempt),
   CHECK ((kind = 'finite') = (value IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- What the numbers are: the list in mae/evaluate/metrics.h as of the program that opened the
+-- database last, and what a run costs.
+CREATE TABLE IF NOT EXISTS metric_kind (
+  name TEXT PRIMARY KEY,
+  position INTEGER NOT NULL, -- in tables
+  unit TEXT NOT NULL, -- dB, images/s, ..., or empty
+  better INTEGER NOT NULL, -- 1: higher is, -1: lower is
+  digits INTEGER NOT NULL, -- decimals in tables
+  needs TEXT NOT NULL, -- of a scorer: loss, hidden, full, leaky (metrics.h); run: a cost
+  wide INTEGER NOT NULL, -- 1: a column of `trials`
+  headline INTEGER NOT NULL, -- 1: told while a run goes on, and in figures
+  quantity TEXT NOT NULL, -- psnr of psnr_masked
+  leading INTEGER NOT NULL, -- 1: the first headline metric of its quantity
+  meaning TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What is scored on the held-out images: the list in mae/evaluate/scorers.h.
+CREATE TABLE IF NOT EXISTS scorer_kind (
+  name TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  baseline INTEGER NOT NULL -- 1: depends on no weights
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS checkpoint (
@@ -210,7 +234,7 @@ CREATE TABLE IF NOT EXISTS verification (
 ) STRICT, WITHOUT ROWID;
 
 -- How far each file has been read: lines that begin before `taken` are in the tables.
-CREATE TABLE IF NOT EXISTS source (
+CREATE TABLE IF NOT EXISTS file_read (
   trial INTEGER NOT NULL REFERENCES trial,
   file TEXT NOT NULL,
   taken INTEGER NOT NULL,
@@ -248,9 +272,7 @@ INSERT OR REPLACE INTO t_quantile VALUES
 --   status   pending, running, interrupted, failed or done
 --   planned  1 when the experiment's newest plan names it
 --   metrics  of the last evaluation of a trial that is done, on the held-out images; NULL before.
---            psnr_masked: masked pixels; _composite: visible patches pasted from the input;
---            _full: every patch from the decoder; _leaky: norm_pix models only, un-normalised
---            with the target's own statistics, not comparable with the others. In dB.
+--            The view `metrics` says what each is.
 --   nonfinite  metrics that were measured and are not numbers, as "psnr_masked=nan"; their columns
 --            are NULL
 --   wall_seconds  over all attempts, a killed one counted up to its last event
@@ -287,27 +309,19 @@ state AS (
   FROM trial LEFT JOIN launches USING (trial) LEFT JOIN tries USING (trial)),
 final AS (
   SELECT trial, max(step) AS step FROM metric JOIN state USING (trial)
-  WHERE metric.source = 'model' AND state.status = 'done' GROUP BY trial),
+  WHERE metric.scorer = 'model' AND state.status = 'done' GROUP BY trial),
 scores AS (
   SELECT metric.trial,
-    max(CASE name WHEN 'loss' THEN value END) AS loss,
-    max(CASE name WHEN 'psnr_masked' THEN value END) AS psnr_masked,
-    max(CASE name WHEN 'psnr_composite' THEN value END) AS psnr_composite,
-    max(CASE name WHEN 'psnr_full' THEN value END) AS psnr_full,
-    max(CASE name WHEN 'ssim_composite' THEN value END) AS ssim_composite,
-    max(CASE name WHEN 'ssim_full' THEN value END) AS ssim_full,
-    max(CASE name WHEN 'psnr_leaky' THEN value END) AS psnr_leaky,
-    max(CASE name WHEN 'ssim_leaky' THEN value END) AS ssim_leaky,
+    max(CASE name WHEN '{metric}' THEN value END) AS {metric},
     max(CASE name WHEN 'images' THEN CAST(value AS INTEGER) END) AS eval_images,
     group_concat(CASE WHEN kind NOT IN ('finite', 'absent') THEN name || '=' || kind END, ' ')
       AS nonfinite
   FROM metric JOIN final ON final.trial = metric.trial AND final.step = metric.step
-  WHERE metric.source = 'model' GROUP BY metric.trial)
+  WHERE metric.scorer = 'model' GROUP BY metric.trial)
 SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, config.mask_ratio,
   config.encoder, config.decoder, config.pos_embed, config.precision,
   coalesce(nullif(launches.device, ''), config.device) AS device,
-  scores.loss, scores.psnr_masked, scores.psnr_composite, scores.psnr_full,
-  scores.ssim_composite, scores.ssim_full, scores.psnr_leaky, scores.ssim_leaky,
+  scores.{metric},
   tries.images_per_second, tries.peak_memory_bytes / 1048576.0 AS peak_memory_mb,
   tries.params_encoder + tries.params_decoder AS params, tries.gflops_per_image,
   walls.seconds AS wall_seconds, tries.gflops_decoder_per_image, config.decoder_pos_embed,
@@ -326,53 +340,67 @@ FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN dataset ON dataset.dataset = tries.dataset
   LEFT JOIN environment ON environment.environment = tries.environment;
 
--- baselines: the trivial fills, scored on the same images and masks: one row per trial and fill.
+-- metrics: what each number is called, its unit, whether higher is better (1) or lower (-1).
+DROP VIEW IF EXISTS metrics;
+CREATE VIEW metrics AS SELECT * FROM metric_kind ORDER BY position;
+
+-- baselines: what reconstructs without weights, scored on the same images and masks: one row per
+-- trial and baseline (fill: its name).
 DROP VIEW IF EXISTS baselines;
 CREATE VIEW baselines AS
-SELECT sweep.experiment, metric.trial, metric.source AS fill, trial.seed,
+SELECT sweep.experiment, metric.trial, metric.scorer AS fill, trial.seed,
   (SELECT CAST(value AS REAL) FROM param
    WHERE param.trial = metric.trial AND key = 'train.mask_ratio') AS mask_ratio,
-  max(CASE metric.name WHEN 'psnr_masked' THEN value END) AS psnr_masked,
-  max(CASE metric.name WHEN 'psnr_composite' THEN value END) AS psnr_composite,
-  max(CASE metric.name WHEN 'ssim_composite' THEN value END) AS ssim_composite,
+  max(CASE metric.name WHEN '{baseline_metric}' THEN value END) AS {baseline_metric},
   max(CASE metric.name WHEN 'images' THEN CAST(value AS INTEGER) END) AS images
-FROM metric JOIN trial USING (trial) JOIN sweep USING (sweep)
-WHERE metric.source <> 'model' GROUP BY metric.trial, metric.source;
+FROM metric JOIN scorer_kind ON scorer_kind.name = metric.scorer AND baseline
+  JOIN trial USING (trial) JOIN sweep USING (sweep)
+GROUP BY metric.trial, metric.scorer;
+
+-- scores: the numbers of `trials` in long form: one row per trial that is done and metric, with
+-- what makes its point. Another scorer's numbers (a probe's) are called SCORER_METRIC.
+DROP VIEW IF EXISTS scores;
+CREATE VIEW scores AS
+WITH finished AS (
+  SELECT experiment, trial, seed, point, dataset, mask_ratio, encoder, decoder, pos_embed,
+    precision, planned, images_per_second, wall_seconds
+  FROM trials WHERE status = 'done'),
+numbers AS (
+  SELECT trial, iif(scorer = 'model', name, scorer || '_' || name) AS metric, value
+  FROM metric JOIN metric_kind USING (name)
+  WHERE wide AND kind <> 'absent'
+    AND scorer NOT IN (SELECT name FROM scorer_kind WHERE baseline)
+    AND step = (SELECT max(step) FROM metric AS other
+      WHERE other.trial = metric.trial AND other.scorer = metric.scorer)
+  UNION ALL SELECT trial, 'images_per_second', images_per_second FROM finished
+  UNION ALL SELECT trial, 'wall_seconds', wall_seconds FROM finished)
+SELECT experiment, trial, seed, metric, value, point, dataset, mask_ratio, encoder, decoder,
+  pos_embed, precision, planned
+FROM finished JOIN numbers USING (trial);
 
 -- points: mean over seeds of each metric at each point (trials that share every setting but the
 -- seed, and the data set), of trials that are done. sd: standard deviation with n - 1; low, high:
 -- the 95% interval of the mean by Student's t, NULL for one seed.
 DROP VIEW IF EXISTS points;
 CREATE VIEW points AS
-WITH long AS (
-  SELECT experiment, point, dataset, mask_ratio, encoder, decoder, pos_embed, precision, trial,
-    planned, name, CASE name WHEN 'psnr_masked' THEN psnr_masked
-      WHEN 'psnr_composite' THEN psnr_composite WHEN 'psnr_full' THEN psnr_full
-      WHEN 'ssim_composite' THEN ssim_composite WHEN 'ssim_full' THEN ssim_full
-      WHEN 'psnr_leaky' THEN psnr_leaky WHEN 'ssim_leaky' THEN ssim_leaky WHEN 'loss' THEN loss
-      WHEN 'images_per_second' THEN images_per_second
-      WHEN 'wall_seconds' THEN wall_seconds END AS value
-  FROM trials, (SELECT column1 AS name FROM (VALUES ('psnr_masked'), ('psnr_composite'),
-    ('psnr_full'), ('ssim_composite'), ('ssim_full'), ('psnr_leaky'), ('ssim_leaky'), ('loss'),
-    ('images_per_second'), ('wall_seconds')))
-  WHERE status = 'done'),
-centred AS (
-  SELECT *, avg(value) OVER (PARTITION BY experiment, point, dataset, name) AS mean
-  FROM long WHERE value IS NOT NULL),
+WITH centred AS (
+  SELECT *, avg(value) OVER (PARTITION BY experiment, point, dataset, metric) AS mean
+  FROM scores WHERE value IS NOT NULL),
 spread AS (
   SELECT *, count(*) AS n, min(value) AS least, max(value) AS most,
     CASE WHEN count(*) > 1
       THEN sqrt(sum((value - mean) * (value - mean)) / (count(*) - 1)) END AS sd
-  FROM centred GROUP BY experiment, point, dataset, name)
+  FROM centred GROUP BY experiment, point, dataset, metric)
 SELECT experiment, (SELECT group_concat(key || '=' || value, ' ') FROM param
     WHERE param.trial = spread.trial AND swept = 1 AND key <> 'run.seed') AS settings,
-  name AS metric, n, mean, sd,
+  metric, n, mean, sd,
   mean - t975 * sd / sqrt(n) AS low, mean + t975 * sd / sqrt(n) AS high, least, most,
   mask_ratio, encoder, decoder, pos_embed, precision, planned, point, dataset
 FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100);
 
 -- curves: every number with a step on its axis: quantity is train_loss, lr, grad_norm or
--- images_per_second of a training step, or eval_NAME of an evaluation.
+-- images_per_second of a training step, or eval_NAME of an evaluation (eval_SCORER_NAME when it is
+-- not the model's).
 DROP VIEW IF EXISTS curves;
 CREATE VIEW curves AS
 SELECT sweep.experiment, trial.trial, trial.seed, trial.swept, series.step, series.quantity,
@@ -383,7 +411,8 @@ FROM (
   UNION ALL SELECT trial, step, 'lr', lr, iif(lr IS NULL, 'absent', 'finite') FROM step
   UNION ALL SELECT trial, step, 'images_per_second', images_per_second,
     iif(images_per_second IS NULL, 'absent', 'finite') FROM step
-  UNION ALL SELECT trial, step, 'eval_' || name, value, kind FROM metric WHERE source = 'model'
+  UNION ALL SELECT trial, step, 'eval_' || iif(scorer = 'model', '', scorer || '_') || name, value,
+    kind FROM metric WHERE scorer NOT IN (SELECT name FROM scorer_kind WHERE baseline)
 ) AS series JOIN trial USING (trial) JOIN sweep USING (sweep);
 
 -- attempts: every trainer process the harness started, with what it said about itself; those

@@ -1,3 +1,4 @@
+/* store.c - the database file: statements, opening, locking, migrating, looking trials up. */
 #include "harness/store_internal.h"
 
 #include <errno.h>
@@ -13,8 +14,15 @@
 #include "schema_sql.h"
 
 /* Changes of the tables since version 1, in order. Changes of views need none: schema.sql replaces
- * them. */
-static const Migration migrations[] = {{0, NULL}};
+ * them. A column cannot be renamed under views that name it, so those go first. */
+static const Migration migrations[] = {
+    {2, "DROP VIEW IF EXISTS points; DROP VIEW IF EXISTS experiments; DROP VIEW IF EXISTS trials; "
+        "DROP VIEW IF EXISTS baselines; DROP VIEW IF EXISTS curves;"
+        "ALTER TABLE metric RENAME COLUMN source TO scorer;"
+        "ALTER TABLE source RENAME TO file_read;"},
+    {0, NULL}};
+
+const char *const trial_files[TRIAL_FILES] = {"attempts.jsonl", "launches.jsonl", "events.jsonl"};
 
 const char *trial_status_name(TrialStatus status) {
   static const char *const names[] = {[TRIAL_PENDING] = "pending",
@@ -62,7 +70,9 @@ static bool fail_db(sqlite3 *db, const char *path, Error *e) {
 }
 
 bool store_fail(Store *store, Error *e) {
-  fail_db(store->db, store->path, e);
+  Error reason;
+  fail_db(store->db, store->path, &reason);
+  if (e) *e = reason;
   switch (sqlite3_errcode(store->db)) {
   case SQLITE_FULL:
   case SQLITE_IOERR:
@@ -74,7 +84,7 @@ bool store_fail(Store *store, Error *e) {
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:
   case SQLITE_PROTOCOL:
-    if (!store->trouble.code) store->trouble = *e;
+    if (!store->trouble.code) store->trouble = reason;
   }
   return false;
 }
@@ -93,7 +103,7 @@ void store_retry(Store *store) {
 }
 
 static void bind_number(sqlite3_stmt *statement, int at, Number n) {
-  if (n.kind && !strcmp(n.kind, "finite"))
+  if (n.kind == NUMBER_FINITE)
     sqlite3_bind_double(statement, at, n.value);
   else
     sqlite3_bind_null(statement, at);
@@ -138,7 +148,7 @@ static sqlite3_stmt *query(Store *store, Error *e, const char *sql, const char *
     case 'n':
       n = va_arg(args, Number);
       bind_number(statement, at++, n);
-      sqlite3_bind_text(statement, at++, n.kind, -1, SQLITE_TRANSIENT);
+      sqlite3_bind_text(statement, at++, number_kind_name(n.kind), -1, SQLITE_STATIC);
       break;
     }
   }
@@ -210,12 +220,13 @@ bool store_migrate(sqlite3 *db, const char *path, const Migration *list, int ver
   bool ok = pragma_int(db, path, "PRAGMA user_version", &have, e);
   for (; ok && have > 0 && list->version; list++) /* a new file (0) needs the schema alone */
     if (list->version > have && list->version <= version) ok = execute(db, path, list->sql, e);
-  char stamp[128];
+  char stamp[128], *schema = store_schema(schema_sql);
   snprintf(stamp, sizeof stamp, "PRAGMA user_version = %d; PRAGMA application_id = %d", version,
            STORE_APPLICATION_ID);
-  ok = ok && execute(db, path, schema_sql, e) && execute(db, path, stamp, e) &&
+  ok = ok && execute(db, path, schema, e) && execute(db, path, stamp, e) &&
        execute(db, path, "COMMIT", e);
   if (!ok) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+  free(schema);
   return ok;
 }
 
@@ -323,7 +334,8 @@ bool store_open(Store **out, const char *path, Error *e) {
   return true;
 }
 
-static bool open_reader(Store *store, Error *e) {
+/* *old: of an older schema. */
+static bool open_reader(Store *store, bool *old, Error *e) {
   bool empty = false;
   int version = 0;
   if (access(store->path, R_OK))
@@ -348,22 +360,33 @@ static bool open_reader(Store *store, Error *e) {
   }
   if (!identify(store->db, store->path, &empty, &version, e)) return false;
   if (empty) return error_set(e, EXIT_DATA, "%s: empty; `harness run` fills it", store->path);
-  if (version < STORE_VERSION)
-    return error_set(e, EXIT_DATA,
-                     "%s: written by an older harness (schema %d); the next `harness run` or "
-                     "`harness import` brings it up to date",
-                     store->path, version);
+  *old = version < STORE_VERSION;
+  return true;
+}
+
+/* Readers know the newest schema only. */
+static bool bring_up_to_date(const char *path, Error *e) {
+  Store *writer;
+  if (!store_open(&writer, path, e))
+    return error_prefix(e, "%s was written by an older harness and cannot be brought up to date",
+                        path);
+  store_close(writer);
   return true;
 }
 
 bool store_open_readonly(Store **out, const char *path, Error *e) {
   *out = NULL;
+  bool old = false;
   Store *store = store_new(path, e);
   if (!store) return false;
   store->readonly = true;
-  if (!open_reader(store, e)) {
+  if (!open_reader(store, &old, e)) {
     store_close(store);
     return false;
+  }
+  if (old) {
+    store_close(store);
+    return bring_up_to_date(path, e) && store_open_readonly(out, path, e);
   }
   *out = store;
   return true;

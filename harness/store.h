@@ -10,11 +10,13 @@
  *                                       swept: {"section.key": "canonical text", ...} in order
  *   OUT/EXPERIMENT/TRIAL/config.ini     the full configuration, as given to `mae train`
  *   OUT/EXPERIMENT/TRIAL/events.jsonl   written by the trainer (mae/record/events.h)
- *   OUT/EXPERIMENT/TRIAL/attempts.jsonl written by the harness, every line with event and time:
+ *   OUT/EXPERIMENT/TRIAL/launches.jsonl written by the harness, every line with event and time:
  *                                       {"event":"launch","time","launch" (from 1),"pid","device",
  *                                       "host"} and {"event":"exit","time","launch","code",
  *                                       "signal","status","error"}; code or signal may be null,
- *                                       status is done | interrupted | failed, error may be ""
+ *                                       status is done | interrupted | failed, error may be "".
+ *                                       It was called attempts.jsonl once; a folder may have both,
+ *                                       and then the old one's launches come first
  *   OUT/EXPERIMENT/TRIAL/stderr.log     the trainer's standard error
  *   OUT/EXPERIMENT/TRIAL/verify-*.jsonl {"event":"verification","time","class" (proved, "" when
  *                                       none),"asked","outcome" (match | mismatch),"steps",
@@ -33,6 +35,11 @@
 
 typedef struct Store Store;
 
+/* The event files of a trial, in the order in which they are read; the first are about launches,
+ * the last of those is the one that is written. */
+enum { TRIAL_LAUNCH_FILES = 2, TRIAL_FILES };
+extern const char *const trial_files[TRIAL_FILES];
+
 typedef enum TrialStatus {
   TRIAL_PENDING,
   TRIAL_RUNNING,
@@ -45,7 +52,8 @@ const char *trial_status_name(TrialStatus);
 /* Opens or creates. A file that is not ours, is read-only, is locked by another harness, or has a
  * newer schema is an error that says so (EXIT_DATA); older schemas are migrated. */
 bool store_open(Store **, const char *path, Error *);
-/* For show, status, compare: no lock, no writing, the file must exist. */
+/* For show, status, compare: no lock, no writing, the file must exist. One of an older schema is
+ * migrated first. */
 bool store_open_readonly(Store **, const char *path, Error *);
 void store_close(Store *);
 
@@ -55,7 +63,7 @@ bool store_add_trial(Store *, int64_t sweep, const char *trial_folder, int64_t *
 /* Smallest id that no trial has. */
 bool store_next_trial_id(Store *, int64_t *id, Error *);
 
-/* One line of events.jsonl or attempts.jsonl. A line that is not JSON, lacks members, or is
+/* One line of an event file. A line that is not JSON, lacks members, or is
  * truncated is an error of code EXIT_DATA that leaves the database as it was; the caller reports
  * and goes on. Lines already taken (same trial, file offset) are ignored. */
 bool store_ingest(Store *, int64_t trial, const char *file, uint64_t offset, const char *line,
@@ -91,6 +99,10 @@ bool store_get_trial(Store *, int64_t id, TrialInfo *, bool *found, Error *);
 
 /* Runs a read-only query and prints an aligned table (or JSON); for status and show. */
 bool store_print(Store *, FILE *, const char *sql, bool json, Error *);
+
+/* "name, name, " of the metrics for which a condition on the view `metrics` holds, in its order;
+ * the caller frees. rounded: as tables show them, "round(name, digits) AS name, ". */
+bool store_columns(Store *, char **columns, const char *condition, bool rounded, Error *);
 
 /* Prints the difference A - B of a metric of `trials` (psnr_masked when NULL) with a 95% interval,
  * paired by seed, and says whether the seeds support it. A and B are each a trial id or settings

@@ -27,26 +27,24 @@ static void side_free(Side *side) {
   free(side->values);
 }
 
-/* The columns of `trials` that can be compared; psnr_masked is the default. */
-static const char *const metrics[] = {"psnr_masked",    "psnr_composite",    "psnr_full",
-                                      "ssim_composite", "ssim_full",         "psnr_leaky",
-                                      "ssim_leaky",     "images_per_second", "loss",
-                                      "wall_seconds",   "peak_memory_mb"};
-
-static const char *metric_unit(const char *metric) {
-  if (!strncmp(metric, "psnr", 4)) return " dB";
-  if (!strcmp(metric, "images_per_second")) return " images/s";
-  if (!strcmp(metric, "wall_seconds")) return " s";
-  return !strcmp(metric, "peak_memory_mb") ? " MiB" : "";
-}
-
-static bool check_metric(const char *metric, Error *e) {
-  for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-    if (!strcmp(metrics[i], metric)) return true;
-  char known[512] = "";
-  for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
-    snprintf(known + strlen(known), sizeof known - strlen(known), " %s", metrics[i]);
-  return error_set(e, EXIT_CONFIG, "no metric \"%s\"; there are:%s", metric, known);
+/* " dB", or "" without a unit; the metric must be a column of `trials`. The caller frees. */
+static char *metric_unit(Store *store, const char *metric, Error *e) {
+  sqlite3_stmt *statement =
+      store_query(store, e, "SELECT unit FROM metrics WHERE name = ? AND wide", "t", metric);
+  bool row = false;
+  char *known;
+  if (!statement || !store_row(store, e, statement, &row)) return NULL;
+  if (row) {
+    const char *unit = (const char *)sqlite3_column_text(statement, 0);
+    char *text = string_format("%s%s", *unit ? " " : "", unit);
+    sqlite3_reset(statement);
+    return text;
+  }
+  if (!store_columns(store, &known, "wide", false, e)) return NULL;
+  error_set(e, EXIT_CONFIG, "no metric \"%s\"; there are: %.*s", metric, (int)strlen(known) - 2,
+            known);
+  free(known);
+  return NULL;
 }
 
 /* The condition on `trials` that a side's text stands for: a trial id, or
@@ -262,11 +260,10 @@ static bool print_json(FILE *out, const Comparison *c, const char *metric, Error
 
 bool store_compare(Store *store, FILE *out, const char *a, const char *b, const char *metric,
                    bool json, Error *e) {
-  if (!metric) metric = metrics[0];
-  const char *unit = metric_unit(metric);
+  if (!metric) metric = "psnr_masked";
   Comparison c = {0};
-  bool ok = check_metric(metric, e) && side_load(store, &c.a, a, metric, e) &&
-            side_load(store, &c.b, b, metric, e);
+  char *unit = metric_unit(store, metric, e);
+  bool ok = unit && side_load(store, &c.a, a, metric, e) && side_load(store, &c.b, b, metric, e);
   if (ok) {
     double *differences = need(malloc((c.a.count + c.b.count) * sizeof *differences));
     size_t n = pair(&c.a, &c.b, differences);
@@ -284,5 +281,6 @@ bool store_compare(Store *store, FILE *out, const char *a, const char *b, const 
   }
   side_free(&c.a);
   side_free(&c.b);
+  free(unit);
   return ok;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "harness/strings.h"
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
 #include "mae/config/config.h"
@@ -51,7 +52,7 @@ static json_t *read_json(const char *folder, const char *name, Error *e) {
   int64_t format = 0;
   if (!json)
     error_set(e, EXIT_DATA, "%s:%d: not JSON: %s", path, where.line, where.text);
-  else if (!json_need_int(json, "format", &format, e))
+  else if (!member_need_integer(json, "format", &format, e))
     error_prefix(e, "%s", path);
   else if (format != 1)
     error_set(e, EXIT_DATA, "%s: format %lld; this harness reads format 1", path,
@@ -70,8 +71,7 @@ static bool whole(Store *store, Part part, void *context, Error *e) {
   if (!store_run(store, e, "SAVEPOINT part", "")) return false;
   bool ok = part(store, context, e);
   if (!ok) sqlite3_exec(store->db, "ROLLBACK TO part", NULL, NULL, NULL);
-  Error ignored;
-  bool released = store_run(store, ok ? e : &ignored, "RELEASE part", "");
+  bool released = store_run(store, ok ? e : NULL, "RELEASE part", "");
   return ok && released;
 }
 
@@ -88,11 +88,12 @@ static bool put_sweep(Store *store, void *context, Error *e) {
   const char *experiment, *name, *scale, *question, *expected, *source, *x, *ini;
   double created;
   bool found = false;
-  if (!json_need_text(j, "experiment", &experiment, e) || !json_need_text(j, "name", &name, e) ||
-      !json_need_text(j, "scale", &scale, e) || !json_need_text(j, "question", &question, e) ||
-      !json_need_text(j, "expected", &expected, e) || !json_need_text(j, "source", &source, e) ||
-      !json_need_text(j, "x", &x, e) || !json_need_text(j, "ini", &ini, e) ||
-      !json_need_real(j, "created", &created, e))
+  if (!member_need_text(j, "experiment", &experiment, e) ||
+      !member_need_text(j, "name", &name, e) || !member_need_text(j, "scale", &scale, e) ||
+      !member_need_text(j, "question", &question, e) ||
+      !member_need_text(j, "expected", &expected, e) ||
+      !member_need_text(j, "source", &source, e) || !member_need_text(j, "x", &x, e) ||
+      !member_need_text(j, "ini", &ini, e) || !member_need_finite(j, "created", &created, e))
     return false;
   if (!json_is_array(trials)) return error_set(e, EXIT_DATA, "member \"trials\" is not a list");
   if (!store_run(store, e,
@@ -206,7 +207,7 @@ static char *swept_text(const json_t *swept, Error *e) {
 static bool choose_id(Store *store, const TrialPart *part, int64_t *id, Error *e) {
   int64_t wanted = 0, taken = 0;
   bool found = false;
-  if (!json_need_int(part->json, "id", &wanted, e)) return false;
+  if (!member_need_integer(part->json, "id", &wanted, e)) return false;
   if (wanted < 1)
     return error_set(e, EXIT_DATA, "trial id %lld is not positive", (long long)wanted);
   if (!store_int(store, e, &taken, &found, "SELECT trial FROM trial WHERE trial = ?", "i", wanted))
@@ -228,8 +229,8 @@ static bool put_trial(Store *store, void *context, Error *e) {
   bool found = false;
   char folder[PATH_MAX], point[65];
   if (!json_is_object(swept)) return error_set(e, EXIT_DATA, "member \"swept\" is not an object");
-  if (!json_need_text(j, "config_hash", &hash, e) || !json_need_int(j, "seed", &seed, e) ||
-      !json_need_real(j, "created", &created, e) ||
+  if (!member_need_text(j, "config_hash", &hash, e) || !member_need_integer(j, "seed", &seed, e) ||
+      !member_need_finite(j, "created", &created, e) ||
       !store_int(store, e, &part->trial, &found,
                  "SELECT trial FROM trial WHERE sweep = ? AND config_hash = ?", "it", part->sweep,
                  hash) ||
@@ -283,31 +284,16 @@ bool store_recover(Store *store, Error *e) {
          store_run(store, e, "UPDATE attempt SET status = 'interrupted' WHERE status IS NULL", "");
 }
 
-typedef struct Names {
-  char **list;
-  int count;
-} Names;
-
-static void names_free(Names *names) {
-  for (int i = 0; i < names->count; i++) free(names->list[i]);
-  free(names->list);
-}
-
-static bool names_add(Names *names, const char *name, Error *e) {
-  char **list = realloc(names->list, (size_t)(names->count + 1) * sizeof *list);
-  if (list) names->list = list;
-  char *copy = list ? strdup(name) : NULL;
-  if (!copy) return error_set(e, EXIT_DEVICE, "out of memory");
-  list[names->count++] = copy;
-  return true;
-}
-
 static int compare_names(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void sort_names(StringList *names) {
+  if (names->count) qsort(names->items, (size_t)names->count, sizeof *names->items, compare_names);
+}
+
 /* Paths of the folders in `folder` that hold a file called `with`; sorted. */
-static bool find_folders(Names *names, const char *folder, const char *with, Error *e) {
+static bool find_folders(StringList *names, const char *folder, const char *with, Error *e) {
   DIR *dir = opendir(folder);
   if (!dir) return error_set(e, EXIT_DATA, "%s: %s", folder, strerror(errno));
   bool ok = true;
@@ -317,10 +303,11 @@ static bool find_folders(Names *names, const char *folder, const char *with, Err
     if (entry->d_name[0] == '.') continue;
     ok = io_join(path, sizeof path, folder, entry->d_name, e) &&
          io_join(file, sizeof file, path, with, e);
-    if (ok && !stat(file, &status) && S_ISREG(status.st_mode)) ok = names_add(names, path, e);
+    if (ok && !stat(file, &status) && S_ISREG(status.st_mode))
+      strings_add(names, string_copy(path));
   }
   closedir(dir);
-  if (names->count) qsort(names->list, (size_t)names->count, sizeof *names->list, compare_names);
+  sort_names(names);
   return ok;
 }
 
@@ -340,27 +327,26 @@ static int compare_found(const void *a, const void *b) {
  * reported and left out. */
 static bool list_found(Found **list, int *count, const char *folder, const char *file,
                        int64_t sweep, Error *e) {
-  Names names = {0};
+  StringList names = {0};
   bool ok = find_folders(&names, folder, file, e);
   Found *more = ok ? realloc(*list, (size_t)(*count + names.count + 1) * sizeof *more) : NULL;
   if (more) *list = more;
   if (ok && !more) ok = error_set(e, EXIT_DEVICE, "out of memory");
   for (int i = 0; ok && i < names.count; i++) {
     Error problem;
-    json_t *json = read_json(names.list[i], file, &problem);
+    json_t *json = read_json(names.items[i], file, &problem);
     Found found = {.sweep = sweep};
-    if (json && json_need_real(json, "created", &found.created, &problem)) {
-      if (json_is_integer(json_object_get(json, "id")))
-        found.id = json_integer_value(json_object_get(json, "id"));
-      found.folder = names.list[i];
-      names.list[i] = NULL;
+    if (json && member_need_finite(json, "created", &found.created, &problem)) {
+      found.id = member_integer(json, "id", 0);
+      found.folder = names.items[i];
+      names.items[i] = NULL;
       (*list)[(*count)++] = found;
     } else {
-      fprintf(stderr, "%s: left out: %s\n", names.list[i], problem.message);
+      fprintf(stderr, "%s: left out: %s\n", names.items[i], problem.message);
     }
     json_decref(json);
   }
-  names_free(&names);
+  strings_free(&names);
   return ok;
 }
 
@@ -399,22 +385,29 @@ static bool take_file(Store *store, int64_t trial, const char *folder, const cha
 }
 
 static bool take_verifications(Store *store, int64_t trial, const char *folder, Error *e) {
-  Names names = {0};
+  StringList names = {0};
   DIR *dir = opendir(folder);
   if (!dir) return error_set(e, EXIT_DATA, "%s: %s", folder, strerror(errno));
-  bool ok = true;
-  for (const struct dirent *entry; ok && (entry = readdir(dir));) {
+  for (const struct dirent *entry; (entry = readdir(dir));) {
     size_t length = strlen(entry->d_name);
     if (!strncmp(entry->d_name, "verify-", 7) && length > 6 &&
         !strcmp(entry->d_name + length - 6, ".jsonl"))
-      ok = names_add(&names, entry->d_name, e);
+      strings_add(&names, string_copy(entry->d_name));
   }
   closedir(dir);
-  if (names.count) qsort(names.list, (size_t)names.count, sizeof *names.list, compare_names);
+  bool ok = true;
+  sort_names(&names);
   for (int i = 0; ok && i < names.count; i++)
-    ok = take_file(store, trial, folder, names.list[i], e);
-  names_free(&names);
+    ok = take_file(store, trial, folder, names.items[i], e);
+  strings_free(&names);
   return ok;
+}
+
+static bool take_files(Store *store, const Found *found, Error *e) {
+  bool ok = true;
+  for (int f = 0; ok && f < TRIAL_FILES; f++)
+    ok = take_file(store, found->trial, found->folder, trial_files[f], e);
+  return ok && take_verifications(store, found->trial, found->folder, e);
 }
 
 /* Ids that are free are handed out first, so that a clash moves the later trial only. */
@@ -454,11 +447,7 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
     ok = store_add_sweep(store, sweeps[i].folder, &sweeps[i].sweep, e) &&
          list_found(&list, &count, sweeps[i].folder, "trial.json", sweeps[i].sweep, e);
   ok = ok && add_trials(store, list, count, trials, e);
-  for (int i = 0; ok && i < count; i++)
-    ok = list[i].trial < 0 ||
-         (take_file(store, list[i].trial, list[i].folder, "attempts.jsonl", e) &&
-          take_file(store, list[i].trial, list[i].folder, "events.jsonl", e) &&
-          take_verifications(store, list[i].trial, list[i].folder, e));
+  for (int i = 0; ok && i < count; i++) ok = list[i].trial < 0 || take_files(store, &list[i], e);
   free_found(list, count);
   return ok && store_recover(store, e);
 }

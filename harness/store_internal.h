@@ -1,16 +1,16 @@
-/* store_internal.h - what the store's files share: the handle, statements, and careful readers of
- * JSON members. Not for anyone else. */
+/* store_internal.h - what the store's files share: the handle and its statements. Not for
+ * anyone else. */
 #ifndef HARNESS_STORE_INTERNAL_H
 #define HARNESS_STORE_INTERNAL_H
 
-#include <jansson.h>
 #include <sqlite3.h>
 
 #include "harness/store.h"
+#include "mae/record/event_line.h"
 
 enum {
   STORE_APPLICATION_ID = 0x4d414562, /* "MAEb" */
-  STORE_VERSION = 1,                 /* of the tables; see migrations in store.c */
+  STORE_VERSION = 2,                 /* of the tables; see migrations in store.c */
   STORE_STATEMENTS = 64,
   STORE_LINE_MAX = 16 << 20 /* bytes; a start event with its diff and configuration is far below */
 };
@@ -38,6 +38,10 @@ typedef struct Migration {
  * version of 0. */
 bool store_migrate(sqlite3 *db, const char *path, const Migration *, int version, Error *);
 
+/* schema.sql with a column for each metric, and the rows of metric_kind and scorer_kind; the caller
+ * frees (store_metrics.c). */
+char *store_schema(const char *schema);
+
 /* Fills e from the connection's last error, with advice where there is some; one that is
  * not about the statement or its values is kept as the store's trouble. False. */
 bool store_fail(Store *, Error *);
@@ -52,22 +56,6 @@ bool store_row(Store *, Error *, sqlite3_stmt *, bool *row);
 /* The first column of the first row. */
 bool store_int(Store *, Error *, int64_t *value, bool *found, const char *sql, const char *types,
                ...);
-
-/* A double as events carry it: a JSON number or one of "nan", "inf", "-inf". */
-typedef struct Number {
-  double value;
-  const char *kind; /* finite, nan, inf, -inf, absent; NULL: not a number at all */
-} Number;
-Number json_number(const json_t *object, const char *key);
-
-/* Readers of members that must be there: false with a message naming the key. */
-bool json_need_int(const json_t *, const char *key, int64_t *, Error *);
-bool json_need_real(const json_t *, const char *key, double *, Error *);
-bool json_need_text(const json_t *, const char *key, const char **, Error *);
-/* The member as text, or NULL when it is absent or of another type. */
-const char *json_text(const json_t *, const char *key);
-/* The member as a bound value: NULL Number when absent. Integers that may be null. */
-Number json_optional_int(const json_t *, const char *key);
 
 /* The whole of a file, NUL-terminated; the caller frees. */
 bool store_read_file(char **text, size_t *size, const char *path, Error *);

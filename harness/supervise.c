@@ -1,3 +1,4 @@
+/* supervise.c - slots, each with a trainer; one loop that starts, reads, records and ends them. */
 #include "harness/supervise.h"
 
 #include <math.h>
@@ -8,6 +9,7 @@
 
 #include "harness/runner.h"
 #include "harness/strings.h"
+#include "harness/tail.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
 
@@ -64,16 +66,17 @@ static void take_event(void *user, const char *line, size_t length, uint64_t off
     progress_say(run->progress, "warning: %s: %s; left out", slot->job->folder, e.message);
 }
 
-typedef struct Recording {
+/* A file of a trial on its way into the database. */
+typedef struct Offering {
   Store *store;
   int64_t trial;
   const char *file;
   int refused;
   Error first;
-} Recording;
+} Offering;
 
 static void record_line(void *user, const char *line, size_t length, uint64_t offset) {
-  Recording *to = user;
+  Offering *to = user;
   Error e = {0};
   if (!store_ingest(to->store, to->trial, to->file, offset, line, length, &e) && to->refused++ == 0)
     to->first = e;
@@ -83,14 +86,11 @@ static void record_line(void *user, const char *line, size_t length, uint64_t of
 static int record_file(Store *store, int64_t trial, const char *folder, const char *file,
                        Error *first) {
   char path[CONFIG_PATH_MAX];
-  Recording recording = {.store = store, .trial = trial, .file = file};
+  Offering offering = {.store = store, .trial = trial, .file = file};
   if (!io_join(path, sizeof path, folder, file, first)) return 1;
-  Tail tail;
-  tail_open(&tail, path);
-  tail_read(&tail, record_line, &recording);
-  tail_close(&tail);
-  if (recording.refused) *first = recording.first;
-  return recording.refused;
+  tail_read_file(path, record_line, &offering);
+  if (offering.refused) *first = offering.first;
+  return offering.refused;
 }
 
 bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *e) {
@@ -98,31 +98,30 @@ bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *e) {
   Error refused, commit = {0};
   if (!store_begin(store, e)) return false;
   bool ok = store_add_trial(store, sweep, job->folder, &trial, e);
-  for (int f = 0; ok && f < 2; f++) {
-    const char *file = f ? "events.jsonl" : "attempts.jsonl";
-    int lines = record_file(store, trial, job->folder, file, &refused);
+  for (int f = 0; ok && f < TRIAL_FILES; f++) {
+    int lines = record_file(store, trial, job->folder, trial_files[f], &refused);
     if (lines)
       fprintf(stderr, "warning: %s: %d lines left out: %s\n", job->folder, lines, refused.message);
   }
   return store_commit(store, ok ? e : &commit) && ok;
 }
 
-static void record_attempts(Run *run, const Job *job) {
+static void record_launches(Run *run, const Job *job) {
   Error e = {0};
-  if (record_file(run->store, job->id, job->folder, "attempts.jsonl", &e)) note_unrecorded(run, &e);
+  for (int f = 0; f < TRIAL_LAUNCH_FILES; f++)
+    if (record_file(run->store, job->id, job->folder, trial_files[f], &e)) note_unrecorded(run, &e);
 }
 
 /* Tries a database that failed once more, with every line of the trials of this run: those that it
  * has are passed over. */
 static void catch_up(Run *run) {
-  static const char *const files[] = {"attempts.jsonl", "events.jsonl"};
   Error e = {0};
   if (!store_broken(run->store)) return;
   store_retry(run->store);
   run->retry_at = clock_seconds() + retry_seconds;
   for (int i = 0; i < run->next; i++)
-    for (int f = 0; job_is_to_run(&run->jobs[i]) && f < 2; f++)
-      record_file(run->store, run->jobs[i].id, run->jobs[i].folder, files[f], &e);
+    for (int f = 0; job_is_to_run(&run->jobs[i]) && f < TRIAL_FILES; f++)
+      record_file(run->store, run->jobs[i].id, run->jobs[i].folder, trial_files[f], &e);
   if (store_broken(run->store)) return;
   run->result->unrecorded -= run->waiting;
   run->waiting = 0;
@@ -167,7 +166,7 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
   if (!folder_append_launch(job->folder, slot->launch, (int)slot->trainer.pid, device, &writing))
     note_unrecorded(run, &writing);
   job->status = TRIAL_RUNNING;
-  record_attempts(run, job);
+  record_launches(run, job);
   char place[64] = "";
   if (gpus) snprintf(place, sizeof place, " on GPU %s", gpus);
   progress_say(run->progress, "trial %lld  %s  %s%s", (long long)job->id, job->label,
@@ -179,17 +178,30 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
 static void record_outcome(Run *run, Slot *slot, const Outcome *outcome) {
   Error e = {0};
   if (!folder_append_exit(slot->job->folder, slot->launch, outcome, &e)) note_unrecorded(run, &e);
-  record_attempts(run, slot->job);
+  record_launches(run, slot->job);
+}
+
+/* "psnr_masked 18.25 dB, ..." of the headline metrics that have a value; the caller frees. */
+static char *describe_metrics(const Facts *facts) {
+  char *text = string_copy("");
+  for (int i = 0; i < metric_count; i++) {
+    const Metric *metric = &metric_list[i];
+    if (!metric->headline || isnan(facts->metrics[i])) continue;
+    char *longer = string_format("%s%s %.*f%s%s, ", text, metric->name, metric->digits,
+                                 facts->metrics[i], *metric->unit ? " " : "", metric->unit);
+    free(text);
+    text = longer;
+  }
+  return text;
 }
 
 static void say_outcome(Run *run, const Job *job) {
   char *line;
   if (job->status == TRIAL_DONE) {
-    bool leaky = isnan(job->facts.psnr_masked);
-    line = string_format("trial %lld  %s  done: %s %.2f dB, %.0f images/s", (long long)job->id,
-                         job->label, leaky ? "psnr_leaky" : "psnr_masked",
-                         leaky ? job->facts.psnr_leaky : job->facts.psnr_masked,
-                         job->facts.images_per_second);
+    char *metrics = describe_metrics(&job->facts);
+    line = string_format("trial %lld  %s  done: %s%.0f images/s", (long long)job->id, job->label,
+                         metrics, job->facts.images_per_second);
+    free(metrics);
   } else {
     line = string_format("trial %lld  %s  %s: %s", (long long)job->id, job->label,
                          trial_status_name(job->status), job->error);

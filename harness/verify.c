@@ -1,3 +1,4 @@
+/* verify.c - two recorded runs side by side: losses, states, tensors, scores, provenance. */
 #include "harness/verify.h"
 
 #include <math.h>
@@ -6,7 +7,10 @@
 
 #include "harness/stats.h"
 #include "harness/strings.h"
+#include "harness/tail.h"
+#include "mae/base/io.h"
 #include "mae/model/safetensors.h"
+#include "mae/record/step_folders.h"
 
 /* What `numerical` promises: the losses of every step within this relative difference, and the
  * final score within so many dB. Rounding differences of another device or library grow over
@@ -18,17 +22,9 @@ const char *proof_name(Proof proof) {
   return names[proof];
 }
 
-static double number(const json_t *event, const char *key) {
-  const json_t *value = json_object_get(event, key);
-  const char *word = json_string_value(value);
-  if (word && !strcmp(word, "inf")) return INFINITY;
-  if (word && !strcmp(word, "-inf")) return -INFINITY;
-  return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
 static void take_step(RunRecord *record, const json_t *event) {
   enum { STEPS_MAX = 1 << 28 }; /* against a damaged file */
-  int64_t step = json_integer_value(json_object_get(event, "step"));
+  int64_t step = member_integer(event, "step", 0);
   if (step < 1 || step > STEPS_MAX) return;
   if (step > record->count) {
     size_t size = (size_t)step + 1;
@@ -37,41 +33,37 @@ static void take_step(RunRecord *record, const json_t *event) {
     for (int64_t s = record->count + 1; s <= step; s++) record->known[s] = false;
     record->count = step;
   }
-  record->losses[step] = number(event, "loss");
+  record->losses[step] = member_number(event, "loss").value;
   record->known[step] = true;
+}
+
+static void take_checkpoint(RunRecord *record, const json_t *event) {
+  char step[32];
+  snprintf(step, sizeof step, "%lld", (long long)member_integer(event, "step", 0));
+  json_object_set(record->saved, step, json_object_get(event, "state_sha256"));
 }
 
 static void take_line(void *user, const char *line, size_t length, uint64_t offset) {
   (void)offset;
   RunRecord *record = user;
-  json_error_t problem;
-  if (!facts_take(&record->facts, line, length)) return;
-  json_t *event = json_loadb(line, length, 0, &problem);
-  const char *name = json_string_value(json_object_get(event, "event"));
-  if (!strcmp(name, "step")) take_step(record, event);
-  if (!strcmp(name, "start")) {
+  EventLine event;
+  if (!event_line_read(&event, line, length, NULL)) return;
+  facts_take_event(&record->facts, &event);
+  if (event_line_is(&event, "step")) take_step(record, event.json);
+  if (event_line_is(&event, "checkpoint")) take_checkpoint(record, event.json);
+  if (event_line_is(&event, "start")) {
     json_decref(record->start);
-    record->start = json_incref(event);
+    record->start = json_incref(event.json);
     if (record->facts.step == 0) record->count = 0; /* begun anew: what came before is not its */
   }
-  if (!strcmp(name, "checkpoint")) {
-    char step[32];
-    snprintf(step, sizeof step, "%lld",
-             (long long)json_integer_value(json_object_get(event, "step")));
-    json_object_set(record->saved, step, json_object_get(event, "state_sha256"));
-  }
-  json_decref(event);
+  event_line_free(&event);
 }
 
 bool record_read(RunRecord *record, const char *events_path, Error *e) {
   *record = (RunRecord){.saved = need(json_object())};
-  Tail tail;
   facts_init(&record->facts);
-  tail_open(&tail, events_path);
-  tail_read(&tail, take_line, record);
-  tail_close(&tail);
-  bool leaky = isnan(record->facts.psnr_masked);
-  record->evaluated = leaky ? record->facts.psnr_leaky : record->facts.psnr_masked;
+  tail_read_file(events_path, take_line, record);
+  record->evaluated = facts_score(&record->facts);
   if (record->start) return true;
   record_free(record);
   return error_set(e, EXIT_DATA, "%s: holds no start event", events_path);
@@ -127,37 +119,37 @@ static void describe_tensor(Comparison *c, const Tensor *then, const Tensor *now
            differ, count, worst);
 }
 
-/* Names the first tensor that differs in the checkpoints of the last compared step. */
-static void compare_tensors(Comparison *c, const char *then_folder, const char *now_folder) {
-  static const char *const names[] = {"model.safetensors", "state.safetensors"};
-  for (int f = 0; f < 2 && !*c->tensor; f++) {
-    char *paths[2];
-    const char *const folders[] = {then_folder, now_folder};
-    for (int i = 0; i < 2; i++)
-      paths[i] =
-          string_format("%s/checkpoints/step-%lld/%s", folders[i], (long long)c->steps, names[f]);
-    TensorFile then, now;
-    Error ignored;
-    bool first = safetensors_open(&then, paths[0], &ignored);
-    if (first && safetensors_open(&now, paths[1], &ignored)) {
-      for (int i = 0; i < then.count && !*c->tensor; i++) {
-        const Tensor *a = &then.tensors[i], *b = safetensors_find(&now, a->name);
-        if (!b || b->bytes != a->bytes || memcmp(a->data, b->data, a->bytes) != 0)
-          describe_tensor(c, a, b);
-      }
-      safetensors_close(&now);
+/* One of the two files of the checkpoints of the last compared step. */
+static void compare_file(Comparison *c, const char *then_folder, const char *now_folder,
+                         const char *name) {
+  char step[CONFIG_PATH_MAX], path[CONFIG_PATH_MAX];
+  TensorFile then, now;
+  if (!step_folder_path(step, then_folder, c->steps, NULL) ||
+      !io_join(path, sizeof path, step, name, NULL) || !safetensors_open(&then, path, NULL))
+    return;
+  if (step_folder_path(step, now_folder, c->steps, NULL) &&
+      io_join(path, sizeof path, step, name, NULL) && safetensors_open(&now, path, NULL)) {
+    for (int i = 0; i < then.count && !*c->tensor; i++) {
+      const Tensor *a = &then.tensors[i], *b = safetensors_find(&now, a->name);
+      if (!b || b->bytes != a->bytes || memcmp(a->data, b->data, a->bytes) != 0)
+        describe_tensor(c, a, b);
     }
-    if (first) safetensors_close(&then);
-    free(paths[0]);
-    free(paths[1]);
+    safetensors_close(&now);
   }
+  safetensors_close(&then);
+}
+
+/* Names the first tensor that differs. */
+static void compare_tensors(Comparison *c, const char *then_folder, const char *now_folder) {
+  compare_file(c, then_folder, now_folder, "model.safetensors");
+  if (!*c->tensor) compare_file(c, then_folder, now_folder, "state.safetensors");
 }
 
 static void compare_states(Comparison *c, const RunRecord *then, const RunRecord *now) {
   char step[32];
   snprintf(step, sizeof step, "%lld", (long long)c->steps);
   bool whole = then->facts.step == c->steps && *then->facts.end;
-  const char *saved = json_string_value(json_object_get(then->saved, step));
+  const char *saved = member_text(then->saved, step);
   const char *recorded = whole ? then->facts.state_sha256 : saved;
   c->state_compared = recorded && *recorded && *now->facts.state_sha256;
   c->state_equal = c->state_compared && !strcmp(recorded, now->facts.state_sha256);
@@ -207,7 +199,7 @@ bool compare_scores(Comparison *c, const double *scores, int count) {
   return inside;
 }
 
-static char *member_text(const json_t *value) {
+static char *text_of(const json_t *value) {
   if (!value) return string_copy("(absent)");
   if (json_is_string(value)) return string_copy(json_string_value(value));
   char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
@@ -224,7 +216,7 @@ static int compare_members(FILE *out, const char *prefix, json_t *then, json_t *
   json_object_foreach(all, key, value) {
     json_t *a = json_object_get(then, key), *b = json_object_get(now, key);
     if (json_equal(a, b)) continue;
-    char *before = member_text(a), *after = member_text(b);
+    char *before = text_of(a), *after = text_of(b);
     fprintf(out, "  %s%s: %s -> %s\n", prefix, key, before, after);
     free(before);
     free(after);
@@ -244,7 +236,7 @@ int compare_provenance(FILE *out, const RunRecord *then, const RunRecord *now) {
     const char *key = (const char *[]){"binary_sha256", "config_hash"}[i];
     json_t *a = json_object_get(then->start, key), *b = json_object_get(now->start, key);
     if (json_equal(a, b)) continue;
-    char *before = member_text(a), *after = member_text(b);
+    char *before = text_of(a), *after = text_of(b);
     fprintf(out, "  %s: %s -> %s\n", key, before, after);
     free(before);
     free(after);

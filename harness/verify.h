@@ -20,7 +20,7 @@ typedef struct RunRecord {
   int64_t count;    /* highest step */
   json_t *start;    /* the newest start event; NULL without one */
   json_t *saved;    /* {"step": state_sha256} of checkpoint events */
-  double evaluated; /* psnr_masked, or psnr_leaky of a norm_pix model */
+  double evaluated; /* facts_score */
 } RunRecord;
 
 bool record_read(RunRecord *, const char *events_path, Error *);

@@ -106,10 +106,10 @@ event(Store *store, int64_t trial, const char *to, const char *name, const char 
 }
 
 #define EVENTS "events.jsonl"
-#define ATTEMPTS "attempts.jsonl"
+#define LAUNCHES "launches.jsonl"
 
 static inline void start(Store *store, int64_t trial, const char *to, int attempt, int resumed) {
-  event(store, trial, to, ATTEMPTS,
+  event(store, trial, to, LAUNCHES,
         "{\"event\":\"launch\",\"time\":%d,\"launch\":%d,\"pid\":%d,\"device\":\"cpu\","
         "\"host\":\"here\"}",
         2000 + attempt, attempt, 40 + attempt);
@@ -147,7 +147,7 @@ static inline void finish(Store *store, int64_t trial, const char *to, int attem
         "{\"event\":\"end\",\"time\":2300,\"status\":\"%s\",\"step\":4,\"code\":0,"
         "\"wall_seconds\":12.5,\"state_sha256\":\"s\"}",
         status);
-  event(store, trial, to, ATTEMPTS,
+  event(store, trial, to, LAUNCHES,
         "{\"event\":\"exit\",\"time\":2301,\"launch\":%d,\"code\":0,\"signal\":null,"
         "\"status\":\"%s\",\"error\":\"\"}",
         attempt, status);

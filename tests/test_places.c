@@ -105,7 +105,7 @@ START_TEST(one_gpu_each) {
   ck_assert_ptr_nonnull(strstr(launches, "on GPU 1"));
   free(launches);
   ck_assert_int_eq(
-      system("test $(cat out/exp/*/attempts.jsonl | grep -c '\"device\":\"[01]\"') = 6"), 0);
+      system("test $(cat out/exp/*/launches.jsonl | grep -c '\"device\":\"[01]\"') = 6"), 0);
 }
 END_TEST
 
@@ -152,7 +152,7 @@ START_TEST(the_users_choice_is_respected) {
   expect_use("5", 1, 2);
   expect_use("GPU-3e1f", 1, 2);
   ck_assert_str_eq(notes[0].order, "-"); /* the user's names are in the user's order */
-  ck_assert_int_eq(system("grep -q '\"device\":\"GPU-3e1f\"' out/exp/*/attempts.jsonl"), 0);
+  ck_assert_int_eq(system("grep -q '\"device\":\"GPU-3e1f\"' out/exp/*/launches.jsonl"), 0);
 }
 END_TEST
 
@@ -196,7 +196,7 @@ START_TEST(a_failure_frees_its_gpu) {
   ck_assert_int_le(most, 2); /* trials that do not wait may well follow each other */
   char *log = scratch_read("log");
   int done = 0;
-  for (char *at = log; (at = strstr(at, "done: psnr")); at++) done++;
+  for (char *at = log; (at = strstr(at, "done: loss")); at++) done++;
   ck_assert_int_eq(done, 5);
   free(log);
   ck_assert_int_eq(system("rm places"), 0);

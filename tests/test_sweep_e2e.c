@@ -103,12 +103,12 @@ static void wait_for_step(int trials, int step) {
 /* results/ of a fresh clone holds reference/ and nothing else: not a sweep to take in. */
 START_TEST(folder_without_sweeps) {
   ck_assert_int_eq(system("mkdir -p out/reference"), 0);
-  expect_code(RUN_FAKE, 0, "done: psnr_masked 18.01 dB");
+  expect_code(RUN_FAKE, 0, "done: loss 0.1000, psnr_masked 18.01 dB");
 }
 END_TEST
 
 START_TEST(sweep_is_recorded_and_skipped) {
-  expect_code(RUN_FAKE, 0, "done: psnr_masked 18.01 dB");
+  expect_code(RUN_FAKE, 0, "done: loss 0.1000, psnr_masked 18.01 dB");
   expect_rows("SELECT trial, status, seed, mask_ratio, psnr_masked, images_per_second, attempts "
               "FROM trials ORDER BY trial",
               "1|done|1|0.5|18.01|1600.0|1\n2|done|1|0.75|17.01|1600.0|1\n"

@@ -57,7 +57,7 @@ static void create_store(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const files[] = {"events.jsonl", "attempts.jsonl", "verify-1.jsonl"};
+  static const char *const files[] = {"events.jsonl", "launches.jsonl", "verify-1.jsonl"};
   if (!store) create_store();
   if (!size) return 0;
   const char *file = files[data[0] % 3], *text = (const char *)data;
