@@ -326,7 +326,10 @@ int train_run(const Config *config, const TrainOptions *options, Error *e) {
   /* A launcher tells all its processes to stop; forked ranks hear of it from rank 0. */
   bool ok = prepare(&run, e), catching = ok && !run.ranks.parent;
   if (catching) catch_signals(before);
-  if (ok) ok = train(&run, e) && (run.stop || conclude(&run, e));
+  /* An interrupted run tells its speed too: what is left of it may be too short to be measured. */
+  if (ok)
+    ok = train(&run, e) &&
+         (run.stop ? report_throughput(&run.report, run.device, e) : conclude(&run, e));
   int code = run.stop ? 128 + (int)run.stop : EXIT_OK;
   ranks_stop(&run.ranks, code, e);
   if (e->code) {
