@@ -36,21 +36,6 @@ static char *make_label(const PlanTrial *trial) {
   return need(label);
 }
 
-/* Training images as far as they are known without reading the data; 0: not. */
-static int train_images(const Config *config) {
-  if (config->data.train_images > 0) return config->data.train_images;
-  switch (config->data.source) {
-  case SOURCE_SHAPES:
-    return 8192;
-  case SOURCE_CIFAR10:
-    return 50000;
-  case SOURCE_TINY_IMAGENET:
-  case SOURCE_IMAGEFOLDER:
-    return 0;
-  }
-  return 0;
-}
-
 static bool measure_config(Job *job, Error *e) {
   const Config *config = &job->trial->config;
   ParamTable table;
@@ -63,7 +48,7 @@ static bool measure_config(Job *job, Error *e) {
   job->steps = config->train.steps;
   double per_epoch;
   Error ignored;
-  int images = train_images(config);
+  int images = config_train_images(config);
   if (job->steps == 0 && images > 0 &&
       !schedule_steps(config, images, &job->steps, &per_epoch, &ignored))
     job->steps = 0;

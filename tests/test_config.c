@@ -242,9 +242,8 @@ static const struct {
     {"train.mask_ratio", "-", "train.mask_ratio: '-' is not a number from 0 to 1"},
     {"train.clip", "1e999", "train.clip: '1e999' is not a number from 0 to 1000000"},
     {"train.norm_pix", "yes", "train.norm_pix: 'yes' is not true or false"},
-    {"train.mask", "blok",
-     "train.mask: 'blok' is not one of random, block, grid; did you mean block?"},
-    {"train.mask", "1", "train.mask: '1' is not one of random, block, grid"},
+    {"train.loss", "maskd", "train.loss: 'maskd' is not one of masked, all; did you mean masked?"},
+    {"train.loss", "1", "train.loss: '1' is not one of masked, all"},
     {"model.encoder", "192x6x5",
      "model.encoder: width 192 is not divisible by 5 heads in '192x6x5'"},
     {"model.encoder", "192x6",
@@ -316,7 +315,8 @@ static const struct {
     {"train.mask_ratio=0", "train.mask_ratio = 0 hides none of the 64 patches"},
     {"model.encoder=6x1x1", "model.encoder = 6x1x1: model.pos_embed = sincos2d needs a width "
                             "divisible by 4, not 6"},
-    {"model.encoder=9x1x1 model.pos_embed=sincos1d", "sincos1d needs an even width, not 9"},
+    {"model.encoder=9x1x1 model.pos_embed=sincos1d",
+     "sincos1d needs a width divisible by 2, not 9"},
     {"model.decoder=6x1x1", "model.decoder = 6x1x1: model.decoder_pos_embed = sincos2d needs"},
     {"model.decoder=60x2x3 train.precision=bf16",
      "model.decoder = 60x2x3: train.precision = bf16 needs heads of a size divisible by 8"},
@@ -370,6 +370,58 @@ START_TEST(conflicts_are_named) {
   ck_assert(!valid);
   ck_assert_int_eq(e.code, EXIT_CONFIG);
   ck_assert_msg(strstr(e.message, conflicts[_i].message), "%s", e.message);
+}
+END_TEST
+
+/* Every word of an option that is a choice reads back as itself and is explained. */
+static void check_choice(const char *key, const char *const *words, int count) {
+  char value[64], *help;
+  size_t size;
+  FILE *file = open_memstream(&help, &size);
+  ck_assert(config_help(file, key, &e));
+  fclose(file);
+  for (char *c = help; *c; c++) *c = *c == '\n' ? ' ' : *c;
+  for (int i = 0; i < count; i++) {
+    char explained[64];
+    set(key, words[i]);
+    ck_assert_str_eq(config_get(&config, key, value, sizeof value), words[i]);
+    snprintf(explained, sizeof explained, " %s: ", words[i]);
+    ck_assert_msg(strstr(help, explained), "%s = %s", key, words[i]);
+  }
+  free(help);
+}
+
+START_TEST(every_choice_is_read_and_explained) {
+#define CHECK(key, list, count) check_choice(key, (const char *const[]){list(CHOICE_NAME)}, count)
+  CHECK("train.mask", MASK_KINDS, MASK_KIND_COUNT);
+  CHECK("model.pos_embed", POS_EMBEDS, POS_EMBED_COUNT);
+  CHECK("train.loss", LOSS_KINDS, LOSS_KIND_COUNT);
+  CHECK("train.precision", PRECISIONS, PRECISION_COUNT);
+  CHECK("train.augment", AUGMENTS, AUGMENT_COUNT);
+  CHECK("data.source", SOURCES, SOURCE_COUNT);
+}
+END_TEST
+
+/* What follows from a choice: the values that the first step, the loss and the plan start from. */
+START_TEST(choices_have_their_consequences) {
+  set("train.mask_ratio", "0.75");
+  ck_assert_int_eq(config_counted(&config), 48);
+  set("train.loss", "all");
+  ck_assert_int_eq(config_counted(&config), 64);
+  ck_assert_float_eq(config_loss_scale(&config), 1);
+  set("train.precision", "bf16");
+  ck_assert_int_eq(config_dtype(&config), DTYPE_BF16);
+  ck_assert_float_eq(config_loss_scale(&config), 1);
+  set("train.precision", "fp16");
+  ck_assert_int_eq(config_dtype(&config), DTYPE_F16);
+  ck_assert_float_eq(config_loss_scale(&config), 65536);
+  ck_assert_int_eq(config_train_images(&config), 8192);
+  set("data.source", "cifar10");
+  ck_assert_int_eq(config_train_images(&config), 50000);
+  set("data.source", "imagefolder");
+  ck_assert_int_eq(config_train_images(&config), 0);
+  set("data.train_images", "300");
+  ck_assert_int_eq(config_train_images(&config), 300);
 }
 END_TEST
 
@@ -497,6 +549,8 @@ int main(void) {
   tcase_add_test(tc, conflicts_are_placed);
   tcase_add_loop_test(tc, conflicts_are_named, 0, sizeof conflicts / sizeof *conflicts);
   tcase_add_test(tc, every_option_is_explained);
+  tcase_add_test(tc, every_choice_is_read_and_explained);
+  tcase_add_test(tc, choices_have_their_consequences);
   tcase_add_test(tc, edit_distances);
   tcase_add_loop_test(tc, scales_are_valid, 0, 3);
   tcase_add_loop_test(tc, command_lines, 0, sizeof commands / sizeof *commands);

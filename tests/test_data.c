@@ -247,6 +247,66 @@ START_TEST(train_images_are_taken_evenly) {
 }
 END_TEST
 
+static void make_shapes(void) {
+  set("data.source", "shapes");
+  set("train.batch", "1");
+  set("data.train_images", "48");
+}
+
+/* A few images of every source of the list in choices.h. */
+static void (*const makers[SOURCE_COUNT])(void) = {
+    [SOURCE_SHAPES] = make_shapes,
+    [SOURCE_TINY_IMAGENET] = make_tiny_imagenet,
+    [SOURCE_IMAGEFOLDER] = make_imagefolder,
+    [SOURCE_CIFAR10] = make_cifar,
+};
+
+/* Any source opens, packs both splits under its own name, gives the same bytes when it is packed
+ * again, and heeds data.train_images. */
+START_TEST(every_source_packs) {
+  static const char *const names[] = {SOURCES(CHOICE_NAME)};
+  char sha256[65], name[64];
+  ck_assert_msg(makers[_i] != NULL,
+                "data.source = %s: nothing here makes images for it: add a function to `makers`",
+                names[_i]);
+  makers[_i]();
+  ck_assert_int_eq(config.data.source, _i);
+  open_data();
+  ck_assert_str_eq(data.source, names[_i]);
+  ck_assert(data.train_count > 2 && data.eval_count > 0);
+  ck_assert_msg(pack_verify(&data, NULL, NULL, &error), "%s", error.message);
+  snprintf(name, sizeof name, "/%s-", names[_i]);
+  ck_assert_msg(strstr(data.pack_path, name), "%s", data.pack_path);
+  strcpy(sha256, data.sha256);
+  data_close(&data);
+  shell("rm cache/%s*.pack", names[_i]);
+  open_data();
+  ck_assert_str_eq(data.sha256, sha256);
+  data_close(&data);
+  config.data.train_images = 2;
+  open_data();
+  ck_assert_int_eq(data.train_count, 2);
+  ck_assert_str_ne(data.sha256, sha256);
+}
+END_TEST
+
+/* Without a folder every source that needs one says what should be in it. */
+START_TEST(every_missing_folder_is_explained) {
+#define ROW(id, name, holds, open, in_folder, images) {holds, in_folder},
+  static const struct {
+    const char *holds;
+    bool in_folder;
+  } sources[] = {SOURCES(ROW)};
+  if (!sources[_i].in_folder) return;
+  char path[PATH_SIZE];
+  config.data.source = (SourceKind)_i;
+  expect_refusal("no such folder");
+  shell("mkdir -p %s", "images");
+  set("data.path", in_folder(path, "images"));
+  expect_refusal(sources[_i].holds);
+}
+END_TEST
+
 /* Damage --------------------------------------------------------------------------------------*/
 
 START_TEST(bad_images_are_named_or_skipped) {
@@ -322,12 +382,6 @@ START_TEST(a_changed_folder_packs_anew) {
 END_TEST
 
 /* Interruption and concurrency ----------------------------------------------------------------*/
-
-static void make_shapes(void) {
-  set("data.source", "shapes");
-  set("train.batch", "1");
-  set("data.train_images", "48");
-}
 
 static void die_half_way(void *user, const char *what, size_t done, size_t total) {
   (void)user;
@@ -447,6 +501,36 @@ START_TEST(crops_stay_inside_and_follow_their_laws) {
 }
 END_TEST
 
+/* What each augmentation of the list in choices.h does to an image. */
+typedef enum { UNTESTED, NOTHING, FLIPS, CROPS, CROPS_AND_FLIPS } Does;
+static const Does does[AUGMENT_COUNT] = {[AUGMENT_NONE] = NOTHING,
+                                         [AUGMENT_FLIP] = FLIPS,
+                                         [AUGMENT_CROP] = CROPS,
+                                         [AUGMENT_CROP_FLIP] = CROPS_AND_FLIPS};
+
+START_TEST(augmentations_do_what_their_names_say) {
+  PackImage image = {.width = 96, .height = 64};
+  Dataset one = {.train = &image, .eval = &image, .train_count = 1, .eval_count = 1};
+  Crop centre;
+  int flipped = 0, cropped = 0;
+  data_eval_crop(&centre, &one, 0);
+  config.train.augment = (Augment)_i;
+  for (uint32_t epoch = 0; epoch < 200; epoch++) {
+    Crop crop;
+    data_train_crop(&crop, &one, &config, epoch, 0);
+    flipped += crop.flip != 0;
+    cropped += memcmp(&crop, &centre, offsetof(Crop, flip)) != 0;
+  }
+  bool crops = does[_i] == CROPS || does[_i] == CROPS_AND_FLIPS;
+  bool flips = does[_i] == FLIPS || does[_i] == CROPS_AND_FLIPS;
+  ck_assert_msg(does[_i] != UNTESTED, "an augmentation that `does` says nothing of");
+  ck_assert_int_eq(flipped > 50, flips);
+  ck_assert_int_eq(flipped > 0, flips);
+  ck_assert_int_eq(cropped > 190, crops);
+  ck_assert_int_eq(cropped > 0, crops);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("data");
   TCase *cases = tcase_create("data");
@@ -457,6 +541,8 @@ int main(void) {
   tcase_add_test(cases, tiny_imagenet_refusals);
   tcase_add_test(cases, cifar10_from_the_binary_batches);
   tcase_add_test(cases, cifar10_refusals);
+  tcase_add_loop_test(cases, every_source_packs, 0, SOURCE_COUNT);
+  tcase_add_loop_test(cases, every_missing_folder_is_explained, 0, SOURCE_COUNT);
   tcase_add_test(cases, train_images_are_taken_evenly);
   tcase_add_test(cases, bad_images_are_named_or_skipped);
   tcase_add_test(cases, damaged_packs_are_refused);
@@ -466,6 +552,7 @@ int main(void) {
   tcase_add_test(cases, threads_do_not_change_a_pack);
   tcase_add_test(cases, shuffles_are_permutations);
   tcase_add_test(cases, crops_stay_inside_and_follow_their_laws);
+  tcase_add_loop_test(cases, augmentations_do_what_their_names_say, 0, AUGMENT_COUNT);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
 }

@@ -107,21 +107,25 @@ static void check_settings(const char *settings) {
   tiny_close(t);
 }
 
-static const char *const positions[] = {"sincos2d", "sincos1d", "learned", "none"};
-static const char *const masks[] = {"random", "block", "grid"};
+static const char *const positions[] = {POS_EMBEDS(CHOICE_NAME)};
+static const char *const masks[] = {MASK_KINDS(CHOICE_NAME)};
+static const char *const losses[] = {LOSS_KINDS(CHOICE_NAME)};
 static const char *const truth[] = {"false", "true"};
 
-/* All 16 pairs of positional embeddings by all three masks; the five switches run through their 32
- * combinations along the way. */
+enum { POSITION_PAIRS = POS_EMBED_COUNT * POS_EMBED_COUNT };
+
+/* All pairs of positional embeddings by all masks; the loss and the four switches run through their
+ * 32 combinations along the way. */
 START_TEST(every_variant_matches_the_reference) {
-  int bits = (7 * _i + _i / 4 * 3 + _i / 16) % 32;
+  int bits = (7 * _i + _i / POS_EMBED_COUNT * 3 + _i / POSITION_PAIRS) % 32;
   char settings[512];
   snprintf(settings, sizeof settings,
            "model.pos_embed=%s model.decoder_pos_embed=%s train.mask=%s train.loss=%s "
            "train.norm_pix=%s model.class_token=%s model.encoder_mask_tokens=%s "
            "train.recompute=%s",
-           positions[_i % 4], positions[_i / 4 % 4], masks[_i / 16], bits & 1 ? "all" : "masked",
-           truth[bits >> 1 & 1], truth[bits >> 2 & 1], truth[bits >> 3 & 1], truth[bits >> 4 & 1]);
+           positions[_i % POS_EMBED_COUNT], positions[_i / POS_EMBED_COUNT % POS_EMBED_COUNT],
+           masks[_i / POSITION_PAIRS], losses[bits % LOSS_KIND_COUNT], truth[bits >> 1 & 1],
+           truth[bits >> 2 & 1], truth[bits >> 3 & 1], truth[bits >> 4 & 1]);
   check_settings(settings);
 }
 END_TEST
@@ -280,7 +284,7 @@ END_TEST
 int main(void) {
   TCase *tc = tcase_create("gradient");
   tcase_set_timeout(tc, 300);
-  tcase_add_loop_test(tc, every_variant_matches_the_reference, 0, 48);
+  tcase_add_loop_test(tc, every_variant_matches_the_reference, 0, POSITION_PAIRS * MASK_KIND_COUNT);
   tcase_add_loop_test(tc, awkward_sizes_match_the_reference, 0, 3);
   tcase_add_test(tc, single_elements_match_the_reference);
   tcase_add_loop_test(tc, recomputation_changes_no_bit, 0, 2);

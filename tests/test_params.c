@@ -200,15 +200,10 @@ START_TEST(initial_values_follow_the_rules) {
 }
 END_TEST
 
-START_TEST(position_tables_are_the_papers) {
-  bool two_dimensional = _i == 0;
-  Config c;
-  config_init(&c);
-  set(&c, "model.pos_embed", two_dimensional ? "sincos2d" : "sincos1d");
-  ParamTable t = build(&c);
-  float *arena = malloc(t.total * sizeof *arena);
-  params_init(&t, arena, &c);
-  const float *table = arena + params_find(&t, "pos_embed")->offset;
+/* Checks of a positional table of 1 + 8 x 8 rows of 192, the first the class token's, at its
+ * initial values; NULL when there is none. */
+static void check_fixed(const Param *param, const float *table, bool two_dimensional) {
+  ck_assert(param && !param->trainable && !param->decays);
   for (int j = 0; j < 192; j++) ck_assert_float_eq(table[j], 0);
   for (int l = 0; l < 64; l++)
     for (int j = 0; j < 192; j++) {
@@ -218,6 +213,46 @@ START_TEST(position_tables_are_the_papers) {
       double value = i < quarter ? sin(angle) : cos(angle);
       ck_assert_float_eq(table[(1 + l) * 192 + j], (float)value);
     }
+}
+
+static void check_sincos2d(const Param *param, const float *table) {
+  check_fixed(param, table, true);
+}
+
+static void check_sincos1d(const Param *param, const float *table) {
+  check_fixed(param, table, false);
+}
+
+static void check_learned(const Param *param, const float *table) {
+  ck_assert(param && param->trainable && param->decays);
+  ck_assert_double_eq_tol(deviation(table, param->count), 0.02, 0.001);
+}
+
+static void check_none(const Param *param, const float *table) {
+  ck_assert(param == NULL && table == NULL);
+}
+
+static void (*const position_checks[POS_EMBED_COUNT])(const Param *, const float *) = {
+    [POS_SINCOS2D] = check_sincos2d,
+    [POS_SINCOS1D] = check_sincos1d,
+    [POS_LEARNED] = check_learned,
+    [POS_NONE] = check_none,
+};
+
+START_TEST(position_tables_are_what_their_names_say) {
+  static const char *const names[] = {POS_EMBEDS(CHOICE_NAME)};
+  ck_assert_msg(position_checks[_i] != NULL,
+                "model.pos_embed = %s: nothing checks its table: add a function to "
+                "`position_checks`",
+                names[_i]);
+  Config c;
+  config_init(&c);
+  set(&c, "model.pos_embed", names[_i]);
+  ParamTable t = build(&c);
+  float *arena = malloc(t.total * sizeof *arena);
+  params_init(&t, arena, &c);
+  const Param *param = params_find(&t, "pos_embed");
+  position_checks[_i](param, param ? arena + param->offset : NULL);
   free(arena);
   params_free(&t);
 }
@@ -262,7 +297,7 @@ int main(void) {
   tcase_add_loop_test(tc, variants_have_the_tables_they_need, 0, 5);
   tcase_add_test(tc, arena_parts_hold_what_they_say);
   tcase_add_test(tc, initial_values_follow_the_rules);
-  tcase_add_loop_test(tc, position_tables_are_the_papers, 0, 2);
+  tcase_add_loop_test(tc, position_tables_are_what_their_names_say, 0, POS_EMBED_COUNT);
   tcase_add_test(tc, draws_do_not_depend_on_other_parameters);
   Suite *suite = suite_create("params");
   suite_add_tcase(suite, tc);

@@ -138,14 +138,14 @@ static const SuiteCase suite[] = {
      256},
 };
 enum { SUITE_COUNT = sizeof suite / sizeof *suite };
-static const char *const precisions[] = {"fp32", "bf16", "fp16"};
 
-static bool suite_config(Config *config, const SuiteCase *s, const char *precision, Error *e) {
+static bool suite_config(Config *config, const SuiteCase *s, Precision precision, Error *e) {
   for (int i = 0; i < 8 && s->settings[i][0]; i++)
     if (!config_set(config, s->settings[i][0], s->settings[i][1], NULL, e)) return false;
   bool gpu = strcmp(config->run.device, "cpu") != 0 && backend_cuda_count() > 0;
   config->train.batch = gpu ? s->batch_gpu : s->batch_cpu;
-  return config_set(config, "train.precision", precision, NULL, e) && config_validate(config, e);
+  config->train.precision = precision;
+  return config_validate(config, e);
 }
 
 /* Measures in a process of its own, so that each case has its own peak memory. */
@@ -187,16 +187,17 @@ static int run_suite(const Config *base, BenchOptions o, bool as_json) {
   int code = EXIT_OK;
   o.peak = true;
   for (int i = 0; i < SUITE_COUNT && code == EXIT_OK; i++)
-    for (size_t p = 0; p < 3 && code == EXIT_OK; p++) {
-      Config c = *base;
+    for (int p = 0; p < PRECISION_COUNT && code == EXIT_OK; p++) {
+      Config config = *base;
       Report r = {.peak = 0};
-      bool ok = suite_config(&c, &suite[i], precisions[p], &r.error) && run_apart(&r, &c, &o);
+      bool ok =
+          suite_config(&config, &suite[i], (Precision)p, &r.error) && run_apart(&r, &config, &o);
       /* A precision that the device lacks is an error of the configuration: no row for it. */
       if (!ok && p > 0 && r.error.code == EXIT_CONFIG) continue;
       if (!ok) {
         code = cmd_fail("bench", &r.error);
       } else if (as_json) {
-        json_array_append_new(rows, report_json(&r, &c));
+        json_array_append_new(rows, report_json(&r, &config));
       } else {
         if (!headed)
           printf("%s; %s\nwhole training steps; ceiling: large matrix products in the same run\n\n"
@@ -204,7 +205,7 @@ static int run_suite(const Config *base, BenchOptions o, bool as_json) {
                  r.device.name, r.device.libraries, "model", "precision", "batch", "ms/step",
                  "images/s", "GFLOP/s", "ceiling", "reached", "peak MiB");
         headed = true;
-        print_suite_row(suite[i].name, &c, &r);
+        print_suite_row(suite[i].name, &config, &r);
       }
     }
   if (as_json && code == EXIT_OK) return print_json(rows);

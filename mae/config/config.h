@@ -15,13 +15,7 @@
 
 #include "kernels/backend.h"
 #include "mae/base/error.h"
-
-typedef enum { POS_SINCOS2D, POS_SINCOS1D, POS_LEARNED, POS_NONE } PosEmbed;
-typedef enum { MASK_RANDOM, MASK_BLOCK, MASK_GRID } MaskKind;
-typedef enum { LOSS_MASKED, LOSS_ALL } LossKind;
-typedef enum { PRECISION_FP32, PRECISION_BF16, PRECISION_FP16 } Precision;
-typedef enum { AUGMENT_NONE, AUGMENT_FLIP, AUGMENT_CROP, AUGMENT_CROP_FLIP } Augment;
-typedef enum { SOURCE_SHAPES, SOURCE_TINY_IMAGENET, SOURCE_IMAGEFOLDER, SOURCE_CIFAR10 } SourceKind;
+#include "mae/config/choices.h"
 
 /* A transformer's size, written WIDTHxDEPTHxHEADS or by a preset's name. */
 typedef struct Tower {
@@ -65,7 +59,8 @@ typedef struct Config {
     char path[CONFIG_PATH_MAX];
     char cache[CONFIG_PATH_MAX]; /* empty: $XDG_CACHE_HOME/maebench or ~/.cache/maebench */
     bool skip_bad;
-    int train_images; /* shapes: how many to draw; others: at most so many; 0: all (shapes: 8192) */
+    int train_images; /* shapes: how many to draw; others: at most so many; 0: all (shapes: see
+                         choices.h) */
   } data;
   struct {
     int images; /* of the held-out split, the first so many; fewer when there are fewer */
@@ -128,13 +123,18 @@ bool config_help(FILE *, const char *key, Error *);
 /* Every key in table order; NULL past the end. */
 const char *config_key(int index);
 
-/* Derived facts that several modules need. */
+/* What follows from the options and several modules need (derived.c). */
+
 /* Visible patches = floor(L (1 - ratio)) as decimal arithmetic gives it: 196 at .75 -> 49, 100 at
- * .8
- * -> 20, 225 at .8 -> 45 (a plain double product says 19 and 44). */
+ * .8 -> 20, 225 at .8 -> 45 (a plain double product says 19 and 44). */
 int config_keep_count(int patches, double ratio);
-int config_patches(const Config *); /* L */
-int config_kept(const Config *);    /* visible patches: see config_keep_count */
-Dtype config_dtype(const Config *); /* compute type of train.precision */
+int config_patches(const Config *);         /* L */
+int config_kept(const Config *);            /* visible patches: see config_keep_count */
+bool config_counts_visible(const Config *); /* whether train.loss counts visible patches too */
+int config_counted(const Config *);         /* patches of an image whose error train.loss counts */
+Dtype config_dtype(const Config *);         /* compute type of train.precision */
+float config_loss_scale(const Config *);    /* of the first step: 1 but in fp16 */
+/* Training images as far as they are known before any is read; 0: not. */
+int config_train_images(const Config *);
 
 #endif

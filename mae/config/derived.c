@@ -19,14 +19,31 @@ int config_kept(const Config *config) {
   return config_keep_count(config_patches(config), config->train.mask_ratio);
 }
 
+bool config_counts_visible(const Config *config) {
+#define COUNTS_VISIBLE(id, name, help, counts_visible) [id] = counts_visible,
+  static const bool counts_visible[] = {LOSS_KINDS(COUNTS_VISIBLE)};
+  return counts_visible[config->train.loss];
+}
+
+int config_counted(const Config *config) {
+  int patches = config_patches(config);
+  return config_counts_visible(config) ? patches : patches - config_kept(config);
+}
+
 Dtype config_dtype(const Config *config) {
-  switch (config->train.precision) {
-  case PRECISION_BF16:
-    return DTYPE_BF16;
-  case PRECISION_FP16:
-    return DTYPE_F16;
-  case PRECISION_FP32:
-    break;
-  }
-  return DTYPE_F32;
+#define DTYPE(id, name, help, dtype, scale) [id] = dtype,
+  static const Dtype types[] = {PRECISIONS(DTYPE)};
+  return types[config->train.precision];
+}
+
+float config_loss_scale(const Config *config) {
+#define SCALE(id, name, help, dtype, scale) [id] = scale,
+  static const float scales[] = {PRECISIONS(SCALE)};
+  return scales[config->train.precision];
+}
+
+int config_train_images(const Config *config) {
+#define IMAGES(id, name, help, open, in_folder, images) [id] = images,
+  static const int known[] = {SOURCES(IMAGES)};
+  return config->data.train_images > 0 ? config->data.train_images : known[config->data.source];
 }

@@ -1,3 +1,4 @@
+/* The option table. Where an option is a choice, its words and their help come from choices.h. */
 #include "mae/config/table.h"
 
 /* The sizes of Dosovitskiy et al., "An Image is Worth 16x16 Words" (2021), and of DeiT. */
@@ -9,13 +10,12 @@ const TowerPreset config_presets[] = {
 };
 const int config_preset_count = sizeof config_presets / sizeof *config_presets;
 
-/* In the order of the enums in config.h. */
-static const char *const pos_embeds[] = {"sincos2d", "sincos1d", "learned", "none", NULL};
-static const char *const masks[] = {"random", "block", "grid", NULL};
-static const char *const losses[] = {"masked", "all", NULL};
-static const char *const precisions[] = {"fp32", "bf16", "fp16", NULL};
-static const char *const augments[] = {"none", "flip", "crop", "crop_flip", NULL};
-static const char *const sources[] = {"shapes", "tiny-imagenet", "imagefolder", "cifar10", NULL};
+static const char *const pos_embeds[] = {POS_EMBEDS(CHOICE_NAME) NULL};
+static const char *const masks[] = {MASK_KINDS(CHOICE_NAME) NULL};
+static const char *const losses[] = {LOSS_KINDS(CHOICE_NAME) NULL};
+static const char *const precisions[] = {PRECISIONS(CHOICE_NAME) NULL};
+static const char *const augments[] = {AUGMENTS(CHOICE_NAME) NULL};
+static const char *const sources[] = {SOURCES(CHOICE_NAME) NULL};
 
 /* Integers up to 2^53 - 1 survive JSON and every tool that reads numbers as doubles. */
 #define SEED_MAX 9007199254740991.0
@@ -59,9 +59,7 @@ const Option config_options[] = {
      .initial = "sincos2d",
      .choices = pos_embeds,
      .hashed = true,
-     .help = "Positional embedding of the encoder. sincos2d: fixed, half of the channels for the "
-             "column and half for the row (the width is a multiple of 4). sincos1d: fixed, over "
-             "the patch number (the width is even). learned: trained from N(0, 0.02)."},
+     .help = "Positional embedding of the encoder." POS_EMBEDS(CHOICE_HELP)},
     {.key = "model.decoder_pos_embed",
      .type = OPTION_CHOICE,
      MEMBER(model.decoder_pos_embed),
@@ -98,15 +96,14 @@ const Option config_options[] = {
      .initial = "random",
      .choices = masks,
      .hashed = true,
-     .help = "How hidden patches are chosen. random: uniformly. block: rectangles of random shape. "
-             "grid: the visible patches form a regular lattice with a random phase."},
+     .help = "How hidden patches are chosen." MASK_KINDS(CHOICE_HELP)},
     {.key = "train.loss",
      .type = OPTION_CHOICE,
      MEMBER(train.loss),
      .initial = "masked",
      .choices = losses,
      .hashed = true,
-     .help = "Patches whose squared error counts: the masked ones or all."},
+     .help = "Patches whose squared error counts." LOSS_KINDS(CHOICE_HELP)},
     {.key = "train.norm_pix",
      .type = OPTION_BOOL,
      MEMBER(train.norm_pix),
@@ -121,7 +118,7 @@ const Option config_options[] = {
      .choices = precisions,
      .hashed = true,
      .help = "Type of the matrix products' inputs; weights, moments, sums and losses stay fp32. "
-             "fp16 uses a dynamic loss scale. A device without the type refuses to open."},
+             "A device without the type refuses to open." PRECISIONS(CHOICE_HELP)},
     {.key = "train.batch",
      .type = OPTION_INTEGER,
      MEMBER(train.batch),
@@ -225,8 +222,7 @@ const Option config_options[] = {
      .initial = "crop_flip",
      .choices = augments,
      .hashed = true,
-     .help = "Augmentation of the training images: a random resized crop, a horizontal flip with "
-             "probability one half, both, or none."},
+     .help = "Augmentation of the training images." AUGMENTS(CHOICE_HELP)},
     {.key = "train.crop_min",
      .type = OPTION_NUMBER,
      MEMBER(train.crop_min),
@@ -285,15 +281,13 @@ const Option config_options[] = {
      .initial = "shapes",
      .choices = sources,
      .hashed = true,
-     .help = "Where images come from. shapes: drawn by the program. tiny-imagenet: train/WNID/"
-             "images/*.JPEG and val/. imagefolder: train/ and val/ with a folder per class. "
-             "cifar10: the binary batches."},
+     .help = "Where images come from, and what data.path then holds." SOURCES(CHOICE_HELP)},
     {.key = "data.path",
      .type = OPTION_TEXT,
      MEMBER(data.path),
      .initial = "",
-     .help = "Folder of the images; every source but shapes needs it. Relative paths start at the "
-             "working folder."},
+     .help = "Folder of the images, for every data.source that reads one. Relative paths start at "
+             "the working folder."},
     {.key = "data.cache",
      .type = OPTION_TEXT,
      MEMBER(data.cache),

@@ -5,18 +5,24 @@
 
 enum { PATCHES_MAX = 16384 };
 
+#define POSITION(id, name, help, divisor, init) [id] = {name, divisor},
+static const struct {
+  const char *name;
+  int divisor;
+} positions[] = {POS_EMBEDS(POSITION)};
+
+#define IN_FOLDER(id, name, help, open, in_folder, images) [id] = in_folder,
+static const bool source_in_folder[] = {SOURCES(IN_FOLDER)};
+
 static bool check_tower(const Config *config, const char *key, Tower tower, PosEmbed pos_embed,
                         const char *pos_embed_key, Error *e) {
   if (tower.width % tower.heads)
     return error_set(e, EXIT_CONFIG, "%s = %dx%dx%d: width %d is not divisible by %d heads", key,
                      tower.width, tower.depth, tower.heads, tower.width, tower.heads);
-  if (pos_embed == POS_SINCOS2D && tower.width % 4)
-    return error_set(e, EXIT_CONFIG,
-                     "%s = %dx%dx%d: %s = sincos2d needs a width divisible by 4, not %d", key,
-                     tower.width, tower.depth, tower.heads, pos_embed_key, tower.width);
-  if (pos_embed == POS_SINCOS1D && tower.width % 2)
-    return error_set(e, EXIT_CONFIG, "%s = %dx%dx%d: %s = sincos1d needs an even width, not %d",
-                     key, tower.width, tower.depth, tower.heads, pos_embed_key, tower.width);
+  if (tower.width % positions[pos_embed].divisor)
+    return error_set(e, EXIT_CONFIG, "%s = %dx%dx%d: %s = %s needs a width divisible by %d, not %d",
+                     key, tower.width, tower.depth, tower.heads, pos_embed_key,
+                     positions[pos_embed].name, positions[pos_embed].divisor, tower.width);
   int head_size = tower.width / tower.heads;
   if (config->train.precision != PRECISION_FP32 && head_size % 8)
     return error_set(e, EXIT_CONFIG,
@@ -109,7 +115,7 @@ static bool check_schedule(const Config *config, Error *e) {
 }
 
 static bool check_data(const Config *config, Error *e) {
-  if (config->data.source != SOURCE_SHAPES && !*config->data.path) {
+  if (source_in_folder[config->data.source] && !*config->data.path) {
     char source[32];
     return error_set(e, EXIT_CONFIG,
                      "data.path is not set; data.source = %s needs the folder of its images "

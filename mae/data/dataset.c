@@ -18,23 +18,19 @@
 #include "mae/data/source.h"
 
 bool source_open(Source *source, const Config *config, Error *e) {
-  static bool (*const open_source[])(Source *, const Config *, Error *) = {
-      [SOURCE_SHAPES] = source_shapes_open,
-      [SOURCE_TINY_IMAGENET] = source_tiny_imagenet_open,
-      [SOURCE_IMAGEFOLDER] = source_imagefolder_open,
-      [SOURCE_CIFAR10] = source_cifar10_open,
-  };
-  static const char *const layout[] = {
-      [SOURCE_TINY_IMAGENET] = "wnids.txt, train/WNID/images/ and val/val_annotations.txt",
-      [SOURCE_IMAGEFOLDER] = "train/ and val/, in each a folder per class",
-      [SOURCE_CIFAR10] = "data_batch_1.bin to data_batch_5.bin and test_batch.bin",
-  };
-  const char *path = config->data.path, *expected = layout[config->data.source];
+#define SOURCE_ROW(id, name, holds, open, in_folder, images) [id] = {open, holds, in_folder},
+  static const struct SourceRow {
+    bool (*open)(Source *, const Config *, Error *);
+    const char *holds;
+    bool in_folder;
+  } sources[] = {SOURCES(SOURCE_ROW)};
+  const struct SourceRow *row = &sources[config->data.source];
+  const char *path = config->data.path;
   struct stat about;
-  if (expected && (stat(path, &about) || !S_ISDIR(about.st_mode)))
+  if (row->in_folder && (stat(path, &about) || !S_ISDIR(about.st_mode)))
     return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder", path);
-  if (open_source[config->data.source](source, config, e)) return true;
-  return expected ? error_suffix(e, "data.path should hold %s", expected) : false;
+  if (row->open(source, config, e)) return true;
+  return row->in_folder ? error_suffix(e, "data.path should hold %s", row->holds) : false;
 }
 
 void source_close(Source *source) {
@@ -209,12 +205,12 @@ static void random_box(Crop *crop, const Config *config, uint32_t epoch, int sam
 
 void data_train_crop(Crop *crop, const Dataset *data, const Config *config, uint32_t epoch,
                      int sample) {
-  Augment augment = config->train.augment;
+#define AUGMENT_ROW(id, name, help, crops, flips) [id] = {crops, flips},
+  static const struct AugmentRow { bool crops, flips; } augments[] = {AUGMENTS(AUGMENT_ROW)};
+  const struct AugmentRow *augment = &augments[config->train.augment];
   *crop = square_crop(data->train + sample);
-  if (augment == AUGMENT_CROP || augment == AUGMENT_CROP_FLIP)
-    random_box(crop, config, epoch, sample);
-  if (augment == AUGMENT_FLIP || augment == AUGMENT_CROP_FLIP)
-    crop->flip = crop_uniform(config, epoch, sample, FLIP_ELEMENT) < 0.5f;
+  if (augment->crops) random_box(crop, config, epoch, sample);
+  if (augment->flips) crop->flip = crop_uniform(config, epoch, sample, FLIP_ELEMENT) < 0.5f;
 }
 
 void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch) {

@@ -20,7 +20,7 @@
 #pragma STDC FP_CONTRACT OFF
 #endif
 
-enum { DEFAULT_TRAIN = 8192, EVAL_IMAGES = 1024, OBJECTS_MAX = 24, SIDES_MAX = 6, COLOURS = 6 };
+enum { EVAL_IMAGES = 1024, OBJECTS_MAX = 24, SIDES_MAX = 6, COLOURS = 6 };
 static const char generator[] = "shapes 1"; /* part of the fingerprint: change it with any scene */
 
 typedef struct Vec {
@@ -452,9 +452,8 @@ static void shapes_close(Source *source) {
 }
 
 bool source_shapes_open(Source *source, const Config *config, Error *e) {
-  int wanted = config->data.train_images;
   *source = (Source){.name = "shapes",
-                     .count = {wanted > 0 ? wanted : DEFAULT_TRAIN, EVAL_IMAGES},
+                     .count = {config_train_images(config), EVAL_IMAGES},
                      .load = shapes_load,
                      .close = shapes_close,
                      .state = io_buffer(sizeof(int), "the source", e)};

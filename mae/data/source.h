@@ -27,10 +27,10 @@ struct Source {
   void *state;
 };
 
-bool source_shapes_open(Source *, const Config *, Error *);
-bool source_tiny_imagenet_open(Source *, const Config *, Error *);
-bool source_imagefolder_open(Source *, const Config *, Error *);
-bool source_cifar10_open(Source *, const Config *, Error *);
+/* One function per row of SOURCES in choices.h, each in a file of its own:
+ * bool source_shapes_open(Source *, const Config *, Error *), ... */
+#define SOURCE_PROTOTYPE(id, name, help, open, ...) bool open(Source *, const Config *, Error *);
+SOURCES(SOURCE_PROTOTYPE)
 
 /* Opens the source that data.source names. */
 bool source_open(Source *, const Config *, Error *);

@@ -117,8 +117,7 @@ static ImageScore image_score(const Evaluator *ev, unsigned offers, int i) {
   double patches = config_patches(config), hidden = patches - config_kept(config);
   ImageScore score = {.values = (double)picture_values(config)};
   score.hidden_values = score.values * hidden / patches;
-  if (offers & OFFERS_LOSS)
-    score.loss = ev->losses[i] / (config->train.loss == LOSS_ALL ? patches : hidden);
+  if (offers & OFFERS_LOSS) score.loss = ev->losses[i] / (double)config_counted(config);
   const double *full = offers & OFFERS_FULL ? ev->full_scores : ev->composite_scores;
   for (int k = 0; k < PICTURE_SCORES; k++) {
     score.composite[k] = ev->composite_scores[i * PICTURE_SCORES + k];

@@ -98,8 +98,7 @@ void model_loss(Model *m, const Batch *b, int first, float factor, const StepSta
   const Config *config = m->config;
   PatchGrid grid = {b->count, config->model.image_size, config->model.patch_size,
                     config->train.norm_pix};
-  const uint8_t *counted =
-      config->train.loss == LOSS_ALL ? m->act->all_ones : b->masked; /* [B,L] */
+  const uint8_t *counted = config_counts_visible(config) ? m->act->all_ones : b->masked; /* [B,L] */
   /* pred [B, extra + L, 3pp] against the images' patches -> image_loss [B], d_pred as pred */
   m->device->kernels->masked_loss(m->device, m->image_loss + first,
                                   backward ? m->act->d_pred : NULL, config_dtype(config), m->pred,

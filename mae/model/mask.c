@@ -1,10 +1,14 @@
+/* Mask strategies: one function per row of MASK_KINDS in mae/config/choices.h, named there. Each
+ * fills masked[side * side] with 0 for the `keep` patches that stay visible and 1 for the others,
+ * and takes every random choice from `draws`: a mask then depends on the seed, the stream, the
+ * epoch and the sample alone. */
 #include "mae/model/mask.h"
 
 #include <string.h>
 
 #include "kernels/scalar.h"
 
-/* A cursor over the random numbers of one sample. */
+/* The random numbers of one sample, taken one after another. */
 typedef struct Draws {
   uint64_t seed, sample;
   uint32_t stream, epoch, element;
@@ -21,9 +25,10 @@ static double draw_uniform(Draws *draws) {
   return random_uniform(draws->seed, draws->stream, draws->epoch, draws->sample, draws->element++);
 }
 
-/* Floyd's sampling without replacement (Bentley and Floyd, CACM 30(9), 1987): a uniform subset from
- * `keep` draws and no scratch memory. */
-static void draw_random(uint8_t *masked, int patches, int keep, Draws *draws) {
+/* Each set of `keep` patches is equally likely. Floyd's sampling without replacement (Bentley and
+ * Floyd, CACM 30(9), 1987): a uniform subset from `keep` draws and no scratch memory. */
+static void draw_random(uint8_t *masked, int side, int keep, Draws *draws) {
+  int patches = side * side;
   memset(masked, 1, (size_t)patches);
   for (int last = patches - keep; last < patches; last++) {
     int candidate = draw_below(draws, last + 1);
@@ -35,8 +40,10 @@ static int clamp(int value, int low, int high) {
   return value < low ? low : value > high ? high : value;
 }
 
-/* BEiT (Bao et al. 2021, algorithm 1): areas from 16 patches of 196 up to what is still to be
- * hidden, aspect ratios log-uniform in 0.3 .. 1/0.3. */
+/* Hides rectangles of random shape and place until L - keep patches are hidden; the last rectangle
+ * is cut short at that number. Rectangles lie inside the image, so its middle is hidden more often
+ * than its corners. As BEiT draws them (Bao et al. 2021, algorithm 1): areas from 16 patches of 196
+ * up to what is still to be hidden, aspect ratios log-uniform in 0.3 .. 1/0.3. */
 static void draw_block(uint8_t *masked, int side, int keep, Draws *draws) {
   enum { RECTANGLES_MAX = 256 };
   const double log_aspect = log(1 / 0.3);
@@ -69,8 +76,10 @@ static void draw_block(uint8_t *masked, int side, int keep, Draws *draws) {
   }
 }
 
-/* Walks the cells of a 2^levels square in the order of Bayer's dither matrix: each base-4 digit of
- * the rank, from the most significant, sets one bit of x and y, from the least significant. */
+/* The visible patches are the first `keep` of an ordered-dither (Bayer) pattern at a random phase:
+ * one of every 2x2 at ratio .75, a chequerboard at .5, evenly spread between. Walks the cells of a
+ * 2^levels square in the order of Bayer's dither matrix: each base-4 digit of the rank, from the
+ * most significant, sets one bit of x and y, from the least significant. */
 static void draw_grid(uint8_t *masked, int side, int keep, Draws *draws) {
   int levels = 0;
   while (1 << levels < side) levels++;
@@ -95,19 +104,10 @@ static void draw_grid(uint8_t *masked, int side, int keep, Draws *draws) {
 
 void mask_draw(int32_t *visible, uint8_t *masked, int side, int keep, MaskKind kind, uint64_t seed,
                uint32_t stream, uint32_t epoch, uint64_t sample) {
+#define DRAW(id, name, help, draw) [id] = draw,
+  static void (*const strategies[])(uint8_t *, int, int, Draws *) = {MASK_KINDS(DRAW)};
   Draws draws = {.seed = seed, .sample = sample, .stream = stream, .epoch = epoch};
-  int patches = side * side;
-  switch (kind) {
-  case MASK_RANDOM:
-    draw_random(masked, patches, keep, &draws);
-    break;
-  case MASK_BLOCK:
-    draw_block(masked, side, keep, &draws);
-    break;
-  case MASK_GRID:
-    draw_grid(masked, side, keep, &draws);
-    break;
-  }
-  for (int32_t i = 0; i < patches; i++)
+  strategies[kind](masked, side, keep, &draws);
+  for (int32_t i = 0; i < side * side; i++)
     if (!masked[i]) *visible++ = i;
 }

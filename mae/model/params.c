@@ -82,8 +82,8 @@ static void add_blocks(Builder *b, Tower tower, const char *name) {
 }
 
 static void add_positions(Builder *b, PosEmbed kind, int rows, int width, const char *name) {
-  static const ParamInit inits[] = {
-      [POS_SINCOS2D] = INIT_SINCOS2D, [POS_SINCOS1D] = INIT_SINCOS1D, [POS_LEARNED] = INIT_NORMAL};
+#define POSITION_INIT(id, name, help, divisor, init) [id] = init,
+  static const ParamInit inits[] = {POS_EMBEDS(POSITION_INIT)};
   if (kind != POS_NONE) add(b, (int[4]){1, rows, width}, inits[kind], "%s", name);
 }
 

@@ -3,11 +3,6 @@
 
 #include "mae/model/device.h"
 
-static int counted_patches(const Config *config) {
-  int patches = config_patches(config);
-  return config->train.loss == LOSS_ALL ? patches : patches - config_kept(config);
-}
-
 /* What is read back of a step. */
 struct StepResult {
   StepState state;
@@ -56,7 +51,7 @@ bool step_create(TrainStep *s, Model *m, int first_shard, int shards, const floa
     return false;
   }
   k->upload(s->device, s->rate_table, rates, rate_count * sizeof *rates);
-  StepState start = {.loss_scale = config->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f};
+  StepState start = {.loss_scale = config_loss_scale(config)};
   step_set_state(s, &start);
   return true;
 }
@@ -81,7 +76,7 @@ void step_set_state(TrainStep *s, const StepState *state) {
 static void compute_gradients(TrainStep *s) {
   const Config *config = s->config;
   int micro = model_micro_batch(config), done = 0;
-  float factor = (float)(1.0 / ((double)config->train.batch * counted_patches(config)));
+  float factor = (float)(1.0 / ((double)config->train.batch * config_counted(config)));
   for (int shard = 0; shard < s->shards; shard++)
     for (int i = 0; i < config->train.accumulate; i++, done += micro) {
       s->model->ready = done + micro == s->images ? s->exchange.ready : NULL;
@@ -115,7 +110,7 @@ static void update_weights(TrainStep *s) {
                           .epsilon = (float)config->train.eps,
                           .weight_decay = (float)config->train.weight_decay,
                           .clip = (float)config->train.clip,
-                          .dynamic_scale = config->train.precision == PRECISION_FP16,
+                          .dynamic_scale = config_loss_scale(config) > 1,
                       });
 }
 
@@ -169,6 +164,6 @@ bool step_result(TrainStep *s, int back, StepState *state, double *loss, Error *
   double sum = 0;
   for (int i = 0; i < config->train.batch; i++) sum += result->losses[i];
   *state = result->state;
-  *loss = sum / ((double)config->train.batch * counted_patches(config));
+  *loss = sum / ((double)config->train.batch * config_counted(config));
   return true;
 }

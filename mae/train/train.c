@@ -124,7 +124,7 @@ static bool load_state(Run *run, Error *e) {
   bool found = false;
   char step[24];
   run->saved = -1;
-  run->state.loss_scale = run->config->train.precision == PRECISION_FP16 ? 65536.0f : 1.0f;
+  run->state.loss_scale = config_loss_scale(run->config);
   if (run->options->resume &&
       !checkpoint_resume(run->options->out, &run->model, &run->state, &found, e))
     return false;
@@ -218,7 +218,7 @@ static bool check_finite(const Run *run, const StepState *before, double loss, E
   static const char advice[] = "lower train.blr, lengthen the warm-up, or set train.clip = 1; the "
                                "last checkpoint is from before it";
   long long step = (long long)run->state.step;
-  bool scaled = run->config->train.precision == PRECISION_FP16;
+  bool scaled = config_loss_scale(run->config) > 1;
   if (!isfinite(loss))
     return error_set(e, EXIT_NONFINITE, "step %lld: the loss is %g: %s", step, loss, advice);
   if (run->state.overflow && !scaled)

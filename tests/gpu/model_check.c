@@ -91,7 +91,7 @@ static bool compute(Outcome *out, Config c, const char *device, const char *prec
       !config_set(&c, "train.precision", precision, NULL, e) || !open_run(&r, &c, in, &rate, 1, e))
     return false;
   size_t count = r.model.table.trainable;
-  float scale = c.train.precision == PRECISION_FP16 ? 65536.0f : 1.0f;
+  float scale = config_loss_scale(&c);
   out->predictions = model_run_prediction_count(&r);
   out->prediction = space(out->predictions, sizeof *out->prediction);
   out->gradient = space(count, sizeof *out->gradient);
