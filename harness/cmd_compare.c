@@ -13,28 +13,26 @@ static const char about[] =
 int cmd_compare(int argc, char **argv) {
   const char *db = DEFAULT_DB, *metric = NULL;
   bool json = false;
-  const Option options[] = {
-      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--metric", OPTION_TEXT, &metric, "NAME", "column of `trials` (psnr_masked)"},
-      {"--json", OPTION_FLAG, &json, NULL, "print JSON"},
+  const CmdOption options[] = {
+      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--metric", CMD_TEXT, &metric, "NAME", "column of `trials` (psnr_masked)"},
+      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
   };
-  Arguments arguments = {.command = "compare",
-                         .usage = "A B",
-                         .about = about,
-                         .options = options,
-                         .option_count = 3,
-                         .words_min = 2,
-                         .words_max = 2};
+  CommandLine line = {.name = "harness compare",
+                      .usage = "A B",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options,
+                      .words_min = 2,
+                      .words_max = 2};
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (arguments_read(&arguments, argc, argv, &code)) {
+  if (command_line_read(&line, argc, argv, &code)) {
     bool ok = store_open_readonly(&store, db, &e) &&
-              store_compare(store, stdout, arguments.words.items[0], arguments.words.items[1],
-                            metric, json, &e);
+              store_compare(store, stdout, line.words[0], line.words[1], metric, json, &e);
     store_close(store);
-    code = ok ? EXIT_OK : command_fail("compare", &e);
+    code = ok ? EXIT_OK : command_fail(line.name, &e);
   }
-  arguments_free(&arguments);
   return code;
 }

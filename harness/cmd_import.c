@@ -13,17 +13,19 @@ static const char about[] =
 
 int cmd_import(int argc, char **argv) {
   const char *db = DEFAULT_DB, *out = DEFAULT_OUT;
-  const Option options[] = {
-      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--out", OPTION_TEXT, &out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+  const CmdOption options[] = {
+      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--out", CMD_TEXT, &out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
   };
-  Arguments arguments = {
-      .command = "import", .usage = "", .about = about, .options = options, .option_count = 2};
+  CommandLine line = {.name = "harness import",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options};
   int code, trials = 0;
   Error e = {0};
   struct stat info;
   Store *store = NULL;
-  if (arguments_read(&arguments, argc, argv, &code)) {
+  if (command_line_read(&line, argc, argv, &code)) {
     const char *slash = strrchr(db, '/');
     char folder[CONFIG_PATH_MAX];
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - db) : 0, db);
@@ -34,8 +36,7 @@ int cmd_import(int argc, char **argv) {
     store_close(store);
     if (ok && !trials) ok = error_set(&e, EXIT_DATA, "%s: no trials below it", out);
     if (ok) printf("%d trials of %s are in %s\n", trials, out, db);
-    code = ok ? EXIT_OK : command_fail("import", &e);
+    code = ok ? EXIT_OK : command_fail(line.name, &e);
   }
-  arguments_free(&arguments);
   return code;
 }

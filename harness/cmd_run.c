@@ -13,11 +13,13 @@
 #include "mae/base/sha256.h"
 
 typedef struct RunCommand {
-  Arguments arguments;
+  CommandLine line;
+  CmdList settings;
   const char *scale, *db, *out, *trainer_given;
   const char *shard_text;
   int shard, shards; /* of --shard; 1 of 1 without it */
-  double jobs, jobs_per_gpu, timeout;
+  int64_t jobs, jobs_per_gpu;
+  double timeout;
   bool dry_run, json, any_build;
   char trainer[CONFIG_PATH_MAX], binary_sha256[65];
   Plan *plans;
@@ -66,28 +68,24 @@ static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool
 static bool load_plans(RunCommand *run, Error *e) {
   char scale[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX], text[32];
   bool scaled;
-  Arguments *arguments = &run->arguments;
-  if (!choose_scale(run, scale, &scaled, e)) return false;
-  int sets = arguments->setting_count;
-  PlanOverride *overrides = need(calloc((size_t)sets + 1, sizeof *overrides));
-  for (int i = 0; i < sets; i++) overrides[i] = arguments->settings[i];
+  Overrides overrides = {0};
+  bool ok = overrides_read(&overrides, &run->settings, e) && choose_scale(run, scale, &scaled, e);
   if (run->jobs_per_gpu > 0) {
-    snprintf(text, sizeof text, "%.0f", run->jobs_per_gpu);
-    overrides[sets++] = (PlanOverride){"resources.jobs_per_gpu", text};
+    snprintf(text, sizeof text, "%lld", (long long)run->jobs_per_gpu);
+    overrides_add(&overrides, "resources.jobs_per_gpu", text);
   }
-  run->plans = need(calloc((size_t)arguments->words.count, sizeof *run->plans));
-  bool ok = true;
-  for (int i = 0; ok && i < arguments->words.count; i++) {
+  run->plans = need(calloc((size_t)run->line.word_count, sizeof *run->plans));
+  for (int i = 0; ok && i < run->line.word_count; i++) {
     Plan *plan = &run->plans[run->plan_count];
-    ok = locate_experiment(file, arguments->words.items[i], e) &&
-         plan_load(plan, file, scaled ? scale : NULL, overrides, sets, e);
+    ok = locate_experiment(file, run->line.words[i], e) &&
+         plan_load(plan, file, scaled ? scale : NULL, overrides.items, overrides.count, e);
     if (ok) run->plan_count++;
     for (int t = 0; ok && t < plan->count; t++) {
       make_absolute(plan->trials[t].config.data.path);
       make_absolute(plan->trials[t].config.data.cache);
     }
   }
-  free(overrides);
+  overrides_free(&overrides);
   return ok;
 }
 
@@ -300,33 +298,34 @@ static bool prepare(RunCommand *run, Error *e) {
 
 int cmd_run(int argc, char **argv) {
   RunCommand run = {.db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = 600};
-  const Option options[] = {
-      {"--scale", OPTION_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
-      {"--db", OPTION_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--out", OPTION_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
-      {"--jobs", OPTION_NUMBER, &run.jobs, "N", "trials side by side; on a CPU they share it"},
-      {"--jobs-per-gpu", OPTION_NUMBER, &run.jobs_per_gpu, "N", "trials that share one GPU"},
-      {"--shard", OPTION_TEXT, &run.shard_text, "I/N",
+  const CmdOption options[] = {
+      {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
+      {"--db", CMD_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--out", CMD_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+      {"--jobs", CMD_COUNT, &run.jobs, "N", "trials side by side; on a CPU they share it"},
+      {"--jobs-per-gpu", CMD_COUNT, &run.jobs_per_gpu, "N", "trials that share one GPU"},
+      {"--shard", CMD_TEXT, &run.shard_text, "I/N",
        "only every N-th trial, from the I-th on: see above"},
-      {"--timeout", OPTION_NUMBER, &run.timeout, "SECONDS",
+      {"--timeout", CMD_NUMBER, &run.timeout, "SECONDS",
        "silence that counts as a hang (600; longer for slow steps)"},
-      {"--dry-run", OPTION_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
-      {"--json", OPTION_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
-      {"--any-build", OPTION_FLAG, &run.any_build, NULL,
+      {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
+      {"--json", CMD_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
+      {"--any-build", CMD_FLAG, &run.any_build, NULL,
        "accept results and checkpoints of other builds of mae"},
-      {"--mae", OPTION_TEXT, &run.trainer_given, "PATH", "the trainer program"},
+      {"--mae", CMD_TEXT, &run.trainer_given, "PATH", "the trainer program"},
+      {"--set", CMD_LIST, &run.settings, "KEY=VALUE",
+       "set one option over the files, or replace a swept key's list; repeat it"},
   };
-  run.arguments = (Arguments){.command = "run",
-                              .usage = "FILE...",
-                              .about = about,
-                              .options = options,
-                              .option_count = sizeof options / sizeof *options,
-                              .words_min = 1,
-                              .words_max = 1000,
-                              .takes_settings = true};
+  run.line = (CommandLine){.name = "harness run",
+                           .usage = "FILE...",
+                           .about = about,
+                           .options = options,
+                           .option_count = sizeof options / sizeof *options,
+                           .words_min = 1,
+                           .words_max = 1000};
   int code;
   Error e = {0};
-  if (arguments_read(&run.arguments, argc, argv, &code)) {
+  if (command_line_read(&run.line, argc, argv, &code)) {
     bool ok = prepare(&run, &e);
     if (ok && run.dry_run) {
       for (int i = 0; ok && i < run.plan_count; i++) {
@@ -338,13 +337,13 @@ int cmd_run(int argc, char **argv) {
       ok = run_all(&run, &e);
       if (ok && !run.json) say_next(&run);
     }
-    code = !ok          ? command_fail("run", &e)
+    code = !ok          ? command_fail(run.line.name, &e)
            : run.signal ? 128 + run.signal
            : run.failed ? EXIT_SOME_FAILED
                         : EXIT_OK;
   }
   for (int i = 0; i < run.plan_count; i++) plan_free(&run.plans[i]);
   free(run.plans);
-  arguments_free(&run.arguments);
+  command_line_free(&run.line);
   return code;
 }

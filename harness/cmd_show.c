@@ -70,34 +70,32 @@ static bool show(Store *store, int64_t trial, bool json, Error *e) {
 int cmd_show(int argc, char **argv) {
   const char *db = DEFAULT_DB;
   bool json = false;
-  const Option options[] = {
-      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--json", OPTION_FLAG, &json, NULL, "print JSON"},
+  const CmdOption options[] = {
+      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
   };
-  Arguments arguments = {.command = "show",
-                         .usage = "TRIAL",
-                         .about = about,
-                         .options = options,
-                         .option_count = 2,
-                         .words_min = 1,
-                         .words_max = 1};
+  CommandLine line = {.name = "harness show",
+                      .usage = "TRIAL",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options,
+                      .words_min = 1,
+                      .words_max = 1};
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (arguments_read(&arguments, argc, argv, &code)) {
+  if (command_line_read(&line, argc, argv, &code)) {
     TrialInfo info;
     int64_t trial;
     bool found = false;
-    bool ok = parse_trial(arguments.words.items[0], &trial, &e) &&
-              store_open_readonly(&store, db, &e) &&
+    bool ok = parse_trial(line.words[0], &trial, &e) && store_open_readonly(&store, db, &e) &&
               store_get_trial(store, trial, &info, &found, &e);
     if (ok && !found)
       ok = error_set(&e, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments", db,
                      (long long)trial);
     ok = ok && show(store, trial, json, &e);
     store_close(store);
-    code = ok ? EXIT_OK : command_fail("show", &e);
+    code = ok ? EXIT_OK : command_fail(line.name, &e);
   }
-  arguments_free(&arguments);
   return code;
 }

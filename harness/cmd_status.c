@@ -42,30 +42,28 @@ static char *trials_sql(Store *store, const char *experiment, Error *e) {
 int cmd_status(int argc, char **argv) {
   const char *db = DEFAULT_DB;
   bool json = false;
-  const Option options[] = {
-      {"--db", OPTION_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--json", OPTION_FLAG, &json, NULL, "print JSON"},
+  const CmdOption options[] = {
+      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
   };
-  Arguments arguments = {.command = "status",
-                         .usage = "[EXPERIMENT]",
-                         .about = about,
-                         .options = options,
-                         .option_count = 2,
-                         .words_max = 1};
+  CommandLine line = {.name = "harness status",
+                      .usage = "[EXPERIMENT]",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options,
+                      .words_max = 1};
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (arguments_read(&arguments, argc, argv, &code)) {
+  if (command_line_read(&line, argc, argv, &code)) {
     char *sql = NULL;
     bool ok = store_open_readonly(&store, db, &e);
     if (ok)
-      sql = arguments.words.count ? trials_sql(store, arguments.words.items[0], &e)
-                                  : string_copy(experiments_sql);
+      sql = line.word_count ? trials_sql(store, line.words[0], &e) : string_copy(experiments_sql);
     ok = sql && store_print(store, stdout, sql, json, &e);
     free(sql);
     store_close(store);
-    code = ok ? EXIT_OK : command_fail("status", &e);
+    code = ok ? EXIT_OK : command_fail(line.name, &e);
   }
-  arguments_free(&arguments);
   return code;
 }

@@ -304,33 +304,32 @@ static bool verify(Verification *v, Error *e) {
 int cmd_verify(int argc, char **argv) {
   const char *class = "bitwise";
   Verification v = {.db = DEFAULT_DB, .timeout = 600};
-  const Option options[] = {
-      {"--class", OPTION_TEXT, &class, "NAME", "bitwise (default), numerical or statistical"},
-      {"--steps", OPTION_NUMBER, &v.steps, "N", "train and compare the first N steps only"},
-      {"--db", OPTION_TEXT, &v.db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--keep", OPTION_FLAG, &v.keep, NULL, "keep the second run's folder although it matches"},
-      {"--timeout", OPTION_NUMBER, &v.timeout, "SECONDS", "silence that counts as a hang (600)"},
-      {"--mae", OPTION_TEXT, &v.trainer_given, "PATH", "the trainer program"},
+  const CmdOption options[] = {
+      {"--class", CMD_TEXT, &class, "NAME", "bitwise (default), numerical or statistical"},
+      {"--steps", CMD_NUMBER, &v.steps, "N", "train and compare the first N steps only"},
+      {"--db", CMD_TEXT, &v.db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--keep", CMD_FLAG, &v.keep, NULL, "keep the second run's folder although it matches"},
+      {"--timeout", CMD_NUMBER, &v.timeout, "SECONDS", "silence that counts as a hang (600)"},
+      {"--mae", CMD_TEXT, &v.trainer_given, "PATH", "the trainer program"},
   };
-  Arguments arguments = {.command = "verify",
-                         .usage = "TRIAL",
-                         .about = about,
-                         .options = options,
-                         .option_count = sizeof options / sizeof *options,
-                         .words_min = 1,
-                         .words_max = 1};
+  CommandLine line = {.name = "harness verify",
+                      .usage = "TRIAL",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options,
+                      .words_min = 1,
+                      .words_max = 1};
   int code;
   Error e = {0};
-  if (arguments_read(&arguments, argc, argv, &code)) {
-    bool ok = parse_class(class, &v.asked, &e) &&
-              parse_trial(arguments.words.items[0], &v.trial, &e) && verify(&v, &e);
-    code = !ok                             ? command_fail("verify", &e)
+  if (command_line_read(&line, argc, argv, &code)) {
+    bool ok = parse_class(class, &v.asked, &e) && parse_trial(line.words[0], &v.trial, &e) &&
+              verify(&v, &e);
+    code = !ok                             ? command_fail(line.name, &e)
            : v.signal                      ? 128 + v.signal
            : v.comparison.proof >= v.asked ? EXIT_OK
                                            : EXIT_MISMATCH;
     record_free(&v.then);
     record_free(&v.now);
   }
-  arguments_free(&arguments);
   return code;
 }

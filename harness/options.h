@@ -1,42 +1,23 @@
-/* options.h - the command lines of the `harness` program. */
+/* options.h - what command lines of the `harness` program have beside base/command_line.h: settings
+ * of a plan, and trials' numbers. */
 #ifndef HARNESS_OPTIONS_H
 #define HARNESS_OPTIONS_H
 
 #include "harness/plan.h"
 #include "harness/strings.h"
+#include "mae/base/command_line.h"
 
-typedef enum {
-  OPTION_FLAG,
-  OPTION_TEXT,
-  OPTION_NUMBER
-} OptionType; /* bool, const char *, double */
-
-typedef struct Option {
-  const char *name; /* "--out" */
-  OptionType type;
-  void *target;
-  const char *argument, *help; /* "FILE", what its value is; NULL for a flag */
-} Option;
-
-typedef struct Arguments {
-  const char *command, *usage, *about; /* usage: the words it takes */
-  const Option *options;
-  int option_count;
-  int words_min, words_max;
-  bool takes_settings; /* --set KEY=VALUE, repeated */
-  StringList words;
-  PlanOverride *settings; /* point into texts */
+typedef struct Overrides { /* all zero is none */
+  PlanOverride *items;     /* point into texts */
+  int count;
   StringList texts;
-  int setting_count;
-} Arguments;
+} Overrides;
 
-/* Options as --name VALUE or --name=VALUE. False when help or an error was printed: *code is the
- * exit code. An unknown option brings a suggestion. */
-bool arguments_read(Arguments *, int argc, char **argv, int *code);
-void arguments_free(Arguments *);
+void overrides_add(Overrides *, const char *key, const char *value);
+/* Adds every "section.key=value" of --set. False: one is not written so. */
+bool overrides_read(Overrides *, const CmdList *settings, Error *);
+void overrides_free(Overrides *);
 /* A trial's number. */
 bool parse_trial(const char *text, int64_t *trial, Error *);
-/* "harness COMMAND: message" on standard error; returns the error's code. */
-int command_fail(const char *command, const Error *);
 
 #endif

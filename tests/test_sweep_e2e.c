@@ -317,7 +317,7 @@ static const struct {
     {"run exp.ini --scale none --shard 0/4 --db r.db", "expected I/N, I from 1 to N", 2},
     {"run exp.ini --scale none --shard 5/4 --db r.db", "expected I/N, I from 1 to N", 2},
     {"run exp.ini --scale none --shard 1/4", "needs --db PATH", 2},
-    {"run exp.ini --scale none --jobs few", "expected a number", 2},
+    {"run exp.ini --scale none --jobs few", "expected a whole number", 2},
     {"run exp.ini --scale none --set batch=3", "expected section.key=value", 2},
     {"run exp.ini --scale none --set train.bach=3", "did you mean train.batch?", 2},
     {"run exp.ini --scale none --mae /nowhere/mae", "/nowhere/mae", 4},

@@ -1,3 +1,4 @@
+/* Filling in the one error type. */
 #include "mae/base/error.h"
 
 #include <stdarg.h>

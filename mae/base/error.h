@@ -1,5 +1,6 @@
 /* error.h - the one error type of both programs, and the exit codes a user sees.
- * A function that can fail takes an Error * last, returns false (or NULL), and fills it once. */
+ * A function that can fail takes an Error * last, returns false (or NULL), and fills it once. Who
+ * does not want to know why passes NULL. */
 #ifndef MAE_BASE_ERROR_H
 #define MAE_BASE_ERROR_H
 
@@ -18,7 +19,8 @@ typedef struct Error {
   char message[1024]; /* one line, no control characters */
 } Error;
 
-/* Fills e with a printf-style message and returns false. */
+/* Fills e, unless it is NULL, with a printf-style message and returns false. So do the other two.
+ */
 bool error_set(Error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "prefix: " in front of the message and returns false. */
 bool error_prefix(Error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -78,7 +78,7 @@ static int print_json(json_t *json) {
     Error e;
     error_set(&e, EXIT_DATA, "cannot write the result");
     json_decref(json);
-    return cmd_fail("bench", &e);
+    return command_fail("mae bench", &e);
   }
   putchar('\n');
   json_decref(json);
@@ -195,7 +195,7 @@ static int run_suite(const Config *base, BenchOptions o, bool as_json) {
       /* A precision that the device lacks is an error of the configuration: no row for it. */
       if (!ok && p > 0 && r.error.code == EXIT_CONFIG) continue;
       if (!ok) {
-        code = cmd_fail("bench", &r.error);
+        code = command_fail("mae bench", &r.error);
       } else if (as_json) {
         json_array_append_new(rows, report_json(&r, &config));
       } else {
@@ -232,13 +232,13 @@ static int print_floors(const Config *config, const BenchOptions *o) {
   Device *device = backend_open("cpu", 0, true, message, sizeof message);
   if (!device) {
     error_set(&e, EXIT_DEVICE, "%s", message);
-    return cmd_fail("bench", &e);
+    return command_fail("mae bench", &e);
   }
   profile_attach(device, true);
   bool ok = bench_steps(&counted, config, device, o->pipeline, 1, 0, &e);
   profile_detach(device);
   device->kernels->close(device);
-  if (!ok) return cmd_fail("bench", &e);
+  if (!ok) return command_fail("mae bench", &e);
   printf("Computed, not measured: the least a training step takes where matrix products reach "
          "%.4g\nTFLOP/s and memory %.4g GB/s. Batch %d, %s, %.4g GFLOP per image.\n\n",
          1e-12 * o->assumed.flops_per_second, 1e-9 * o->assumed.bytes_per_second,
@@ -260,40 +260,41 @@ int cmd_bench(int argc, char **argv) {
       {"--warmup", CMD_COUNT, &o.warmup, "N", "steps before the first that counts (default: 3)"},
       {"--peak", CMD_FLAG, &o.peak, NULL, "also time large matrix products, the ceiling"},
       {"--pipeline", CMD_FLAG, &o.pipeline, NULL,
-       "cut each step's images out of 64 x 64 sources; otherwise they lie on the device"},
+       "cut each step's images out of 64 x 64 sources; otherwise they lie on the\n"
+       "device"},
       {"--profile", CMD_FLAG, &o.profile, NULL,
        "also print the time of every operation beside the least it can take"},
       {"--floors", CMD_TEXT, &floors, "GB/S:TFLOP/S",
-       "only print what a step takes at the least on a device with such memory and such\n"
-       "                         matrix products: nothing is run"},
+       "only print what a step takes at the least on a device with such memory\n"
+       "and such matrix products: nothing is run"},
       {"--suite", CMD_FLAG, &whole_suite, NULL,
        "a table of the two reference models in every precision the device has"},
       {"--json", CMD_FLAG, &as_json, NULL, "print the result as JSON"},
   };
-  CommandLine line = {.name = "bench",
-                      .about = about,
-                      .no_data = true,
-                      .options = options,
-                      .option_count = sizeof options / sizeof *options};
+  ConfigCommand command = {.line = {.name = "mae bench",
+                                    .about = about,
+                                    .options = options,
+                                    .option_count = sizeof options / sizeof *options},
+                           .no_data = true};
   int code;
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
   Report r = {.peak = 0};
   if (o.steps < 1 || o.steps > 1000000 || o.warmup > 1000000) {
     error_set(&r.error, EXIT_CONFIG, "--steps takes 1 to 1000000, --warmup up to 1000000");
-    return cmd_fail("bench", &r.error);
+    return command_fail("mae bench", &r.error);
   }
   if (as_json && o.profile) {
     error_set(&r.error, EXIT_CONFIG, "--json and --profile exclude each other");
-    return cmd_fail("bench", &r.error);
+    return command_fail("mae bench", &r.error);
   }
   if (floors) {
-    if (!parse_peaks(&o.assumed, floors, &r.error)) return cmd_fail("bench", &r.error);
-    return print_floors(&line.config, &o);
+    if (!parse_peaks(&o.assumed, floors, &r.error)) return command_fail("mae bench", &r.error);
+    return print_floors(&command.config, &o);
   }
   o.peak |= o.profile;
-  if (whole_suite) return run_suite(&line.config, o, as_json);
-  if (!run_bench(&r, &line.config, &o)) return cmd_fail("bench", &r.error);
-  if (as_json) return print_json(report_json(&r, &line.config));
-  print_report(&r, &line.config, &o);
+  if (whole_suite) return run_suite(&command.config, o, as_json);
+  if (!run_bench(&r, &command.config, &o)) return command_fail("mae bench", &r.error);
+  if (as_json) return print_json(report_json(&r, &command.config));
+  print_report(&r, &command.config, &o);
   return EXIT_OK;
 }

@@ -9,19 +9,9 @@ static const char about[] =
     "--help KEY explains one option (train.mask_ratio), --help SECTION a section's\n"
     "(train), --help alone all of them.";
 
-/* --help takes an optional key here, which the shared command line does not know. */
-static bool wants_help(int argc, char **argv, const char **key) {
-  for (int i = 1; i < argc; i++) {
-    if (!strncmp(argv[i], "--help=", 7)) {
-      *key = argv[i] + 7;
-      return true;
-    }
-    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-      *key = i + 1 < argc ? argv[i + 1] : NULL;
-      return true;
-    }
-  }
-  return false;
+static bool explain(const char *key, Error *e) {
+  if (!key) putchar('\n');
+  return config_help(stdout, key, e);
 }
 
 int cmd_config(int argc, char **argv) {
@@ -30,24 +20,20 @@ int cmd_config(int argc, char **argv) {
       {"--hash", CMD_FLAG, &hash, NULL, "print the config hash instead"},
       {"--hashed", CMD_FLAG, &hashed, NULL, "print only what the hash is made from"},
   };
-  CommandLine line = {
-      .name = "config", .about = about, .no_data = true, .options = options, .option_count = 2};
-  const char *key;
+  ConfigCommand command = {.line = {.name = "mae config",
+                                    .about = about,
+                                    .options = options,
+                                    .option_count = 2,
+                                    .explain = explain},
+                           .no_data = true};
   int code;
-  if (wants_help(argc, argv, &key)) {
-    Error e;
-    if (!key)
-      printf("usage: mae config [FILE.ini] [--set KEY=VALUE]... [--hash | --hashed]\n\n%s\n\n",
-             about);
-    return config_help(stdout, key, &e) ? EXIT_OK : cmd_fail("config", &e);
-  }
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
   if (hash) {
     char hex[65];
-    config_hash(&line.config, hex);
+    config_hash(&command.config, hex);
     puts(hex);
   } else {
-    config_dump(&line.config, stdout, hashed);
+    config_dump(&command.config, stdout, hashed);
   }
   return EXIT_OK;
 }

@@ -10,6 +10,10 @@
 #include "mae/data/dataset.h"
 #include "mae/data/pack.h"
 
+static const char about[] =
+    "pack: packs the images of data.source into the cache, unless that was done\n"
+    "before. info: the same, and prints what the pack holds.";
+
 /* The progress line on a terminal is redrawn at most ten times a second; elsewhere a line is
  * written at the start and the end of each job. */
 typedef struct Progress {
@@ -92,25 +96,24 @@ int cmd_data(int argc, char **argv) {
       {"--json", CMD_FLAG, &json, NULL, "print one JSON object"},
       {"--verify", CMD_FLAG, &verify, NULL, "read all pixels and compare their SHA-256"},
   };
-  CommandLine line = {.name = "data",
-                      .about = "pack: packs the images of data.source into the cache, unless that "
-                               "was done\nbefore. info: the same, and prints what the pack holds.",
-                      .words_help = "pack|info",
-                      .words_min = 1,
-                      .words_max = 1,
-                      .options = options,
-                      .option_count = sizeof options / sizeof *options};
+  ConfigCommand command = {.line = {.name = "mae data",
+                                    .about = about,
+                                    .usage = "pack|info",
+                                    .words_min = 1,
+                                    .words_max = 1,
+                                    .options = options,
+                                    .option_count = sizeof options / sizeof *options}};
   int code;
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
   Error e = {0};
-  bool info = !strcmp(line.words[0], "info");
-  if (!info && strcmp(line.words[0], "pack")) {
-    error_set(&e, EXIT_CONFIG, "'%s' is neither pack nor info", line.words[0]);
-    return cmd_fail("data", &e);
+  bool info = !strcmp(command.line.words[0], "info");
+  if (!info && strcmp(command.line.words[0], "pack")) {
+    error_set(&e, EXIT_CONFIG, "'%s' is neither pack nor info", command.line.words[0]);
+    return command_fail(command.line.name, &e);
   }
   Progress progress = {.terminal = isatty(STDERR_FILENO)};
   Dataset data;
-  bool ok = data_open(&data, &line.config, show_progress, &progress, &e);
+  bool ok = data_open(&data, &command.config, show_progress, &progress, &e);
   bool opened = ok;
   if (ok && verify) ok = pack_verify(&data, show_progress, &progress, &e);
   if (ok && json)
@@ -122,5 +125,5 @@ int cmd_data(int argc, char **argv) {
   if (ok && (fflush(stdout) || ferror(stdout)))
     ok = error_set(&e, EXIT_DATA, "cannot write to standard output");
   if (opened) data_close(&data);
-  return ok ? EXIT_OK : cmd_fail("data", &e);
+  return ok ? EXIT_OK : command_fail(command.line.name, &e);
 }

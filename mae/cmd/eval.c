@@ -6,25 +6,11 @@
 #include "mae/evaluate/scorers.h"
 #include "mae/model/device.h"
 #include "mae/record/checkpoint.h"
-#include "mae/record/run_folder.h"
 
 static const char about[] =
     "Scores a checkpoint on the held-out images, and the trivial fills on the same\n"
     "images and masks. The configuration is the checkpoint's; --set changes it\n"
     "(eval.images, eval.seed, train.mask_ratio, data.path ...).";
-
-typedef struct EvalLine {
-  const char *checkpoint;
-  char weights[CONFIG_PATH_MAX];
-} EvalLine;
-
-static EvalLine eval_line;
-
-static bool checkpoint_config(CommandLine *line, Error *e) {
-  if (!eval_line.checkpoint)
-    return error_set(e, EXIT_CONFIG, "--checkpoint is missing: a run folder or a weights file");
-  return run_folder_locate(eval_line.weights, &line->config, eval_line.checkpoint, e);
-}
 
 enum { SCORERS_MAX = 32 };
 
@@ -33,7 +19,8 @@ typedef struct Results {
   Metrics of[SCORERS_MAX];
 } Results;
 
-static bool score_all(Results *results, const Config *config, Device *device, Error *e) {
+static bool score_all(Results *results, const Config *config, const char *weights, Device *device,
+                      Error *e) {
   Dataset dataset;
   Model model;
   if (!data_open(&dataset, config, NULL, NULL, e)) return false;
@@ -41,7 +28,7 @@ static bool score_all(Results *results, const Config *config, Device *device, Er
   ImagePool pool = {0};
   bool ok = model_create(&model, config, device, false, e);
   if (ok) {
-    ok = checkpoint_load_weights(eval_line.weights, &model, e) &&
+    ok = checkpoint_load_weights(weights, &model, e) &&
          evaluator_open(&evaluator, &model, &dataset, &pool, e) &&
          pool_open(&pool, device, &dataset, e);
     for (int i = 0; ok && i < scorer_count; i++)
@@ -73,10 +60,10 @@ static void print_table(const Results *results) {
   printf("%d held-out images; PSNR in dB\n", results->of[0].images);
 }
 
-static void print_json(const Results *results) {
+static void print_json(const Results *results, const char *weights) {
   Text text = {0};
   text_format(&text, "{\"checkpoint\": ");
-  text_json_string(&text, eval_line.weights);
+  text_json_string(&text, weights);
   text_format(&text, ", \"images\": %d", results->of[0].images);
   for (int i = 0; i < scorer_count; i++) {
     const Metrics *metrics = &results->of[i];
@@ -95,26 +82,27 @@ static void print_json(const Results *results) {
 
 int cmd_eval(int argc, char **argv) {
   bool json = false;
+  CheckpointChoice chosen = {0};
   const CmdOption options[] = {
-      {"--checkpoint", CMD_TEXT, &eval_line.checkpoint, "PATH",
-       "run folder, checkpoint folder or weights file (required)"},
+      {"--checkpoint", CMD_TEXT, &chosen.path, "PATH", CHECKPOINT_HELP},
       {"--json", CMD_FLAG, &json, NULL, "print JSON"},
   };
-  CommandLine line = {.name = "eval",
-                      .about = about,
-                      .options = options,
-                      .option_count = sizeof options / sizeof *options,
-                      .base = checkpoint_config};
+  ConfigCommand command = {.line = {.name = "mae eval",
+                                    .about = about,
+                                    .options = options,
+                                    .option_count = sizeof options / sizeof *options},
+                           .base = cmd_checkpoint_config,
+                           .user = &chosen};
   int code;
   Error e = {0};
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
   Results results;
-  Device *device = device_open(&line.config, 0, 1, &e);
-  bool ok = device && score_all(&results, &line.config, device, &e);
+  Device *device = device_open(&command.config, 0, 1, &e);
+  bool ok = device && score_all(&results, &command.config, chosen.weights, device, &e);
   if (device) device->kernels->close(device);
-  if (!ok) return cmd_fail(line.name, &e);
+  if (!ok) return command_fail(command.line.name, &e);
   if (json)
-    print_json(&results);
+    print_json(&results, chosen.weights);
   else
     print_table(&results);
   return EXIT_OK;

@@ -242,23 +242,23 @@ int cmd_export(int argc, char **argv) {
       {"--out", CMD_TEXT, &out, "FILE", "safetensors file to write"},
       {"--encoder", CMD_FLAG, &encoder, NULL, "the encoder only (timm: always)"},
   };
-  CommandLine line = {.name = "export",
-                      .about = about,
-                      .words_help = "CHECKPOINT --format timm|hf --out FILE",
-                      .words_min = 1,
-                      .words_max = 1,
-                      .no_data = true,
-                      .options = options,
-                      .option_count = 3};
+  ConfigCommand command = {.line = {.name = "mae export",
+                                    .about = about,
+                                    .usage = "CHECKPOINT --format timm|hf --out FILE",
+                                    .words_min = 1,
+                                    .words_max = 1,
+                                    .options = options,
+                                    .option_count = sizeof options / sizeof *options},
+                           .no_data = true};
   int code;
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
   Error e = {0};
   bool timm = format && !strcmp(format, "timm"), hf = format && !strcmp(format, "hf");
   if (!out)
     error_set(&e, EXIT_CONFIG, "--out FILE is missing");
   else if (!timm && !hf)
     error_set(&e, EXIT_CONFIG, "--format must be timm or hf");
-  else if (export(line.words[0], out, hf, encoder, &e))
+  else if (export(command.line.words[0], out, hf, encoder, &e))
     return EXIT_OK;
-  return cmd_fail("export", &e);
+  return command_fail(command.line.name, &e);
 }

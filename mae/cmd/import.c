@@ -95,18 +95,18 @@ static bool import(const char *in, const char *out, const Config *config, Error 
 int cmd_import(int argc, char **argv) {
   const char *out = NULL;
   const CmdOption options[] = {{"--out", CMD_TEXT, &out, "FILE", "weights file to write"}};
-  CommandLine line = {.name = "import",
-                      .about = about,
-                      .words_help = "FILE.safetensors --out FILE",
-                      .words_min = 1,
-                      .words_max = 1,
-                      .no_data = true,
-                      .options = options,
-                      .option_count = 1};
+  ConfigCommand command = {.line = {.name = "mae import",
+                                    .about = about,
+                                    .usage = "FILE.safetensors --out FILE",
+                                    .words_min = 1,
+                                    .words_max = 1,
+                                    .options = options,
+                                    .option_count = 1},
+                           .no_data = true};
   int code;
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
   Error e = {0};
   if (!out) error_set(&e, EXIT_CONFIG, "--out FILE is missing");
-  if (out && import(line.words[0], out, &line.config, &e)) return EXIT_OK;
-  return cmd_fail("import", &e);
+  if (out && import(command.line.words[0], out, &command.config, &e)) return EXIT_OK;
+  return command_fail(command.line.name, &e);
 }

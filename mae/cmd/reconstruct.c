@@ -15,23 +15,19 @@ static const char about[] =
     "PNG, its centre square), or for the first held-out images when none is given.\n"
     "Visible patches are pasted from the original; captions are psnr_composite.";
 
-enum { HELD_OUT_IMAGES = 8 };
+enum { HELD_OUT_IMAGES = 8, IMAGES_MAX = 64 /* named on the command line */ };
 
-static const char *checkpoint;
-static char weights[CONFIG_PATH_MAX];
-
-static bool checkpoint_config(CommandLine *line, Error *e) {
-  if (!checkpoint)
-    return error_set(e, EXIT_CONFIG, "--checkpoint is missing: a run folder or a weights file");
-  line->no_data = line->word_count > 0;
-  return run_folder_locate(weights, &line->config, checkpoint, e);
+/* Images that are named on the command line are read instead of the configuration's. */
+static bool checkpoint_config(ConfigCommand *command, Error *e) {
+  command->no_data = command->line.word_count > 0;
+  return cmd_checkpoint_config(command, e);
 }
 
 /* The pictures' pixels one after another, and each one's centre square. */
 typedef struct Album {
   uint8_t *pixels;
   size_t bytes, largest; /* of all, of the largest */
-  Crop crops[CMD_WORDS_MAX];
+  Crop crops[IMAGES_MAX];
 } Album;
 
 static bool album_add(Album *album, int index, const char *path, Error *e) {
@@ -80,15 +76,17 @@ static bool draw_held_out(const char *out, Model *model, const Config *config, E
   return ok;
 }
 
-static bool draw(const char *out, const CommandLine *line, Error *e) {
+static bool draw(const char *out, const ConfigCommand *command, Error *e) {
+  const Config *config = &command->config;
+  const CheckpointChoice *chosen = command->user;
   Model model;
-  Device *device = device_open(&line->config, 0, 1, e);
+  Device *device = device_open(config, 0, 1, e);
   if (!device) return false;
-  bool ok = model_create(&model, &line->config, device, false, e);
+  bool ok = model_create(&model, config, device, false, e);
   if (ok) {
-    ok = checkpoint_load_weights(weights, &model, e) &&
-         (line->word_count > 0 ? draw_files(out, &model, line, e)
-                               : draw_held_out(out, &model, &line->config, e));
+    ok = checkpoint_load_weights(chosen->weights, &model, e) &&
+         (command->line.word_count > 0 ? draw_files(out, &model, &command->line, e)
+                                       : draw_held_out(out, &model, config, e));
     model_destroy(&model);
   }
   device->kernels->close(device);
@@ -97,22 +95,23 @@ static bool draw(const char *out, const CommandLine *line, Error *e) {
 
 int cmd_reconstruct(int argc, char **argv) {
   const char *out = "sheet.png";
+  CheckpointChoice chosen = {0};
   const CmdOption options[] = {
-      {"--checkpoint", CMD_TEXT, &checkpoint, "PATH",
-       "run folder, checkpoint folder or weights file (required)"},
+      {"--checkpoint", CMD_TEXT, &chosen.path, "PATH", CHECKPOINT_HELP},
       {"--out", CMD_TEXT, &out, "FILE.png", "the sheet (default: sheet.png)"},
   };
-  CommandLine line = {.name = "reconstruct",
-                      .about = about,
-                      .words_help = "[IMAGE...]",
-                      .words_max = CMD_WORDS_MAX,
-                      .options = options,
-                      .option_count = sizeof options / sizeof *options,
-                      .base = checkpoint_config};
+  ConfigCommand command = {.line = {.name = "mae reconstruct",
+                                    .about = about,
+                                    .usage = "[IMAGE...]",
+                                    .words_max = IMAGES_MAX,
+                                    .options = options,
+                                    .option_count = sizeof options / sizeof *options},
+                           .base = checkpoint_config,
+                           .user = &chosen};
   int code;
   Error e = {0};
-  if (!cmd_parse(&line, argc, argv, &code)) return code;
-  if (!draw(out, &line, &e)) return cmd_fail(line.name, &e);
+  if (!cmd_parse(&command, argc, argv, &code)) return code;
+  if (!draw(out, &command, &e)) return command_fail(command.line.name, &e);
   printf("%s\n", out);
   return EXIT_OK;
 }

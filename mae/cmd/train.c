@@ -13,8 +13,8 @@ static const char about[] =
 
 /* Of processes that were started together the first one says what is wrong with the command line;
  * their launcher ends them all when one has ended, so the others give it a moment. */
-static int leave(const CommandLine *line, int code) {
-  if (line->silent && code) sleep(1);
+static int leave(const ConfigCommand *command, int code) {
+  if (command->line.silent && code) sleep(1);
   return code;
 }
 
@@ -27,17 +27,17 @@ int cmd_train(int argc, char **argv) {
        "stop after N steps in total as Ctrl-C would (exit code 130)"},
       {"--quiet", CMD_FLAG, &train.quiet, NULL, "no progress on standard error"},
   };
-  CommandLine line = {.name = "train",
-                      .about = about,
-                      .silent = ranks_launch().rank > 0,
-                      .options = options,
-                      .option_count = sizeof options / sizeof *options};
+  ConfigCommand command = {.line = {.name = "mae train",
+                                    .about = about,
+                                    .silent = ranks_launch().rank > 0,
+                                    .options = options,
+                                    .option_count = sizeof options / sizeof *options}};
   int code;
   Error e = {0};
-  if (!cmd_parse(&line, argc, argv, &code)) return leave(&line, code);
+  if (!cmd_parse(&command, argc, argv, &code)) return leave(&command, code);
   if (!train.out) {
     error_set(&e, EXIT_CONFIG, "--out DIR is missing: the folder for checkpoints and events");
-    return leave(&line, line.silent ? e.code : cmd_fail(line.name, &e));
+    return leave(&command, command.line.silent ? e.code : command_fail(command.line.name, &e));
   }
-  return leave(&line, train_run(&line.config, &train, &e));
+  return leave(&command, train_run(&command.config, &train, &e));
 }

@@ -1,0 +1,207 @@
+/* The command line that both programs share: options, words, lists, help and refusals. */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mae/base/command_line.h"
+#include "tests/suite.h"
+
+enum { ARGUMENTS_MAX = 16 };
+
+static struct Given {
+  bool flag, explained;
+  const char *text;
+  int64_t count;
+  double number;
+  CmdList list;
+} given;
+static CommandLine line;
+static int code;
+static char words[512], printed[4096];
+
+static const CmdOption options[] = {
+    {"--flag", CMD_FLAG, &given.flag, NULL, "a switch"},
+    {"--text", CMD_TEXT, &given.text, "WORD", "a word\nof two lines"},
+    {"--count", CMD_COUNT, &given.count, "N", "a whole number"},
+    {"--number", CMD_NUMBER, &given.number, "X", "a number"},
+    {"--list", CMD_LIST, &given.list, "ITEM", "many"},
+    {"--old", CMD_TEXT, &given.text, "WORD", NULL},
+};
+
+static void setup(void) {
+  given = (struct Given){0};
+  line = (CommandLine){.name = "program command",
+                       .usage = "WORD",
+                       .about = "What it does.",
+                       .options = options,
+                       .option_count = sizeof options / sizeof *options,
+                       .words_max = 3};
+}
+
+/* Reads the arguments, which blanks separate; what that prints is in `printed`. */
+static bool read_line(const char *text) {
+  char *argv[ARGUMENTS_MAX] = {(char *)"command"};
+  int argc = 1;
+  snprintf(words, sizeof words, "%s", text);
+  for (char *word = strtok(words, " "); word; word = strtok(NULL, " ")) argv[argc++] = word;
+  fflush(stdout);
+  FILE *file = tmpfile(), *out = stdout, *err = stderr;
+  stdout = stderr = file;
+  bool ok = command_line_read(&line, argc, argv, &code);
+  stdout = out;
+  stderr = err;
+  rewind(file);
+  printed[fread(printed, 1, sizeof printed - 1, file)] = 0;
+  fclose(file);
+  /* Words lie in argv, which ends here. */
+  static const char *kept[ARGUMENTS_MAX];
+  memcpy(kept, line.words, (size_t)line.word_count * sizeof *kept);
+  line.words = kept;
+  return ok;
+}
+
+START_TEST(values_go_where_they_belong) {
+  ck_assert(read_line("--flag a --text=x=y --count 12 b --number 2.5 --text z -"));
+  ck_assert(given.flag);
+  ck_assert_str_eq(given.text, "z");
+  ck_assert_int_eq(given.count, 12);
+  ck_assert_double_eq(given.number, 2.5);
+  ck_assert_int_eq(line.word_count, 3);
+  ck_assert_str_eq(line.words[0], "a");
+  ck_assert_str_eq(line.words[1], "b");
+  ck_assert_str_eq(line.words[2], "-");
+  ck_assert_str_eq(printed, "");
+}
+END_TEST
+
+START_TEST(lists_keep_every_value_in_order) {
+  line.ending = ".ini";
+  line.ended = &given.list;
+  ck_assert(read_line("--list 1 a.ini --list=2 .ini b.ini"));
+  static const char *const expected[] = {"1", "a.ini", "2", "b.ini"};
+  ck_assert_int_eq(given.list.count, 4);
+  for (int i = 0; i < 4; i++) ck_assert_str_eq(given.list.items[i], expected[i]);
+  ck_assert_int_eq(line.word_count, 1); /* ".ini" is no name */
+  command_line_free(&line);
+  ck_assert(given.list.items == NULL && given.list.count == 0);
+}
+END_TEST
+
+START_TEST(two_dashes_end_the_options) {
+  ck_assert(read_line("--flag -- --text --help"));
+  ck_assert(given.flag && given.text == NULL);
+  ck_assert_int_eq(line.word_count, 2);
+  ck_assert_str_eq(line.words[0], "--text");
+  ck_assert_str_eq(line.words[1], "--help");
+}
+END_TEST
+
+START_TEST(older_names_work_and_are_not_shown) {
+  ck_assert(read_line("--old x"));
+  ck_assert_str_eq(given.text, "x");
+  ck_assert(!read_line("--help"));
+  ck_assert_int_eq(code, EXIT_OK);
+  ck_assert(strstr(printed, "--old") == NULL);
+  ck_assert(!read_line("--odl x"));
+  ck_assert(strstr(printed, "mean --old") == NULL);
+}
+END_TEST
+
+START_TEST(help_shows_the_usage_and_every_option) {
+  line.after = "More elsewhere.";
+  ck_assert(!read_line(_i ? "-h" : "a b --help"));
+  ck_assert_int_eq(code, EXIT_OK);
+  ck_assert_str_eq(printed, "usage: program command WORD [--list ITEM]... [options]\n\n"
+                            "What it does.\n\n"
+                            "  --flag                   a switch\n"
+                            "  --text WORD              a word\n"
+                            "                           of two lines\n"
+                            "  --count N                a whole number\n"
+                            "  --number X               a number\n"
+                            "  --list ITEM              many\n"
+                            "  --help                   print this help\n"
+                            "  --version                print the version\n\n"
+                            "More elsewhere.\n");
+}
+END_TEST
+
+static bool explain(const char *topic, Error *e) {
+  given.explained = true;
+  if (topic) printf("about %s\n", topic);
+  return !topic || strcmp(topic, "none") || error_set(e, EXIT_CONFIG, "none: no such topic");
+}
+
+START_TEST(help_explains_topics) {
+  line.explain = explain;
+  ck_assert(!read_line("--help=this"));
+  ck_assert_str_eq(printed, "about this\n");
+  ck_assert(!read_line("--help this"));
+  ck_assert_str_eq(printed, "about this\n");
+  ck_assert(!read_line("--help"));
+  ck_assert(given.explained && !strncmp(printed, "usage: ", 7));
+  ck_assert_int_eq(code, EXIT_OK);
+  ck_assert(!read_line("--help none"));
+  ck_assert_int_eq(code, EXIT_CONFIG);
+  ck_assert(strstr(printed, "program command: none: no such topic\n"));
+}
+END_TEST
+
+static const struct {
+  const char *arguments, *said;
+} refusals[] = {
+    {"", "missing argument; usage: program command WORD"},
+    {"a b c d", "unexpected argument 'd'; `program command --help` shows the usage"},
+    {"a --txt x", "no option --txt; did you mean --text?"},
+    {"a --txt=x", "no option --txt; did you mean --text?"},
+    {"a --qqqqqqqq", "no option --qqqqqqqq; `program command --help` lists them"},
+    {"a -x", "no option -x; `program command --help` lists them"},
+    {"a --flag=1", "--flag takes no value"},
+    {"a --help=1", "--help takes no value"},
+    {"a --text", "--text needs a value: --text WORD"},
+    {"a --count 1.5", "--count 1.5: expected a whole number from 0"},
+    {"a --count -1", "--count -1: expected a whole number from 0"},
+    {"a --count=", "--count : expected a whole number from 0"},
+    {"a --count 1000000000001", "expected a whole number from 0"},
+    {"a --number -1", "--number -1: expected a number from 0"},
+    {"a --number nan", "--number nan: expected a number from 0"},
+    {"a --number 1x", "--number 1x: expected a number from 0"},
+};
+
+START_TEST(what_is_wrong_is_said) {
+  char expected[256];
+  line.words_min = 1;
+  ck_assert(!read_line(refusals[_i].arguments));
+  ck_assert_int_eq(code, EXIT_CONFIG);
+  snprintf(expected, sizeof expected, "%s\n", refusals[_i].said);
+  ck_assert_msg(!strncmp(printed, "program command: ", 17) && strstr(printed, expected), "%s",
+                printed);
+  line.silent = true;
+  ck_assert(!read_line(refusals[_i].arguments));
+  ck_assert_int_eq(code, EXIT_CONFIG);
+  ck_assert_str_eq(printed, "");
+}
+END_TEST
+
+/* Who does not want to know why something failed passes NULL. */
+START_TEST(errors_may_be_unwanted) {
+  ck_assert(!error_set(NULL, EXIT_DATA, "%s", "x"));
+  ck_assert(!error_prefix(NULL, "%s", "x"));
+  ck_assert(!error_suffix(NULL, "%s", "x"));
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("command line");
+  TCase *tc = tcase_create("command line");
+  tcase_add_checked_fixture(tc, setup, NULL);
+  tcase_add_test(tc, values_go_where_they_belong);
+  tcase_add_test(tc, lists_keep_every_value_in_order);
+  tcase_add_test(tc, two_dashes_end_the_options);
+  tcase_add_test(tc, older_names_work_and_are_not_shown);
+  tcase_add_loop_test(tc, help_shows_the_usage_and_every_option, 0, 2);
+  tcase_add_test(tc, help_explains_topics);
+  tcase_add_loop_test(tc, what_is_wrong_is_said, 0, sizeof refusals / sizeof *refusals);
+  tcase_add_test(tc, errors_may_be_unwanted);
+  suite_add_tcase(suite, tc);
+  return suite_run(suite);
+}
