@@ -15,8 +15,7 @@ static bool reserve(Text *text, size_t more) {
   if (more <= text->capacity - text->length) return true;
   size_t capacity = text->capacity ? text->capacity : 1024;
   while (capacity - text->length < more) capacity *= 2;
-  Error unused;
-  char *bytes = io_buffer(capacity, "text", &unused);
+  char *bytes = io_buffer(capacity, "text", NULL);
   if (!bytes) {
     text->failed = true;
     return false;

@@ -67,9 +67,8 @@ static bool is_wanted(const char *folder, const struct dirent *entry, ListKind k
   if (entry->d_type == DT_DIR) return true;
   if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) return false;
   char path[2 * CONFIG_PATH_MAX];
-  Error ignored;
   struct stat st;
-  return io_join(path, sizeof path, folder, entry->d_name, &ignored) && !stat(path, &st) &&
+  return io_join(path, sizeof path, folder, entry->d_name, NULL) && !stat(path, &st) &&
          S_ISDIR(st.st_mode);
 }
 
@@ -178,9 +177,8 @@ static void files_close(Source *source) {
  * call may take a millisecond. */
 static void describe_file(struct stat *st, const SourceFiles *files, const char *name) {
   char path[2 * CONFIG_PATH_MAX];
-  Error ignored;
   memset(st, 0, sizeof *st); /* a file that vanished is reported when it is loaded */
-  if (!io_join(path, sizeof path, files->root, name, &ignored) || stat(path, st))
+  if (!io_join(path, sizeof path, files->root, name, NULL) || stat(path, st))
     memset(st, 0, sizeof *st);
 }
 

@@ -177,10 +177,10 @@ bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgr
   if (p.index && !ok) error_set(e, EXIT_DEVICE, "out of memory for hashing");
   p.fd = ok ? io_create(path, e) : -1;
   ok = ok && advise(p.fd >= 0, e) && write_all(&p, chunk, e);
-  Error ignored;
   if (p.fd >= 0) {
-    ok = advise(io_finish(p.fd, path, ok ? e : &ignored), ok ? e : &ignored) && ok;
-    if (!ok) io_remove(path, &ignored);
+    Error *first = ok ? e : NULL; /* what happens after a failure says nothing new */
+    ok = advise(io_finish(p.fd, path, first), first) && ok;
+    if (!ok) io_remove(path, NULL);
   }
   char hex[65];
   if (p.content) sha256_finish(p.content, hex);

@@ -163,7 +163,7 @@ bool picture_write_png(const char *path, const uint8_t *rgb, int width, int heig
   if (!ok) error_set(e, EXIT_DATA, "%s: cannot make a PNG: %s", path, image.message);
   int fd = ok ? io_create(path, e) : -1;
   ok = ok && fd >= 0 && io_write(fd, path, bytes, size, e);
-  if (fd >= 0) ok = io_finish(fd, path, ok ? e : &(Error){0}) && ok;
+  if (fd >= 0) ok = io_finish(fd, path, ok ? e : NULL) && ok;
   free(bytes);
   return ok;
 }

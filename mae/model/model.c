@@ -49,8 +49,7 @@ static ArenaSizes arena_sizes(const ParamTable *t, const Config *config, bool tr
 
 ModelMemory model_memory(const Config *config, bool trains) {
   ParamTable table;
-  Error ignored;
-  if (!params_build(&table, config, &ignored)) return (ModelMemory){0};
+  if (!params_build(&table, config, NULL)) return (ModelMemory){0};
   ArenaSizes sizes = arena_sizes(&table, config, trains);
   params_free(&table);
   int held = trains ? config->train.batch / config->train.ranks : images_at_once(config, false);

@@ -272,6 +272,5 @@ bool safetensors_write(const char *path, const Tensor *tensors, int count,
   bool ok = safetensors_write_header(fd, path, tensors, count, metadata, metadata_count, e);
   for (int i = 0; ok && i < count; i++)
     ok = io_write(fd, path, tensors[i].data, tensors[i].bytes, e);
-  Error unused;
-  return io_finish(fd, path, ok ? e : &unused) && ok;
+  return io_finish(fd, path, ok ? e : NULL) && ok;
 }

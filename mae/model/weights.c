@@ -114,8 +114,7 @@ bool weights_write(const char *path, const Tensor *tensors, int count, WeightsMe
   if (safetensors_write(temporary, tensors, count, metadata->pairs, metadata->count, e) &&
       io_rename(temporary, path, e))
     return true;
-  Error unused;
-  io_remove(temporary, &unused);
+  io_remove(temporary, NULL);
   return false;
 }
 

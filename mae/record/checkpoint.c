@@ -166,8 +166,7 @@ static bool write_file(Stream *stream, const char *path, const Part *parts, int 
     stream->hash = NULL;
     ok = io_write(stream->fd, path, hex, HASH_BYTES, e);
   }
-  Error unused;
-  if (stream->fd >= 0) ok = io_finish(stream->fd, path, ok ? e : &unused) && ok;
+  if (stream->fd >= 0) ok = io_finish(stream->fd, path, ok ? e : NULL) && ok;
   free(tensors);
   return ok;
 }
@@ -210,8 +209,7 @@ bool checkpoint_save(const char *run_folder, const Model *model, const StepState
   bool ok = step_folders_clean(run_folder, e) &&
             write_checkpoint(temporary, model, &list, state, e) && io_rename(temporary, final, e);
   if (!ok) {
-    Error unused;
-    io_remove(temporary, &unused);
+    io_remove(temporary, NULL);
     error_suffix(e,
                  "a checkpoint takes %.1f MB in %s/checkpoints; what was saved before is intact: "
                  "make room, then continue (mae train --resume; harness run: the same command)",
@@ -347,9 +345,8 @@ static void advise_older(const char *run_folder, const int64_t *steps, int count
   for (int i = 1; i < count; i++) {
     char path[CONFIG_PATH_MAX];
     CheckpointFiles files;
-    Error unused;
-    if (!step_folder_path(path, run_folder, steps[i], &unused) ||
-        !open_checkpoint(&files, path, model, list, &unused))
+    if (!step_folder_path(path, run_folder, steps[i], NULL) ||
+        !open_checkpoint(&files, path, model, list, NULL))
       continue;
     close_files(&files);
     error_suffix(e, "step-%lld is complete: remove step-%lld to continue from there",

@@ -85,7 +85,7 @@ bool events_close(EventLog *log, Error *e) {
   if (log->fd < 0) return true;
   bool ok = io_finish(log->fd, log->path, e);
   if (log->failed) {
-    *e = log->error;
+    if (e) *e = log->error;
     ok = false;
   }
   seal_free(&log->seal);

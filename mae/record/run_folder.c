@@ -108,10 +108,9 @@ static bool parse_config(Config *config, const char *name, const char *text, Err
  * configuration cannot be read by this version. */
 static void find_difference(char *text, size_t size, const RunFolder *run, const Config *config) {
   Config recorded;
-  Error ignored;
   const char *key;
   *text = '\0';
-  if (!run->config || !parse_config(&recorded, "events.jsonl", run->config, &ignored)) return;
+  if (!run->config || !parse_config(&recorded, "events.jsonl", run->config, NULL)) return;
   for (int i = 0; (key = config_key(i)); i++) {
     char was[64] = "", is[64] = "";
     if (!config_is_hashed(key) || !config_get(&recorded, key, was, sizeof was) ||

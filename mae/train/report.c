@@ -35,9 +35,8 @@ static void clear_live_line(Report *report) {
 }
 
 void report_close(Report *report) {
-  Error ignored;
   clear_live_line(report);
-  if (report->active && report->log.fd >= 0) events_close(&report->log, &ignored);
+  if (report->active && report->log.fd >= 0) events_close(&report->log, NULL);
   free(report->seconds);
   report->seconds = NULL;
 }
