@@ -168,7 +168,7 @@ START_TEST(hf_layout) {
   safetensors_close(&file);
   ck_assert(said("stdout", "\"ViTMAEForPreTraining\"") && said("stdout", "\"hidden_size\": 16") &&
             said("stdout", "\"decoder_intermediate_size\": 32") &&
-            said("stdout", "\"layer_norm_eps\": 1e-06") && said("stdout", "\"mask_ratio\": 0.75"));
+            said("stdout", "\"layer_norm_eps\": 1e-6,") && said("stdout", "\"mask_ratio\": 0.75"));
 
   ck_assert_int_eq(mae("export --encoder checkpoints/step-4 --format hf --out e"), 0);
   open_file(&file, "e");

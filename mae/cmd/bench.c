@@ -72,17 +72,9 @@ static json_t *report_json(const Report *r, const Config *config) {
   return json;
 }
 
-/* Prints and frees. */
 static int print_json(json_t *json) {
-  if (!json || json_dumpf(json, stdout, JSON_REAL_PRECISION(9) | JSON_INDENT(2))) {
-    Error e;
-    error_set(&e, EXIT_DATA, "cannot write the result");
-    json_decref(json);
-    return command_fail("mae bench", &e);
-  }
-  putchar('\n');
-  json_decref(json);
-  return EXIT_OK;
+  Error e;
+  return cmd_print_json(json, 2, &e) ? EXIT_OK : command_fail("mae bench", &e);
 }
 
 static void print_report(const Report *r, const Config *config, const BenchOptions *o) {

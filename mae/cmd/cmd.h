@@ -14,6 +14,8 @@
 #ifndef MAE_CMD_CMD_H
 #define MAE_CMD_CMD_H
 
+#include <jansson.h>
+
 #include "mae/base/command_line.h"
 #include "mae/config/config.h"
 
@@ -42,6 +44,12 @@ typedef struct ConfigCommand {
  * then every --set section.key=value. The configuration is validated. False: help, the version or
  * an error was printed, and *code is the exit code. */
 bool cmd_parse(ConfigCommand *, int argc, char **argv, int *code);
+
+/* A real number, or what JSON has no number for as the strings "nan", "inf" and "-inf". */
+json_t *cmd_json_real(double);
+/* Writes a value (NULL: there was no memory for it) to standard output and frees it. indent: blanks
+ * per level; 0: all in one line. */
+bool cmd_print_json(json_t *, size_t indent, Error *);
 
 /* --checkpoint of the commands that read one. */
 typedef struct CheckpointChoice {

@@ -1,4 +1,5 @@
 /* The configuration of a command: the defaults or a checkpoint's, then files, then settings. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,19 @@ bool cmd_checkpoint_config(ConfigCommand *command, Error *e) {
   if (!chosen->path)
     return error_set(e, EXIT_CONFIG, "--checkpoint is missing: a run folder or a weights file");
   return run_folder_locate(chosen->weights, &command->config, chosen->path, e);
+}
+
+json_t *cmd_json_real(double value) {
+  if (isnan(value)) return json_string("nan");
+  if (isinf(value)) return json_string(value > 0 ? "inf" : "-inf");
+  return json_real(value);
+}
+
+bool cmd_print_json(json_t *json, size_t indent, Error *e) {
+  if (!json) return error_set(e, EXIT_DEVICE, "out of memory for the result");
+  bool ok = !json_dumpf(json, stdout, JSON_INDENT(indent)) && putchar('\n') != EOF;
+  json_decref(json);
+  return ok || error_set(e, EXIT_DATA, "cannot write the result");
 }
 
 static bool build_config(ConfigCommand *command, const Sources *from, Error *e) {

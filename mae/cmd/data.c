@@ -1,11 +1,10 @@
 /* mae data: packing a source ahead of training, and saying what a pack holds. */
-#include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "mae/base/clock.h"
-#include "mae/base/text.h"
+#include "mae/base/progress.h"
 #include "mae/cmd/cmd.h"
 #include "mae/data/dataset.h"
 #include "mae/data/pack.h"
@@ -13,32 +12,6 @@
 static const char about[] =
     "pack: packs the images of data.source into the cache, unless that was done\n"
     "before. info: the same, and prints what the pack holds.";
-
-/* The progress line on a terminal is redrawn at most ten times a second; elsewhere a line is
- * written at the start and the end of each job. */
-typedef struct Progress {
-  bool terminal, drawn;
-  double last;
-} Progress;
-
-static void show_progress(void *user, const char *what, size_t done, size_t total) {
-  Progress *progress = user;
-  if (!total) {
-    fprintf(stderr, "%s%s\n", progress->drawn ? "\r\033[K" : "", what);
-    progress->drawn = false;
-    return;
-  }
-  if (!progress->terminal) {
-    if (done == total) fprintf(stderr, "%s: %zu done\n", what, total);
-    return;
-  }
-  if (done < total && clock_seconds() - progress->last < 0.1) return;
-  progress->last = clock_seconds();
-  progress->drawn = done < total;
-  fprintf(stderr, "\r\033[K%s %zu of %zu (%.0f%%)%s", what, done, total,
-          100.0 * (double)done / (double)total, done == total ? "\n" : "");
-  fflush(stderr);
-}
 
 typedef struct Sizes {
   int width_min, width_max, height_min, height_max;
@@ -58,21 +31,13 @@ static Sizes find_sizes(const Dataset *data) {
 
 static bool print_json(const Dataset *data, bool verified, Error *e) {
   Sizes s = find_sizes(data);
-  Text text = {0};
-  text_format(&text, "{\"source\": ");
-  text_json_string(&text, data->source);
-  text_format(&text, ", \"path\": ");
-  text_json_string(&text, data->pack_path);
-  text_format(&text,
-              ", \"sha256\": \"%s\", \"verified\": %s, \"train_images\": %d, \"eval_images\": %d, "
-              "\"skipped\": %d, \"file_bytes\": %zu, \"width_min\": %d, \"width_max\": %d, "
-              "\"height_min\": %d, \"height_max\": %d}\n",
-              data->sha256, verified ? "true" : "false", data->train_count, data->eval_count,
-              data->skipped, data->map_size, s.width_min, s.width_max, s.height_min, s.height_max);
-  bool ok = !text.failed || error_set(e, EXIT_DEVICE, "out of memory");
-  if (ok) fwrite(text.bytes, 1, text.length, stdout);
-  text_free(&text);
-  return ok;
+  return cmd_print_json(
+      json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i}", "source",
+                data->source, "path", data->pack_path, "sha256", data->sha256, "verified", verified,
+                "train_images", data->train_count, "eval_images", data->eval_count, "skipped",
+                data->skipped, "file_bytes", (json_int_t)data->map_size, "width_min", s.width_min,
+                "width_max", s.width_max, "height_min", s.height_min, "height_max", s.height_max),
+      0, e);
 }
 
 static void print_text(const Dataset *data, bool verified) {
@@ -111,11 +76,11 @@ int cmd_data(int argc, char **argv) {
     error_set(&e, EXIT_CONFIG, "'%s' is neither pack nor info", command.line.words[0]);
     return command_fail(command.line.name, &e);
   }
-  Progress progress = {.terminal = isatty(STDERR_FILENO)};
+  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
   Dataset data;
-  bool ok = data_open(&data, &command.config, show_progress, &progress, &e);
+  bool ok = data_open(&data, &command.config, progress_show, &progress, &e);
   bool opened = ok;
-  if (ok && verify) ok = pack_verify(&data, show_progress, &progress, &e);
+  if (ok && verify) ok = pack_verify(&data, progress_show, &progress, &e);
   if (ok && json)
     ok = print_json(&data, verify, &e);
   else if (ok && info)

@@ -1,7 +1,6 @@
 /* mae eval: the metric table of a checkpoint and of the trivial fills. */
 #include <stdio.h>
 
-#include "mae/base/text.h"
 #include "mae/cmd/cmd.h"
 #include "mae/evaluate/scorers.h"
 #include "mae/model/device.h"
@@ -60,24 +59,18 @@ static void print_table(const Results *results) {
   printf("%d held-out images; PSNR in dB\n", results->of[0].images);
 }
 
-static void print_json(const Results *results, const char *weights) {
-  Text text = {0};
-  text_format(&text, "{\"checkpoint\": ");
-  text_json_string(&text, weights);
-  text_format(&text, ", \"images\": %d", results->of[0].images);
+static bool print_json(const Results *results, const char *weights, Error *e) {
+  json_t *json = json_pack("{s:s, s:i}", "checkpoint", weights, "images", results->of[0].images);
   for (int i = 0; i < scorer_count; i++) {
     const Metrics *metrics = &results->of[i];
     const Metric *metric;
     double value;
-    text_format(&text, ", \"%s\": {\"perfect\": %d", scorer_list[i]->name, metrics->perfect);
-    for (int k = 0; (metric = metrics_item(k, metrics, &value)); k++) {
-      text_format(&text, ", \"%s\": ", metric->name);
-      text_json_number(&text, value, 17);
-    }
-    text_format(&text, "}");
+    json_t *found = json_pack("{s:i}", "perfect", metrics->perfect);
+    for (int k = 0; (metric = metrics_item(k, metrics, &value)); k++)
+      json_object_set_new(found, metric->name, cmd_json_real(value));
+    json_object_set_new(json, scorer_list[i]->name, found);
   }
-  printf("%.*s}\n", (int)text.length, text.bytes);
-  text_free(&text);
+  return cmd_print_json(json, 0, e);
 }
 
 int cmd_eval(int argc, char **argv) {
@@ -101,9 +94,9 @@ int cmd_eval(int argc, char **argv) {
   bool ok = device && score_all(&results, &command.config, chosen.weights, device, &e);
   if (device) device->kernels->close(device);
   if (!ok) return command_fail(command.line.name, &e);
-  if (json)
-    print_json(&results, chosen.weights);
-  else
+  if (!json)
     print_table(&results);
+  else if (!print_json(&results, chosen.weights, &e))
+    return command_fail(command.line.name, &e);
   return EXIT_OK;
 }

@@ -154,25 +154,27 @@ static bool check_model(const Config *config, bool hf, bool encoder, Error *e) {
   return true;
 }
 
-static void hf_config(Text *text, const Config *config, bool encoder) {
+/* The config.json that Hugging Face's transformers read beside the weights. */
+static bool hf_config(Text *text, const Config *config, bool encoder) {
   const Tower *enc = &config->model.encoder, *dec = &config->model.decoder;
-  text_format(text,
-              "{\n  \"architectures\": [\"%s\"],\n  \"model_type\": \"vit_mae\",\n"
-              "  \"hidden_size\": %d,\n  \"num_hidden_layers\": %d,\n"
-              "  \"num_attention_heads\": %d,\n  \"intermediate_size\": %d,\n"
-              "  \"decoder_hidden_size\": %d,\n  \"decoder_num_hidden_layers\": %d,\n"
-              "  \"decoder_num_attention_heads\": %d,\n  \"decoder_intermediate_size\": %d,\n",
-              encoder ? "ViTMAEModel" : "ViTMAEForPreTraining", enc->width, enc->depth, enc->heads,
-              4 * enc->width, dec->width, dec->depth, dec->heads, 4 * dec->width);
-  text_format(text,
-              "  \"image_size\": %d,\n  \"patch_size\": %d,\n  \"num_channels\": 3,\n"
-              "  \"hidden_act\": \"gelu\",\n  \"hidden_dropout_prob\": 0.0,\n"
-              "  \"attention_probs_dropout_prob\": 0.0,\n  \"qkv_bias\": true,\n"
-              "  \"layer_norm_eps\": 1e-06,\n  \"norm_pix_loss\": %s,\n  \"mask_ratio\": ",
-              config->model.image_size, config->model.patch_size,
-              config->train.norm_pix ? "true" : "false");
-  text_json_number(text, config->train.mask_ratio, 6);
-  text_format(text, ",\n  \"torch_dtype\": \"float32\"\n}\n");
+  json_t *json = json_pack(
+      "{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:f, s:b, "
+      "s:f, "
+      "s:b, s:f, s:s}",
+      "architectures", encoder ? "ViTMAEModel" : "ViTMAEForPreTraining", "model_type", "vit_mae",
+      "hidden_size", enc->width, "num_hidden_layers", enc->depth, "num_attention_heads", enc->heads,
+      "intermediate_size", 4 * enc->width, "decoder_hidden_size", dec->width,
+      "decoder_num_hidden_layers", dec->depth, "decoder_num_attention_heads", dec->heads,
+      "decoder_intermediate_size", 4 * dec->width, "image_size", config->model.image_size,
+      "patch_size", config->model.patch_size, "num_channels", 3, "hidden_act", "gelu",
+      "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "qkv_bias", true,
+      "layer_norm_eps", 1e-6, "norm_pix_loss", (int)config->train.norm_pix, "mask_ratio",
+      config->train.mask_ratio, "torch_dtype", "float32");
+  char *bytes = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+  if (bytes) text_format(text, "%s\n", bytes);
+  free(bytes);
+  json_decref(json);
+  return bytes != NULL;
 }
 
 static void timm_line(Text *text, const Config *config) {
@@ -213,12 +215,10 @@ static bool export(const char *path, const char *out, bool hf, bool encoder, Err
   ok = ok && build_layout(&layout, &table, &file, hf, encoder, e) &&
        weights_metadata(&metadata, &config, -1, e);
   if (ok) {
-    if (hf)
-      hf_config(&told, &config, encoder);
-    else
-      timm_line(&told, &config);
+    bool made = !hf || hf_config(&told, &config, encoder);
+    if (!hf) timm_line(&told, &config);
     text_add(&told, "", 1);
-    ok = !told.failed || error_set(e, EXIT_DEVICE, "out of memory");
+    ok = (made && !told.failed) || error_set(e, EXIT_DEVICE, "out of memory");
   }
   if (ok) {
     weights_metadata_add(&metadata, hf ? "hf_config" : "timm", told.bytes);

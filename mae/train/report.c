@@ -21,6 +21,7 @@ bool report_open(Report *report, const Config *config, const char *folder, bool 
                  Error *e) {
   *report = (Report){.config = config, .active = active, .quiet = quiet || !active};
   report->live = !report->quiet && isatty(STDERR_FILENO);
+  report->line.terminal = report->live;
   report->started = report->printed = clock_seconds();
   report->log.fd = -1;
   if (!active) return true;
@@ -29,13 +30,8 @@ bool report_open(Report *report, const Config *config, const char *folder, bool 
          events_open(&report->log, path, e);
 }
 
-static void clear_live_line(Report *report) {
-  if (report->dirty) fputs("\r\033[K", stderr);
-  report->dirty = false;
-}
-
 void report_close(Report *report) {
-  clear_live_line(report);
+  progress_clear(&report->line);
   if (report->active && report->log.fd >= 0) events_close(&report->log, NULL);
   free(report->seconds);
   report->seconds = NULL;
@@ -44,7 +40,7 @@ void report_close(Report *report) {
 void report_line(Report *report, const char *format, ...) {
   if (report->quiet) return;
   va_list args;
-  clear_live_line(report);
+  progress_clear(&report->line);
   va_start(args, format);
   vfprintf(stderr, format, args);
   va_end(args);
@@ -52,7 +48,7 @@ void report_line(Report *report, const char *format, ...) {
 }
 
 void report_failure(Report *report, const Error *e) {
-  clear_live_line(report);
+  progress_clear(&report->line);
   fprintf(stderr, "mae train: %s\n", e->message);
 }
 
@@ -131,13 +127,13 @@ static void print_progress(Report *report, const StepState *state, double loss) 
   spent = recent / (double)(report->timed - from);
   char left[32];
   format_seconds(left, sizeof left, spent * (double)(report->steps - (int64_t)state->step));
-  clear_live_line(report);
+  progress_clear(&report->line);
   fprintf(stderr, "step %lld/%lld  epoch %.2f  loss %.4f  lr %.2e  %.0f images/s  %s left",
           (long long)state->step, (long long)report->steps,
           (double)state->step / report->steps_per_epoch, loss, (double)state->learning_rate,
           report->config->train.batch / spent, left);
   if (!report->live || last) fputc('\n', stderr);
-  report->dirty = report->live && !last;
+  report->line.drawn = report->live && !last;
   report->printed = now;
 }
 

@@ -3,6 +3,7 @@
 #ifndef MAE_TRAIN_REPORT_H
 #define MAE_TRAIN_REPORT_H
 
+#include "mae/base/progress.h"
 #include "mae/data/dataset.h"
 #include "mae/evaluate/metrics.h"
 #include "mae/record/checkpoint.h"
@@ -11,9 +12,9 @@
 typedef struct Report {
   const Config *config;
   EventLog log;
-  bool active;             /* rank 0; the other ranks' report says and writes nothing */
-  bool quiet, live;        /* live: standard error is a terminal, progress overwrites one line */
-  bool dirty;              /* the live line is on the screen */
+  bool active;      /* rank 0; the other ranks' report says and writes nothing */
+  bool quiet, live; /* live: standard error is a terminal, progress overwrites one line */
+  ProgressLine line;
   double started, printed; /* monotonic seconds */
   int64_t steps;           /* of the whole run */
   double steps_per_epoch;

@@ -81,19 +81,12 @@ static bool open_folder(Run *run, Error *e) {
   return ok && io_make_folders(run->options->out, e);
 }
 
-static void show_packing(void *user, const char *what, size_t done, size_t total) {
-  Run *run = user;
-  if (run->report.live) {
-    fprintf(stderr, "\r%s %zu/%zu\033[K", what, done, total);
-    run->report.dirty = true;
-  }
-}
-
 /* On each machine one rank packs the images when they are not packed yet; the others open them
  * after that. */
 static bool open_data(Run *run, Error *e) {
   bool first = run->ranks.node_rank == 0;
-  if (first && !data_open(&run->dataset, run->config, show_packing, run, e)) return false;
+  DataProgress show = run->report.live ? progress_show : NULL;
+  if (first && !data_open(&run->dataset, run->config, show, &run->report.line, e)) return false;
   if (!ranks_barrier(&run->ranks, e)) return false;
   if (!first && !data_open(&run->dataset, run->config, NULL, NULL, e)) return false;
   return ranks_compare(&run->ranks, "images", run->dataset.sha256, EXIT_DATA,
