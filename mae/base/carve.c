@@ -1,3 +1,4 @@
+/* Cutting an allocation into pieces that begin at multiples of 64 bytes. */
 #include "mae/base/carve.h"
 
 void *carve_bytes(Carve *c, size_t bytes) {

@@ -1,3 +1,4 @@
+/* The monotonic clock and the time of day. */
 #include "mae/base/clock.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* Finding the command that a command line names, and the list of commands for --help. */
 #include "mae/base/commands.h"
 
 #include <stdio.h>

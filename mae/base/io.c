@@ -1,3 +1,5 @@
+/* Writing files so that a crash leaves the old content or the new. Each system call first asks the
+ * fault hook, through which tests make it fail. */
 #include "mae/base/io.h"
 
 #include <dirent.h>

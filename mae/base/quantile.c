@@ -1,3 +1,4 @@
+/* Sorting and quantiles. */
 #include "mae/base/quantile.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* The edit distance behind "did you mean" (a swap of neighbours counts as one edit). */
 #include "mae/base/suggest.h"
 
 #include <string.h>
@@ -8,7 +9,8 @@ static int smaller(int a, int b) {
   return a < b ? a : b;
 }
 
-/* Optimal string alignment distance: three rolling rows of the usual table. */
+/* The optimal string alignment distance by dynamic programming, of whose table only the three rows
+ * in use are kept. */
 int edit_distance(const char *a, const char *b) {
   int m = (int)strnlen(a, WORD_MAX), n = (int)strnlen(b, WORD_MAX);
   int rows[3][WORD_MAX + 1];

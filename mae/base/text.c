@@ -1,3 +1,4 @@
+/* The growing buffer, and JSON strings and numbers written into it. */
 #include "mae/base/text.h"
 
 #include <math.h>

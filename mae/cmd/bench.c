@@ -140,7 +140,7 @@ static bool suite_config(Config *config, const SuiteCase *s, Precision precision
   return config_validate(config, e);
 }
 
-/* Measures in a process of its own, so that each case has its own peak memory. */
+/* Measures in a process of its own: the peak memory of a process never goes down again. */
 static bool run_apart(Report *r, const Config *config, const BenchOptions *o) {
   int ends[2];
   *r = (Report){.peak = 0};
@@ -216,7 +216,7 @@ static bool parse_peaks(ProfilePeaks *peaks, const char *text, Error *e) {
   return true;
 }
 
-/* One step, counted and not run. */
+/* Counts the operations of one step without running them, and prints the least time they take. */
 static int print_floors(const Config *config, const BenchOptions *o) {
   BenchResult counted;
   Error e;

@@ -32,7 +32,7 @@ static const char about[] =
     "leave it at 'token'. ViTMAEModel masks at inference as well, at random: set\n"
     "mask_ratio=0 for features.";
 
-/* What is to be written: views into the opened file. */
+/* The tensors to be written; their data stays in the opened file. */
 typedef struct Layout {
   Tensor *tensors;
   char (*names)[256];
@@ -51,7 +51,8 @@ static void layout_free(Layout *layout) {
   free(layout->names);
 }
 
-/* Third `part` (0 to 2) of a tensor's rows under a new name, or all of it for part -1. */
+/* Adds a tensor under a new name, `before` and `after` joined: for part 0, 1 or 2 that third of its
+ * rows, for part -1 all of it. */
 static void add(Layout *layout, const Tensor *source, int part, const char *before,
                 const char *after) {
   char *name = layout->names[layout->count];
@@ -137,7 +138,7 @@ static bool add_hf(Layout *layout, const Tensor *tensor, Error *e) {
   return error_set(e, EXIT_CONFIG, "Hugging Face's ViTMAE has no place for %s", tensor->name);
 }
 
-/* Models that have no counterpart in the other program. */
+/* Refuses models that the other program cannot express. */
 static bool check_model(const Config *config, bool hf, bool encoder, Error *e) {
   if (!config->model.class_token)
     return error_set(e, EXIT_CONFIG, "model.class_token = false: both formats need a class token");

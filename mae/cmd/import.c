@@ -27,8 +27,9 @@ static const char *prefix_of(const TensorFile *file) {
   return safetensors_find(file, "model.patch_embed.proj.weight") ? "model." : "";
 }
 
-/* A fixed table is not stored on trust: the model would be evaluated with other positions than its
- * configuration says. Tables computed in fp32 differ from ours by rounding only. */
+/* Refuses a fixed position table that is not the one which the configuration makes: with it the
+ * model would be evaluated with other positions than its configuration says. Tables computed in
+ * fp32 differ from ours by rounding only. */
 static bool check_fixed_tables(const ParamTable *table, const TensorFile *file, const char *prefix,
                                const Config *config, Error *e) {
   float *arena = io_buffer(table->total * sizeof *arena, "the position tables", e);

@@ -11,8 +11,9 @@ static const char about[] =
     "checkpoint and stop; a second one stops at once. --resume continues to the same\n"
     "bits as a run that was never stopped.";
 
-/* Of processes that were started together the first one says what is wrong with the command line;
- * their launcher ends them all when one has ended, so the others give it a moment. */
+/* Of ranks that a launcher started together only rank 0 says what is wrong with the command line.
+ * The launcher ends all of them when one has ended: the others wait a second, so that rank 0 has
+ * said it by then. */
 static int leave(const ConfigCommand *command, int code) {
   if (command->line.silent && code) sleep(1);
   return code;

@@ -1,3 +1,5 @@
+/* Values of options from text and back: parsing, messages, the canonical dump, its hash and the
+ * help, all driven by the option table (table.c). */
 #include "mae/config/config.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* Reading INI files: sections, entries with their line and column, and included files. */
 #include "mae/config/ini.h"
 
 #include <errno.h>
@@ -149,7 +150,7 @@ static bool add_piece(Parser *p, const char *text, size_t at, size_t end) {
   return true;
 }
 
-/* Ends the present section. One without keys is a list somebody forgot to write, not a wish. */
+/* Ends the present section. A section without keys is an error: somebody forgot to write them. */
 static bool finish_section(Parser *p) {
   if (!finish_value(p)) return false;
   if (!p->section || p->ini->count > p->section_first) return true;

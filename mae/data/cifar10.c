@@ -1,4 +1,4 @@
-/* source_cifar10.c - CIFAR-10's binary version: data_batch_1.bin to _5.bin and test_batch.bin, each
+/* cifar10.c - CIFAR-10's binary version: data_batch_1.bin to _5.bin and test_batch.bin, each
  * a row of records of one label byte and 32x32 pixels, first all red values, then green, then blue.
  * data.path is the folder that holds them, or the one that holds cifar-10-batches-bin. */
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Opening the data set of a configuration: its source, the pack made of it once, and the crops and
+ * order of its samples. */
 #include "mae/data/dataset.h"
 
 #include <dirent.h>
@@ -70,7 +72,9 @@ static int lock_take(const char *path, DataProgress progress, void *user, Error 
       if (fd >= 0) close(fd);
       return -1;
     }
-    /* The former holder removes the file: the lock counts only on the one that is still there. */
+    /* The former holder removed the file when it was done: what was locked may be that removed
+     * file, while another process locks a new one. Only a lock on the file that is there now
+     * counts. */
     struct stat held, there;
     if (!fstat(fd, &held) && !stat(path, &there) && held.st_ino == there.st_ino &&
         held.st_dev == there.st_dev)

@@ -1,3 +1,5 @@
+/* Lists of image files below a folder, which the sources that read folders of files share: listing,
+ * thinning out, fingerprint and loading. */
 #include "mae/data/files.h"
 
 #include <dirent.h>
@@ -149,7 +151,7 @@ void picture_reduce(Picture *p) {
       for (size_t dy = 0; dy < (size_t)f; dy++)
         for (size_t dx = 0; dx < (size_t)f; dx++)
           sum += p->rgb[((y * (size_t)f + dy) * row + x * (size_t)f + dx) * 3 + c];
-      /* In place: never ahead of what is still to be read. */
+      /* Written over the list that is read: the place written to is never ahead of the one read. */
       p->rgb[y * width * 3 + i] = (uint8_t)(sum / area);
     }
   p->width = (int)width;

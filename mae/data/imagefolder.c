@@ -1,4 +1,4 @@
-/* source_imagefolder.c - train/CLASS/IMAGE and val/CLASS/IMAGE; JPEG and PNG of any size. */
+/* imagefolder.c - train/CLASS/IMAGE and val/CLASS/IMAGE; JPEG and PNG of any size. */
 #include <stdlib.h>
 
 #include "mae/base/io.h"

@@ -1,3 +1,4 @@
+/* The order in which training images are taken: epoch after epoch, each shuffled by itself. */
 #include "mae/data/loader.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* Writing a pack from a source and checking one that is there; pack.h gives the format. */
 #include "mae/data/pack.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ typedef struct Loaded {
   Error error;
 } Loaded;
 
-/* Says what to do about a disk that does not take the pack. */
+/* When a write failed, adds to its message what the user can do. */
 static bool advise(bool written, Error *e) {
   return written || error_suffix(e, "nothing half-made is kept: make room there or set data.cache "
                                     "to another folder, then run again");
@@ -69,7 +70,8 @@ static void report(const Packer *p, const char *what, size_t done, size_t total)
   if (p->progress) p->progress(p->user, what, done, total);
 }
 
-/* An image that cannot be read: an error, or counted and, the first few, named. */
+/* What becomes of an image that cannot be read: without data.skip_bad it is an error; with it, it
+ * is counted, and the first few are named. */
 static bool skip(Packer *p, const Error *why, Error *e) {
   if (!p->skip_bad || why->code != EXIT_DATA) {
     *e = *why;

@@ -1,3 +1,4 @@
+/* Decoding JPEG (libjpeg) and PNG (libpng), and writing PNG. */
 #include "mae/data/picture.h"
 
 #include <errno.h>

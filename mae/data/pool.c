@@ -1,3 +1,5 @@
+/* The pixels that a device cuts its images from: all of them when they fit there, else those of a
+ * batch at a time. */
 #include "mae/data/pool.h"
 
 #include "mae/model/device.h"
@@ -27,7 +29,7 @@ bool pool_create(ImagePool *pool, Device *device, const uint8_t *host, size_t by
     pool->stage = device_alloc(device, pool->stage_bytes, "source images", e);
     if (!pool->stage) return false;
   }
-  /* The other queue will read it. */
+  /* Batches are cut on another queue (a CUDA stream), which does not wait for this upload. */
   if (device_synchronize(device, e)) return true;
   pool_destroy(pool);
   return false;
@@ -50,8 +52,9 @@ void pool_destroy(ImagePool *pool) {
   *pool = (ImagePool){0};
 }
 
-/* Brings as many of the images as the stage holds, the first at least, and lets their crops point
- * there. The queue's order keeps a group's crops from those of the next. */
+/* Uploads as many of the images as the stage holds, the first at least, and lets their crops point
+ * into the stage. Returns how many. The next group may overwrite the stage at once: the queue runs
+ * its uploads after this group's crops. */
 static int stage_group(const ImagePool *pool, Crop *staged, const Crop *crops, int count) {
   size_t used = 0;
   int n = 0;

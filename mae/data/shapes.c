@@ -1,4 +1,4 @@
-/* source_shapes.c - the embedded data set: procedural scenes of shaded, textured, overlapping
+/* shapes.c - the embedded data set: procedural scenes of shaded, textured, overlapping
  * objects with soft shadows, before a sky, a wall or a floor.
  *
  * A scene is drawn from Philox counters of (DATA_SEED, split, image), so it is the same on every
@@ -206,8 +206,8 @@ static Colour material_colour(const Material *m, Vec p, float pixel) {
 
 /* ---- Objects ---- */
 
-/* Distance from an object's outline, negative inside; near the outline exact enough to smooth it.
- */
+/* Distance from an object's outline, negative inside; near the outline exact enough to smooth
+ * it. */
 static float object_distance(const Object *o, Vec local) {
   switch (o->form) {
   case BOX: {

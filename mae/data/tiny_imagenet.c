@@ -1,4 +1,4 @@
-/* source_tiny_imagenet.c - the folder layout of TinyImageNet: wnids.txt,
+/* tiny_imagenet.c - the folder layout of TinyImageNet: wnids.txt,
  * train/WNID/images/NAME.JPEG, val/images/NAME.JPEG with val/val_annotations.txt (name, WNID, box;
  * separated by tabs). */
 #include <errno.h>
