@@ -16,8 +16,8 @@ typedef struct RunCommand {
   CommandLine line;
   CmdList settings;
   const char *scale, *db, *out, *trainer_given;
-  const char *shard_text;
-  int shard, shards; /* of --shard; 1 of 1 without it */
+  const char *part_text;
+  int part, parts; /* of --part; 1 of 1 without it */
   int64_t jobs, jobs_per_gpu;
   double timeout;
   bool dry_run, json, any_build;
@@ -38,7 +38,7 @@ static const char about[] =
     "order,\n"
     "any machine, tasks that are killed are queued again:\n"
     "  #SBATCH --array=1-16 --gpus=1 --signal=B:TERM@120\n"
-    "  exec harness run FILE --shard $SLURM_ARRAY_TASK_ID/16 --out /shared/results \\\n"
+    "  exec harness run FILE --part $SLURM_ARRAY_TASK_ID/16 --out /shared/results \\\n"
     "    --db /tmp/results-$SLURM_JOB_ID.db\n"
     "Afterwards `harness import --out /shared/results` puts all of it into one database.";
 
@@ -119,7 +119,7 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
 
 static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
   if (!jobs_create(jobs, plan, run->out, run->binary_sha256, run->any_build, e)) return false;
-  jobs_keep_shard(*jobs, plan->count, run->shard, run->shards);
+  jobs_keep_part(*jobs, plan->count, run->part, run->parts);
   return true;
 }
 
@@ -167,7 +167,7 @@ static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) 
     elsewhere += jobs[i].action == JOB_ELSEWHERE;
   }
   if (done) fprintf(stderr, "%d of %d trials are done already\n", done, plan->count);
-  if (elsewhere) fprintf(stderr, "%d are left to other shards\n", elsewhere);
+  if (elsewhere) fprintf(stderr, "%d are left to other parts\n", elsewhere);
   if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
   if (other)
     fprintf(stderr,
@@ -241,27 +241,27 @@ static void say_next(const RunCommand *run) {
     fputs("\nstopped; the same command continues\n", stderr);
   else if (run->failed)
     fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
-  else if (run->shards > 1)
-    fprintf(stderr, "\nnext, when the other shards are done too: harness import --out %s\n",
+  else if (run->parts > 1)
+    fprintf(stderr, "\nnext, when the other parts are done too: harness import --out %s\n",
             run->out);
   else
     fprintf(stderr, "\nnext: sqlite3 %s 'select * from trials'; make plots; harness status\n",
             run->db);
 }
 
-/* --shard I/N. A database has one writer, so a shard must name one. */
-static bool read_shard(RunCommand *run, Error *e) {
-  const char *text = run->shard_text;
+/* --part K/N. A database has one writer, so a part must name one. */
+static bool read_part(RunCommand *run, Error *e) {
+  const char *text = run->part_text;
   int end = 0;
-  run->shard = run->shards = 1;
+  run->part = run->parts = 1;
   if (!text) return true;
-  if (sscanf(text, "%d/%d%n", &run->shard, &run->shards, &end) != 2 || text[end] ||
-      run->shard < 1 || run->shard > run->shards)
-    return error_set(e, EXIT_CONFIG, "--shard %.50s: expected I/N, I from 1 to N", text);
-  if (run->shards > 1 && !strcmp(run->db, DEFAULT_DB) && !run->dry_run)
+  if (sscanf(text, "%d/%d%n", &run->part, &run->parts, &end) != 2 || text[end] || run->part < 1 ||
+      run->part > run->parts)
+    return error_set(e, EXIT_CONFIG, "--part %.50s: expected K/N, K from 1 to N", text);
+  if (run->parts > 1 && !strcmp(run->db, DEFAULT_DB) && !run->dry_run)
     return error_set(e, EXIT_CONFIG,
-                     "--shard %s needs --db PATH, a database of its own on this machine's disk; "
-                     "`harness import` joins the shards",
+                     "--part %s needs --db PATH, a database of its own on this machine's disk; "
+                     "`harness import` joins the parts",
                      text);
   return true;
 }
@@ -283,7 +283,7 @@ static bool check_trials(const RunCommand *run, Error *e) {
 
 static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
-  if (!read_shard(run, e) || !load_plans(run, e) || !check_trials(run, e)) return false;
+  if (!read_part(run, e) || !load_plans(run, e) || !check_trials(run, e)) return false;
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
                sha256_file(run->binary_sha256, run->trainer, &missing);
   if (!found && run->dry_run) {
@@ -304,8 +304,9 @@ int cmd_run(int argc, char **argv) {
       {"--out", CMD_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
       {"--jobs", CMD_COUNT, &run.jobs, "N", "trials side by side; on a CPU they share it"},
       {"--jobs-per-gpu", CMD_COUNT, &run.jobs_per_gpu, "N", "trials that share one GPU"},
-      {"--shard", CMD_TEXT, &run.shard_text, "I/N",
-       "only every N-th trial, from the I-th on: see above"},
+      {"--part", CMD_TEXT, &run.part_text, "K/N",
+       "only every N-th trial, from the K-th on: see above"},
+      {"--shard", CMD_TEXT, &run.part_text, "K/N", NULL}, /* its older name */
       {"--timeout", CMD_NUMBER, &run.timeout, "SECONDS",
        "silence that counts as a hang (600; longer for slow steps)"},
       {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},

@@ -102,8 +102,7 @@ static bool make_scratch(Verification *v, Error *e) {
   int fd = io_create(path, e);
   if (fd < 0) return false;
   bool ok = io_write(fd, path, text, strlen(text), e);
-  Error closing = {0};
-  if (!io_finish(fd, path, ok ? e : &closing)) ok = false;
+  if (!io_finish(fd, path, ok ? e : NULL)) ok = false;
   config_init(&v->config);
   return ok && config_load(&v->config, path, e);
 }
@@ -168,14 +167,13 @@ static int seed_scores(const Verification *v, double *scores, int max) {
     for (size_t i = 0; i < found.gl_pathc && count < max; i++) {
       Config config;
       RunRecord record;
-      Error ignored;
-      if (!config_load(&config, found.gl_pathv[i], &ignored)) continue;
+      if (!config_load(&config, found.gl_pathv[i], NULL)) continue;
       point_of(&config, other);
       if (strcmp(own, other) != 0) continue;
       char *folder = string_format("%s", found.gl_pathv[i]);
       *strrchr(folder, '/') = 0;
       char *events = string_format("%s/events.jsonl", folder);
-      if (record_read(&record, events, &ignored)) {
+      if (record_read(&record, events, NULL)) {
         if (!strcmp(record.facts.end, "done") && isfinite(record.evaluated))
           scores[count++] = record.evaluated;
         record_free(&record);
@@ -249,9 +247,8 @@ static bool write_down(const Verification *v, Error *e) {
   if (*c->tensor) event_string(&log, "first_tensor", c->tensor);
   event_string(&log, "detail",
                c->proof == PROOF_BITWISE && !c->state_compared ? "losses only" : c->detail);
-  Error closing = {0};
   bool ok = event_end(&log, e);
-  if (!events_close(&log, ok ? e : &closing)) ok = false;
+  if (!events_close(&log, ok ? e : NULL)) ok = false;
   return ok;
 }
 

@@ -51,8 +51,7 @@ static bool write_file(const char *folder, const char *name, const char *bytes, 
   int fd = io_create(temporary, e);
   if (fd < 0) return false;
   bool ok = io_write(fd, temporary, bytes, size, e);
-  Error closing = {0};
-  if (!io_finish(fd, temporary, ok ? e : &closing)) ok = false;
+  if (!io_finish(fd, temporary, ok ? e : NULL)) ok = false;
   return ok && io_rename(temporary, path, e);
 }
 
@@ -69,8 +68,7 @@ static bool write_json(const char *folder, const char *name, json_t *object, Err
 
 static json_t *read_json(const char *folder, const char *name) {
   char path[CONFIG_PATH_MAX];
-  Error ignored;
-  if (!io_join(path, sizeof path, folder, name, &ignored)) return NULL;
+  if (!io_join(path, sizeof path, folder, name, NULL)) return NULL;
   json_error_t problem;
   return json_load_file(path, 0, &problem);
 }
@@ -231,9 +229,8 @@ static bool open_launches(EventLog *log, const char *trial_folder, Error *e) {
 }
 
 static bool close_launches(EventLog *log, Error *e) {
-  Error closing = {0};
   bool ok = event_end(log, e);
-  return events_close(log, ok ? e : &closing) && ok;
+  return events_close(log, ok ? e : NULL) && ok;
 }
 
 bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,

@@ -1,3 +1,4 @@
+/* gpus.c - looks for GPUs once, in a child process, so that this one holds no GPU memory. */
 #include "harness/gpus.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* job.c - what is there already, what a trial costs, and how long the rest will take. */
 #include "harness/job.h"
 
 #include <errno.h>
@@ -47,10 +48,9 @@ static bool measure_config(Job *job, Error *e) {
   job->gflops_per_image = model_gflops_per_image(config, true);
   job->steps = config->train.steps;
   double per_epoch;
-  Error ignored;
   int images = config_train_images(config);
   if (job->steps == 0 && images > 0 &&
-      !schedule_steps(config, images, &job->steps, &per_epoch, &ignored))
+      !schedule_steps(config, images, &job->steps, &per_epoch, NULL))
     job->steps = 0;
   if (job->facts.steps > 0) job->steps = job->facts.steps;
   return true;
@@ -68,12 +68,10 @@ static TrialStatus recorded_status(const Launches *launches, const Facts *facts)
 static void find_state(Job *job, const char *binary_sha256, bool any_build) {
   Launches launches;
   char path[CONFIG_PATH_MAX];
-  Error ignored;
   facts_init(&job->facts);
   job->id = folder_trial_id(job->folder);
   folder_launches(&launches, job->folder);
-  if (io_join(path, sizeof path, job->folder, "events.jsonl", &ignored))
-    facts_read(&job->facts, path);
+  if (io_join(path, sizeof path, job->folder, "events.jsonl", NULL)) facts_read(&job->facts, path);
   job->status = recorded_status(&launches, &job->facts);
   snprintf(job->error, sizeof job->error, "%s", launches.last.error);
   bool same =
@@ -111,9 +109,9 @@ void jobs_free(Job *jobs, int count) {
   free(jobs);
 }
 
-void jobs_keep_shard(Job *jobs, int count, int shard, int shards) {
+void jobs_keep_part(Job *jobs, int count, int part, int parts) {
   for (int i = 0; i < count; i++)
-    if (i % shards != shard - 1 && jobs[i].action != JOB_SKIP) jobs[i].action = JOB_ELSEWHERE;
+    if (i % parts != part - 1 && jobs[i].action != JOB_SKIP) jobs[i].action = JOB_ELSEWHERE;
 }
 
 bool job_is_to_run(const Job *job) {
@@ -133,7 +131,7 @@ const char *job_action_text(JobAction action) {
   case JOB_REPLACE:
     return "of another build, to run again";
   case JOB_ELSEWHERE:
-    return "of another shard";
+    return "of another part";
   }
   return "";
 }
@@ -175,7 +173,8 @@ static double time_product(const char *name, int threads) {
   return speed;
 }
 
-/* On the device that the trials will use; on a GPU in a process of its own, as gpus_find looks. */
+/* On the device that the trials will use; on a GPU in a child process, so that this one holds
+ * no GPU memory. */
 static double time_device(const Config *config) {
   const char *wanted = config->run.device;
   bool gpu = strcmp(wanted, "cpu") && gpus_find()->count > 0;

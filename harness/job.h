@@ -12,7 +12,7 @@ typedef enum JobAction {
   JOB_CONTINUE,  /* from its checkpoint */
   JOB_RETRY,     /* failed before; from its checkpoint when there is one */
   JOB_REPLACE,   /* another build's: anew, from the beginning */
-  JOB_ELSEWHERE, /* another shard's, see jobs_keep_shard */
+  JOB_ELSEWHERE, /* another part's, see jobs_keep_part */
 } JobAction;
 
 typedef struct Job {
@@ -37,9 +37,9 @@ typedef struct Job {
 bool jobs_create(Job **, const Plan *, const char *out, const char *binary_sha256, bool any_build,
                  Error *);
 void jobs_free(Job *, int count);
-/* Leaves every `shards`-th job, from job number `shard` - 1 on, as it is; the rest that is not done
+/* Leaves every `parts`-th job, from job number `part` - 1 on, as it is; the rest that is not done
  * is for other harnesses. */
-void jobs_keep_shard(Job *, int count, int shard, int shards);
+void jobs_keep_part(Job *, int count, int part, int parts);
 /* This harness runs it. */
 bool job_is_to_run(const Job *);
 const char *job_action_text(JobAction);

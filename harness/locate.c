@@ -1,3 +1,5 @@
+/* locate.c - the places where files are looked for, in order, and the message that names them all.
+ */
 #include "harness/locate.h"
 
 #include <limits.h>

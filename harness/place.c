@@ -1,3 +1,4 @@
+/* place.c - shares GPUs or the processor out among trials that run side by side. */
 #include "harness/place.h"
 
 #include <sched.h>

@@ -1,3 +1,4 @@
+/* plan.c - the scale, the file and --set, read and merged; then a trial per combination. */
 #include "harness/plan.h"
 
 #include <ctype.h>

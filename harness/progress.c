@@ -1,3 +1,5 @@
+/* progress.c - the display while a sweep runs: drawn in place on a terminal, plain lines elsewhere.
+ */
 #include "harness/progress.h"
 
 #include <math.h>

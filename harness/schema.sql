@@ -340,6 +340,10 @@ FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN dataset ON dataset.dataset = tries.dataset
   LEFT JOIN environment ON environment.environment = tries.environment;
 
+-- scorers: what is scored on the held-out images; baseline: 1 when it depends on no weights.
+DROP VIEW IF EXISTS scorers;
+CREATE VIEW scorers AS SELECT * FROM scorer_kind ORDER BY position;
+
 -- metrics: what each number is called, its unit, whether higher is better (1) or lower (-1).
 DROP VIEW IF EXISTS metrics;
 CREATE VIEW metrics AS SELECT * FROM metric_kind ORDER BY position;
@@ -356,6 +360,16 @@ SELECT sweep.experiment, metric.trial, metric.scorer AS fill, trial.seed,
 FROM metric JOIN scorer_kind ON scorer_kind.name = metric.scorer AND baseline
   JOIN trial USING (trial) JOIN sweep USING (sweep)
 GROUP BY metric.trial, metric.scorer;
+
+-- baseline_scores: the numbers of `baselines` in long form.
+DROP VIEW IF EXISTS baseline_scores;
+CREATE VIEW baseline_scores AS
+SELECT sweep.experiment, metric.trial, metric.scorer AS baseline, metric.name AS metric,
+  metric.value, (SELECT CAST(value AS REAL) FROM param
+    WHERE param.trial = metric.trial AND key = 'train.mask_ratio') AS mask_ratio
+FROM metric JOIN scorer_kind ON scorer_kind.name = metric.scorer AND baseline
+  JOIN metric_kind ON metric_kind.name = metric.name AND wide
+  JOIN trial USING (trial) JOIN sweep USING (sweep);
 
 -- scores: the numbers of `trials` in long form: one row per trial that is done and metric, with
 -- what makes its point. Another scorer's numbers (a probe's) are called SCORER_METRIC.

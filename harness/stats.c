@@ -1,3 +1,5 @@
+/* stats.c - means, spreads and Student's t, without tables: the quantile inverts the distribution.
+ */
 #include "harness/stats.h"
 
 #include <math.h>

@@ -133,7 +133,7 @@ static bool take_metrics(const Line *line, const char *scorer, int64_t step, Err
   const char *name;
   json_t *member;
   json_object_foreach((json_t *)line->json, name, member) {
-    static const char *const head[] = {"event", "time", "step", "name", "scorer"};
+    static const char *const head[] = {"event", "time", "step", "name", "scorer", "seal"};
     bool skip = false;
     for (size_t i = 0; i < sizeof head / sizeof *head; i++) skip |= !strcmp(name, head[i]);
     if (!skip && !add_metric(line, scorer, step, name, member_number(line->json, name), e))

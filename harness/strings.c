@@ -1,3 +1,4 @@
+/* strings.c - text that the caller owns, lists of it, and aligned tables. */
 #include "harness/strings.h"
 
 #include <stdarg.h>

@@ -229,13 +229,12 @@ static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
 /* A trial that could not even be started. */
 static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   Outcome outcome = {.status = TRIAL_FAILED, .code = -1};
-  Error ignored = {0};
   Launches launches;
   snprintf(outcome.error, sizeof outcome.error, "%.1000s", e->message);
   folder_launches(&launches, job->folder);
   slot->job = job;
   slot->launch = launches.count + 1;
-  if (folder_append_launch(job->folder, slot->launch, 0, "", &ignored))
+  if (folder_append_launch(job->folder, slot->launch, 0, "", NULL))
     record_outcome(run, slot, &outcome);
   job->status = TRIAL_FAILED;
   snprintf(job->error, sizeof job->error, "%s", outcome.error);

@@ -1,3 +1,4 @@
+/* sweep.c - lists of values, checked as they are read, and the combinations of them. */
 #include "harness/sweep.h"
 
 #include <errno.h>

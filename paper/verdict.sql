@@ -1,13 +1,13 @@
 -- What the numbers of @experiment say, in sentences. After plots/common.sql.
 WITH psnr AS (SELECT * FROM means WHERE metric = 'psnr_masked'),
 gains AS (
-  SELECT fill, min(mean - fills.psnr_masked) AS least, max(mean - fills.psnr_masked) AS most,
-    sum(mean > fills.psnr_masked) AS above, count(*) AS settings
-  FROM psnr JOIN fills USING (mask_ratio) GROUP BY fill ORDER BY fill DESC),
+  SELECT baseline, min(mean - value) AS least, max(mean - value) AS most, sum(mean > value) AS above,
+    count(*) AS settings
+  FROM psnr JOIN baseline_means USING (metric, mask_ratio) GROUP BY baseline ORDER BY baseline DESC),
 best AS (SELECT setting, mean FROM psnr ORDER BY mean DESC LIMIT 1),
 worst AS (SELECT setting, mean FROM psnr ORDER BY mean LIMIT 1),
 spread AS (SELECT max(sd) AS sd FROM psnr)
-SELECT printf('- Against %s, psnr_masked is higher in %d of %d settings: by %+.2f to %+.2f dB.', fill,
+SELECT printf('- Against %s, psnr_masked is higher in %d of %d settings: by %+.2f to %+.2f dB.', baseline,
   above, settings, least, most) FROM gains
 UNION ALL
 SELECT printf('- Highest psnr_masked: %s (%.2f dB); lowest: %s (%.2f dB), %.2f dB apart.',
@@ -17,12 +17,12 @@ SELECT printf('- Highest psnr_masked: %s (%.2f dB); lowest: %s (%.2f dB), %.2f d
 FROM best, worst, spread WHERE best.setting <> worst.setting
 UNION ALL
 SELECT '- In ' || count(*) || ' of ' || max(settings) || ' settings ssim_composite is below '
-  || fill || '''s: ' || group_concat(setting, ', ') || '.'
-FROM (SELECT fill, setting, count(*) OVER (PARTITION BY fill) AS settings,
-    mean < fills.ssim_composite AS below
-  FROM means JOIN fills USING (mask_ratio) WHERE metric = 'ssim_composite'
-  ORDER BY fill DESC, position)
-WHERE below GROUP BY fill
+  || baseline || '''s: ' || group_concat(setting, ', ') || '.'
+FROM (SELECT baseline, setting, count(*) OVER (PARTITION BY baseline) AS settings,
+    mean < value AS below
+  FROM means JOIN baseline_means USING (metric, mask_ratio) WHERE metric = 'ssim_composite'
+  ORDER BY baseline DESC, position)
+WHERE below GROUP BY baseline
 UNION ALL
 SELECT '- Not finished: ' || (trials - done) || ' of ' || trials || ' trials of the plan.'
 FROM experiments WHERE experiment = @experiment AND done < trials;

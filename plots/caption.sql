@@ -4,14 +4,19 @@ WITH seeds AS (
   SELECT max(n) > 5 AS bars, iif(min(n) = max(n), '', min(n) || ' to ') || max(n)
     || iif(max(n) = 1, ' seed', ' seeds') AS text
   FROM means WHERE metric IN ('psnr_masked', 'psnr_leaky')),
-fill AS (
-  SELECT group_concat(fill || ' ' || psnr || ' dB and ' || ssim, ', ') AS text FROM (
-    SELECT fill,
-      iif(max(psnr_masked) - min(psnr_masked) < 0.005, '', printf('%.2f to ', min(psnr_masked)))
-        || printf('%.2f', max(psnr_masked)) AS psnr,
-      iif(max(ssim_composite) - min(ssim_composite) < 0.0005, '',
-        printf('%.3f to ', min(ssim_composite))) || printf('%.3f', max(ssim_composite)) AS ssim
-    FROM fills GROUP BY fill ORDER BY fill DESC)),
+ranges AS (
+  SELECT baseline, metric, min(value) AS low, max(value) AS high
+  FROM baseline_means GROUP BY baseline, metric),
+baseline AS (
+  SELECT group_concat(baseline || ' ' || psnr || ' dB and ' || ssim, ', ') AS text FROM (
+    SELECT psnr.baseline,
+      iif(psnr.high - psnr.low < 0.005, '', printf('%.2f to ', psnr.low))
+        || printf('%.2f', psnr.high) AS psnr,
+      iif(ssim.high - ssim.low < 0.0005, '', printf('%.3f to ', ssim.low))
+        || printf('%.3f', ssim.high) AS ssim
+    FROM ranges AS psnr JOIN ranges AS ssim USING (baseline)
+    WHERE psnr.metric = 'psnr_masked' AND ssim.metric = 'ssim_composite'
+    ORDER BY psnr.baseline DESC)),
 run AS (
   SELECT @experiment || ': ' || count(*) || iif(count(*) = 1, ' trial', ' trials') || ' on '
     || group_concat(DISTINCT data_source)
@@ -44,9 +49,9 @@ SELECT CASE @figure
   || CASE
     WHEN @figure = 'throughput' THEN ' Ideal: the lowest ratio''s GFLOP/s at every ratio.'
     WHEN @figure IN ('decoder', 'settings') THEN char(10)
-      || coalesce('Masked PSNR and SSIM on the same masks: ' || fill.text || '.',
-        'No fill was scored.')
+      || coalesce('Masked PSNR and SSIM on the same masks: ' || baseline.text || '.',
+        'No baseline was scored.')
     ELSE '' END
   || char(10) || run.text
   || iif(@figure = 'throughput', char(10) || 'On ' || processors || '.', '')
-FROM seeds, fill, run;
+FROM seeds, baseline, run;

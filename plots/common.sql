@@ -38,17 +38,19 @@ WHERE points.experiment = @experiment;
 -- What is drawn of them: rows of kind seed and mean.
 CREATE TEMP TABLE marks AS
 SELECT 'seed' AS kind, means.setting, means.series, means.position, means.mask_ratio,
-  means.gflops_decoder_per_image, metric, means.keys, CASE metric WHEN 'psnr_masked' THEN psnr_masked
-    WHEN 'psnr_composite' THEN psnr_composite WHEN 'ssim_composite' THEN ssim_composite
-    WHEN 'images_per_second' THEN images_per_second END AS value, NULL AS bar_low,
-  NULL AS bar_high
-FROM chosen JOIN means USING (point, dataset) WHERE n <= 5
+  means.gflops_decoder_per_image, metric, means.keys, scores.value, NULL AS bar_low, NULL AS bar_high
+FROM chosen JOIN means USING (point, dataset) JOIN scores USING (trial, metric) WHERE n <= 5
 UNION ALL
 SELECT 'mean', setting, series, position, mask_ratio, gflops_decoder_per_image, metric, keys, mean,
   bar_low, bar_high FROM means;
 
--- The trivial fills at each mask ratio, on the same images and masks as the trials.
-CREATE TEMP TABLE fills AS
-SELECT fill, mask_ratio, avg(psnr_masked) AS psnr_masked, avg(psnr_composite) AS psnr_composite,
-  avg(ssim_composite) AS ssim_composite
-FROM baselines WHERE trial IN (SELECT trial FROM chosen) GROUP BY fill, mask_ratio;
+-- The metrics that figures and tables show: the headline ones of hidden patches. leading: the first
+-- of its quantity (psnr, ssim); the others are further readings of it.
+CREATE TEMP TABLE shown AS
+SELECT name, position, leading, name || iif(unit = '', '', ' (' || unit || ')') AS label
+FROM metrics WHERE headline AND needs = 'hidden';
+
+-- The baselines at each mask ratio, on the same images and masks as the trials.
+CREATE TEMP TABLE baseline_means AS
+SELECT baseline, mask_ratio, metric, avg(value) AS value
+FROM baseline_scores WHERE trial IN (SELECT trial FROM chosen) GROUP BY baseline, mask_ratio, metric;

@@ -48,6 +48,10 @@ ask() {
 application=$(ask "PRAGMA application_id") || exit 4
 [ "$application" = 1296123234 ] || refuse "$db: a database of another program, not of harness"
 
+version=$(ask "PRAGMA user_version") || exit 4
+[ "$version" -ge 2 ] ||
+  refuse "$db: written by an older harness; harness status --db $db brings it up to date"
+
 experiments=$(ask "SELECT experiment FROM experiments WHERE done > 0 ORDER BY experiment") || exit 4
 names=$(ask "SELECT DISTINCT name FROM experiments WHERE done > 0") || exit 4
 
@@ -61,10 +65,14 @@ mkdir -p "$out" || exit 4
 
 # Figures -----------------------------------------------------------------------------------------
 
-# rows MODE QUERY [noheader]: the rows of a query file about $experiment and $figure.
+# rows MODE QUERY [noheader]: the rows of a query, a file or a SELECT, about $experiment and $figure.
 rows() {
+  case $2 in
+  *.sql) query=".read $here/$2" ;;
+  *) query=$2 ;;
+  esac
   ask "-$1" "-${3-header}" -cmd ".parameter set @experiment \"'$experiment'\"" \
-    -cmd ".parameter set @figure \"'${figure-}'\"" -cmd ".read $here/common.sql" ".read $here/$2"
+    -cmd ".parameter set @figure \"'${figure-}'\"" -cmd ".read $here/common.sql" "$query"
 }
 
 # Cairo writes the time into a PDF; the same time gives the same bytes.
@@ -117,7 +125,7 @@ cat >"$out/index.new" <<END
 # Figures and tables of $(basename "$db")
 
 In the tables every number is a mean over seeds; \`_sd\` is the standard deviation over seeds (n - 1).
-PSNR is in dB. \`gain_mean\` and \`gain_harmonic\` say how far \`psnr_masked\` lies above that fill on
+PSNR is in dB. \`gain_mean\` and \`gain_harmonic\` say how far \`psnr_masked\` lies above that baseline on
 the same images and masks. \`images_per_second\` and GFLOP per image are of whole training steps,
 \`gflops_decoder\` is the decoder's part.
 
@@ -129,8 +137,9 @@ for experiment in $experiments; do
   printf '## %s\n\n' "$experiment" >>"$out/index.new"
 
   figure=table
-  rows tabs table.sql >"$folder/table.tsv"
-  rows markdown table.sql >"$folder/table.md"
+  select=$(rows list table.sql noheader) || exit 4
+  rows tabs "$select" >"$folder/table.tsv"
+  rows markdown "$select" >"$folder/table.md"
   figures=$(rows list figures.sql noheader) || exit 4
   for figure in $figures; do
     if [ "$figure" = sheet ]; then

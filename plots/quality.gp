@@ -1,15 +1,18 @@
-# Three panels, PSNR of the masked pixels, PSNR and SSIM of the composite, against the mask ratio.
+# A panel for each shown metric, against the mask ratio.
 width = 7.2
 height = 3.5
 load 'style.gp'
 top = 1 - 0.7 / height # the legend has a line of its own
 
 series = names('mean', 'series')
-fills = names('fill', 'series')
+baselines = names('baseline', 'series')
+metrics = names('mean', 'metric')
+labels = names('mean', 'label')
+pitch = width / words(metrics)
 is(kind, name, metric) = strcol('kind') eq kind && strcol('series') eq name && \
   strcol('metric') eq metric
 
-FILL = "linecolor rgb '#666666' dashtype i + 1 pointtype 4 * i"
+BASELINE = "linecolor rgb '#666666' dashtype i + 1 pointtype 4 * i"
 
 set multiplot
 @TEXTS
@@ -19,13 +22,13 @@ set xtics 0.25
 set offsets 0, 0, graph 0.05, graph 0.05
 set tmargin at screen top
 set bmargin at screen bottom
-do for [panel = 1:3] {
-  metric = word('psnr_masked psnr_composite ssim_composite', panel)
-  set ylabel word('"psnr_masked (dB)" "psnr_composite (dB)" "ssim_composite"', panel) offset 1,0
-  set lmargin at screen (0.55 + (panel - 1) * 2.4) / width
-  set rmargin at screen (0.55 + (panel - 1) * 2.4 + 1.75) / width
-  plot for [i = 1:words(fills)] data using (column('mask_ratio')):\
-      (only(is('fill', word(fills, i), metric), 'value')) with linespoints @FILL, \
+do for [panel = 1:words(metrics)] {
+  metric = word(metrics, panel)
+  set ylabel word(labels, panel) offset 1,0
+  set lmargin at screen (0.55 + (panel - 1) * pitch) / width
+  set rmargin at screen (panel * pitch - 0.1) / width
+  plot for [i = 1:words(baselines)] data using (column('mask_ratio')):\
+      (only(is('baseline', word(baselines, i), metric), 'value')) with linespoints @BASELINE, \
     for [i = 1:words(series)] data using (column('mask_ratio')):\
       (only(is('mean', word(series, i), metric), 'value')) with lines linetype i, \
     for [i = 1:words(series)] data using (column('mask_ratio')):\
@@ -39,5 +42,5 @@ do for [panel = 1:3] {
 }
 @LEGEND
 plot for [i = 1:words(series)] NaN with linespoints linetype i title word(series, i), \
-  for [i = 1:words(fills)] NaN with linespoints @FILL title word(fills, i)
+  for [i = 1:words(baselines)] NaN with linespoints @BASELINE title word(baselines, i)
 unset multiplot

@@ -1,10 +1,7 @@
--- PSNR and SSIM against the mask ratio, and the trivial fills'.
-SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high FROM marks
-WHERE metric IN ('psnr_masked', 'psnr_composite', 'ssim_composite')
-UNION ALL
-SELECT 'fill', fill, name, mask_ratio,
-  CASE name WHEN 'psnr_masked' THEN psnr_masked WHEN 'psnr_composite' THEN psnr_composite
-    ELSE ssim_composite END, NULL, NULL
-FROM fills, (SELECT column1 AS name FROM (VALUES ('psnr_masked'), ('psnr_composite'),
-  ('ssim_composite')))
-ORDER BY kind, series, metric, mask_ratio, value;
+-- The shown metrics against the mask ratio, and the baselines'.
+SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high, label
+FROM (SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high FROM marks
+  UNION ALL
+  SELECT 'baseline', baseline, metric, mask_ratio, value, NULL, NULL FROM baseline_means)
+  JOIN shown ON name = metric
+ORDER BY kind, series, position, mask_ratio, value;

@@ -1,4 +1,4 @@
-# A row per setting: masked PSNR and SSIM of the composite, every seed.
+# A row per setting, a panel for each leading metric, every seed.
 width = 7.2
 # names() of style.gp needs the page's size first, so the rows are counted here.
 rows = system('cut -f 2 "$DATA" | tail -n +2 | sort -u | wc -l') + 0
@@ -12,6 +12,9 @@ set multiplot
 @TEXTS
 set label 200 word(names('mean', 'keys'), 1) at screen 0.1 / width, screen top + 0.1 / height left
 settings = names('mean', 'setting')
+metrics = names('mean', 'metric')
+labels = names('mean', 'label')
+pitch = (width - 1.4) / words(metrics)
 do for [i = 1:rows] {
   set label i word(settings, i) at screen 1.4 / width, first 1 - i right
 }
@@ -22,15 +25,15 @@ set ytics 1 scale 0 format ''
 set grid xtics linetype 1 linecolor rgb '#dddddd' linewidth 0.5 dashtype solid
 set grid ytics linetype 1 linecolor rgb '#dddddd' linewidth 0.5 dashtype solid
 set offsets graph 0.08, graph 0.08, 0, 0
-do for [panel = 1:2] {
-  metric = word('psnr_masked ssim_composite', panel)
+do for [panel = 1:words(metrics)] {
+  metric = word(metrics, panel)
   set yrange [*:*] # of what stats reads
   stats data using (only(strcol('metric') eq metric, 'value')) name 'value' nooutput
   set yrange [0.5 - rows:0.5]
   set xtics step(value_max - value_min)
-  set xlabel word('"psnr_masked (dB)" "ssim_composite"', panel)
-  set lmargin at screen (1.5 + (panel - 1) * 2.9) / width
-  set rmargin at screen (1.5 + (panel - 1) * 2.9 + 2.6) / width
+  set xlabel word(labels, panel)
+  set lmargin at screen (1.5 + (panel - 1) * pitch) / width
+  set rmargin at screen (1.2 + panel * pitch) / width
   plot data using (only(is('mean', metric), 'value')):'place':\
       (only(is('mean', metric), 'bar_low')):(only(is('mean', metric), 'bar_high')) \
       with xerrorbars linetype 1 pointtype 1 \

@@ -8,6 +8,8 @@
 #include "mae/base/io.h"
 #include "mae/model/weights.h"
 #include "mae/record/checkpoint.h"
+#include "mae/record/run_folder.h"
+#include "mae/record/step_folders.h"
 #include "tests/plain_device.h"
 #include "tests/suite.h"
 
@@ -169,6 +171,31 @@ START_TEST(leftovers_are_ignored_and_removed) {
 }
 END_TEST
 
+/* Whoever asks for the newest checkpoint gets the same answer: half-written ones are none. */
+START_TEST(a_half_written_one_is_not_the_newest) {
+  char found[CONFIG_PATH_MAX];
+  Config trained;
+  Error e = {0};
+  int64_t step;
+  ck_assert(step_folders_newest(folder, &step, &e));
+  ck_assert_int_eq(step, -1);
+  char checkpoints[128];
+  snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder);
+  ck_assert_int_eq(mkdir(checkpoints, 0755), 0);
+  ck_assert_int_eq(mkdir(path_of("step-7.tmp"), 0755), 0);
+  ck_assert(step_folders_newest(folder, &step, &e));
+  ck_assert_int_eq(step, -1);
+  ck_assert(!run_folder_locate(found, &trained, folder, &e));
+  ck_assert_msg(strstr(e.message, "no checkpoint there"), "%s", e.message);
+  save(5);
+  mkdir(path_of("step-7.tmp"), 0755);
+  ck_assert(step_folders_newest(folder, &step, &e));
+  ck_assert_int_eq(step, 5);
+  ck_assert_msg(run_folder_locate(found, &trained, folder, &e), "%s", e.message);
+  ck_assert_ptr_nonnull(strstr(found, "checkpoints/step-5/model.safetensors"));
+}
+END_TEST
+
 START_TEST(another_configuration_says_what_differs) {
   save(1);
   config.train.batch = 96;
@@ -292,6 +319,7 @@ int main(void) {
   tcase_add_test(tc, hash_sees_every_part);
   tcase_add_test(tc, newest_by_number_and_rotation);
   tcase_add_test(tc, leftovers_are_ignored_and_removed);
+  tcase_add_test(tc, a_half_written_one_is_not_the_newest);
   tcase_add_test(tc, another_configuration_says_what_differs);
   tcase_add_test(tc, another_precision_is_named);
   tcase_add_loop_test(tc, damage_is_found_and_the_older_one_named, 0, 5);

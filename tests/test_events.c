@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "mae/base/io.h"
+#include "mae/record/event_line.h"
 #include "mae/record/events.h"
 #include "tests/suite.h"
 
@@ -159,6 +160,36 @@ static const struct {
     {"too large \xF4\x90\x80\x80", "too large " BAD BAD BAD BAD},
     {"\xFF\xFE", BAD BAD},
 };
+
+/* The same numbers through the reader, each by its kind. */
+START_TEST(the_reader_knows_every_kind_of_number) {
+  static const char line[] =
+      "{\"event\":\"x\",\"finite\":2.5,\"nan\":\"nan\",\"inf\":\"inf\",\"-inf\":\"-inf\","
+      "\"null\":null,\"text\":\"1\",\"whole\":3}";
+  EventLine event;
+  Error e = {0};
+  ck_assert_msg(event_line_read(&event, line, strlen(line), &e), "%s", e.message);
+  ck_assert(event_line_is(&event, "x") && !event_line_is(&event, "y"));
+  ck_assert(member_number(event.json, "finite").value == 2.5);
+  ck_assert_double_nan(member_number(event.json, "nan").value);
+  ck_assert(member_number(event.json, "inf").value == INFINITY);
+  ck_assert(member_number(event.json, "-inf").value == -INFINITY);
+  for (NumberKind kind = NUMBER_FINITE; kind <= NUMBER_MINUS_INF; kind++)
+    ck_assert_int_eq(member_number(event.json, number_kind_name(kind)).kind, kind);
+  ck_assert_int_eq(member_number(event.json, "null").kind, NUMBER_ABSENT);
+  ck_assert_int_eq(member_number(event.json, "missing").kind, NUMBER_ABSENT);
+  ck_assert_int_eq(member_number(event.json, "text").kind, NUMBER_INVALID);
+  ck_assert_int_eq(member_integer(event.json, "whole", 7), 3);
+  ck_assert_int_eq(member_integer(event.json, "finite", 7), 7);
+  ck_assert_int_eq(member_whole_number(event.json, "finite").kind, NUMBER_ABSENT);
+  double value;
+  ck_assert(!member_need_finite(event.json, "nan", &value, &e));
+  ck_assert_str_eq(e.message, "member \"nan\" is not a finite number");
+  event_line_free(&event);
+  ck_assert(!event_line_read(&event, "{}", 2, &e));
+  ck_assert_str_eq(e.message, "member \"event\" is not text");
+}
+END_TEST
 
 START_TEST(any_bytes_make_valid_json) {
   EventLog log;
@@ -432,6 +463,7 @@ int main(void) {
   tcase_add_checked_fixture(tc, setup, teardown);
   tcase_add_test(tc, values_survive);
   tcase_add_test(tc, non_finite_values_are_strings);
+  tcase_add_test(tc, the_reader_knows_every_kind_of_number);
   tcase_add_loop_test(tc, any_bytes_make_valid_json, 0, sizeof texts / sizeof *texts);
   tcase_add_test(tc, a_locale_changes_nothing);
   tcase_add_test(tc, a_half_written_line_is_cut_off);

@@ -43,6 +43,45 @@ START_TEST(import_gives_the_same_rows) {
 }
 END_TEST
 
+/* results_schema_1.sql is what the harness of schema 1 made of these folders. */
+START_TEST(an_old_database_is_brought_up_to_date) {
+  int trials = 0;
+  sqlite3 *db = NULL;
+  int64_t trial[FAKES];
+  store_close(open_finished_sweep(trial));
+  for (int i = 0; i < FAKES; i++) {
+    const char *folder = fake_folder("m-cpu", &fakes[i]) + strlen(scratch) + 1;
+    ck_assert_int_eq(rename(at("%s/launches.jsonl", folder), at("%s/attempts.jsonl", folder)), 0);
+  }
+  char *sql = scratch_read(SOURCE_DIR "/tests/results_schema_1.sql"), *problem = NULL;
+  sqlite3_open(at("results/old.db"), &db);
+  ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, &problem) == SQLITE_OK, "%s", problem);
+  sqlite3_close(db);
+  free(sql);
+  Store *fresh = import_into(at("results/fresh.db"), &trials), *old = NULL;
+  ck_assert_int_eq(trials, FAKES);
+  /* A reader brings it up to date as a writer does. */
+  Error e = {0};
+  ck_assert_msg(store_open_readonly(&old, at("results/old.db"), &e), "%s", e.message);
+  expect(old, "PRAGMA user_version", "2");
+  char *a = dump(fresh), *b = dump(old);
+  ck_assert_str_eq(a, b);
+  ck_assert_ptr_nonnull(strstr(b, "attempts.jsonl"));
+  free(a);
+  free(b);
+  static const char *const views[] = {"trials", "baselines", "points", "curves", "attempts"};
+  for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+    char query[64];
+    snprintf(query, sizeof query, "SELECT * FROM %s ORDER BY 1, 2, 3", views[i]);
+    a = rows(fresh->db, query);
+    expect(old, query, a);
+    free(a);
+  }
+  store_close(old);
+  store_close(fresh);
+}
+END_TEST
+
 START_TEST(import_passes_over_damage) {
   int64_t trial[FAKES];
   Error e = {0};
@@ -245,6 +284,7 @@ int main(void) {
   tcase_add_checked_fixture(tests, scratch_setup, scratch_teardown);
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, import_gives_the_same_rows);
+  tcase_add_test(tests, an_old_database_is_brought_up_to_date);
   tcase_add_test(tests, import_passes_over_damage);
   tcase_add_test(tests, import_renumbers_clashing_ids);
   tcase_add_test(tests, an_edited_plan_leaves_old_trials_out);

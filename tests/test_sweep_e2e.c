@@ -224,30 +224,31 @@ START_TEST(another_build_runs_again) {
 END_TEST
 
 /* Three harnesses at once on one folder, as a job array has them; import joins what they did. */
-START_TEST(shards_of_a_sweep) {
+START_TEST(parts_of_a_sweep) {
   const char *sql = "SELECT trial, swept, status, psnr_masked FROM trials ORDER BY 1";
-  pid_t shards[3];
+  pid_t parts[3];
   char words[256];
   expect_code("run exp.ini --scale none --db one.db --out one --mae " FAKE, 0, "done");
   setenv("FAKE_TRAINER", "slow:10", 1);
   for (int i = 0; i < 3; i++) {
     snprintf(words, sizeof words,
-             "run exp.ini --scale none --shard %d/3 --db s%d.db --out out --mae " FAKE, i + 1, i);
-    shards[i] = start_harness(words);
+             "run exp.ini --scale none --part %d/3 --db s%d.db --out out --mae " FAKE, i + 1, i);
+    parts[i] = start_harness(words);
   }
-  for (int i = 0; i < 3; i++) ck_assert_int_eq(scratch_wait(shards[i]), 0);
+  for (int i = 0; i < 3; i++) ck_assert_int_eq(scratch_wait(parts[i]), 0);
   expect_code("import --db r.db --out out", 0, "4 trials of out are in r.db");
   char *joined = query_db("r.db", sql), *alone = query_db("one.db", sql);
   ck_assert_str_eq(joined, alone);
   expect_rows("SELECT attempts FROM trials", "1\n1\n1\n1\n");
-  /* A second time there is nothing left to do, in a database that is new again. */
+  /* A second time there is nothing left to do, in a database that is new again; --shard is the
+   * older name of --part. */
   expect_code("run exp.ini --scale none --shard 2/3 --db s9.db --out out --mae " FAKE, 0,
               "4 of 4 trials are done already");
-  /* A shard that fails says so, the others' failures are not its own. */
+  /* A part that fails says so, the others' failures are not its own. */
   setenv("FAKE_TRAINER", "exit:3", 1);
-  expect_code("run exp.ini --scale none --shard 1/4 --db f.db --out f --mae " FAKE, 1, "1 failed");
+  expect_code("run exp.ini --scale none --part 1/4 --db f.db --out f --mae " FAKE, 1, "1 failed");
   unsetenv("FAKE_TRAINER");
-  expect_code("run exp.ini --scale none --shard 2/4 --db f2.db --out f --mae " FAKE, 0,
+  expect_code("run exp.ini --scale none --part 2/4 --db f2.db --out f --mae " FAKE, 0,
               "harness import --out f");
   free(joined);
   free(alone);
@@ -270,6 +271,39 @@ START_TEST(import_rebuilds_the_same) {
   unsetenv("FAKE_TRAINER");
   expect_code(RUN_FAKE, 0, "took in 4 trials");
   expect_all_done();
+  free(before);
+  free(after);
+}
+END_TEST
+
+/* Folders of versions that called launches.jsonl attempts.jsonl are taken in and continued. */
+START_TEST(an_older_name_of_launches_is_read) {
+  const char *sql = "SELECT * FROM attempts ORDER BY trial, launch";
+  setenv("FAKE_TRAINER", "exit:5", 1);
+  setenv("FAKE_ONLY", "mask_ratio = 0.75", 1);
+  expect_code(RUN_FAKE, 1, "failed");
+  char *before = query_db("r.db", sql);
+  ck_assert_int_eq(
+      system("for f in out/exp/*/launches.jsonl; do mv $f ${f%launches*}attempts.jsonl; done"), 0);
+  ck_assert_int_eq(system("rm r.db*"), 0);
+  expect_code("import --db r.db --out out", 0, "4 trials");
+  char *after = query_db("r.db", sql);
+  ck_assert_str_eq(before, after);
+  unsetenv("FAKE_TRAINER");
+  expect_code(RUN_FAKE, 0, "2 of 4 trials are done already");
+  expect_all_done();
+  expect_rows("SELECT launch, status FROM attempts ORDER BY trial, launch",
+              "1|done\n1|failed\n2|done\n1|done\n1|failed\n2|done\n");
+  ck_assert_int_eq(system("test $(ls out/exp/*/attempts.jsonl | wc -l) = 4 && "
+                          "test $(ls out/exp/*/launches.jsonl | wc -l) = 2"),
+                   0);
+  free(before);
+  before = query_db("r.db", sql);
+  ck_assert_int_eq(system("rm r.db*"), 0);
+  expect_code("import --db r.db --out out", 0, "4 trials");
+  free(after);
+  after = query_db("r.db", sql);
+  ck_assert_str_eq(before, after);
   free(before);
   free(after);
 }
@@ -314,9 +348,9 @@ static const struct {
     {"run exp.ini --json=yes", "takes no value", 2},
     {"run nothing.ini --scale none", "looked for nothing.ini, experiments/nothing.ini", 2},
     {"run exp.ini --scale cpux", "there is no scale cpux", 2},
-    {"run exp.ini --scale none --shard 0/4 --db r.db", "expected I/N, I from 1 to N", 2},
-    {"run exp.ini --scale none --shard 5/4 --db r.db", "expected I/N, I from 1 to N", 2},
-    {"run exp.ini --scale none --shard 1/4", "needs --db PATH", 2},
+    {"run exp.ini --scale none --part 0/4 --db r.db", "expected K/N, K from 1 to N", 2},
+    {"run exp.ini --scale none --part 5/4 --db r.db", "expected K/N, K from 1 to N", 2},
+    {"run exp.ini --scale none --part 1/4", "needs --db PATH", 2},
     {"run exp.ini --scale none --jobs few", "expected a whole number", 2},
     {"run exp.ini --scale none --set batch=3", "expected section.key=value", 2},
     {"run exp.ini --scale none --set train.bach=3", "did you mean train.batch?", 2},
@@ -365,6 +399,7 @@ int main(void) {
   tcase_add_test(cases, second_harness_on_a_database);
   tcase_add_test(cases, another_build_runs_again);
   tcase_add_test(cases, import_rebuilds_the_same);
+  tcase_add_test(cases, an_older_name_of_launches_is_read);
   tcase_add_test(cases, verify_proves_or_names_the_step);
   tcase_add_test(cases, dry_run_changes_nothing);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
@@ -373,7 +408,7 @@ int main(void) {
   TCase *shards = tcase_create("shards");
   tcase_set_timeout(shards, 120);
   tcase_add_checked_fixture(shards, setup, scratch_teardown);
-  tcase_add_test(shards, shards_of_a_sweep);
+  tcase_add_test(shards, parts_of_a_sweep);
   suite_add_tcase(suite, shards);
   return suite_run(suite);
 }

@@ -179,7 +179,7 @@ bool event_end(EventLog *log, Error *e) {
     error_suffix(&log->error, "what was recorded before is intact: make room, then continue "
                               "(mae train --resume; harness run: the same command)");
   }
-  if (log->failed) *e = log->error;
+  if (log->failed && e) *e = log->error;
   log->lines += !log->failed;
   return !log->failed;
 }
