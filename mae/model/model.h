@@ -88,7 +88,7 @@ void model_loss(Model *, const Batch *, int first, float factor, const StepState
  * model_loss(.., true). */
 void model_backward(Model *, const Batch *, int slot, bool accumulate);
 
-/* Multiply-add counts (README.md, Work per image): 12 n w^2 + 2 n^2 w per block and the
+/* Multiply-add counts (mae/README.md, Work per image): 12 n w^2 + 2 n^2 w per block and the
  * projections. GFLOP of one image in a training step (forward and backward) or a forward pass. */
 double model_gflops_per_image(const Config *, bool training);
 /* The decoder's part of a training step's. */

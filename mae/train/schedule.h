@@ -4,7 +4,7 @@
 
 #include "mae/config/config.h"
 
-/* Learning rate of `step` (from 0): warm-up, then cosine (README.md, The schedule). */
+/* Learning rate of `step` (from 0): warm-up, then cosine (mae/README.md, The schedule). */
 double schedule_rate(const Config *, int64_t step, int64_t steps, double steps_per_epoch);
 double schedule_warmup_epochs(const Config *, double steps_per_epoch);
 /* Steps of the whole run, and per epoch (whole: the last, incomplete batch is dropped). */
