@@ -119,7 +119,8 @@ static void resize_row(uint8_t *out, const uint8_t *row, const Axis *axis, const
       memcpy(&weights, weight + (size_t)t * 4, sizeof weights);
       sum += load_bytes(from + (size_t)t * 4) * weights;
     }
-    store_rounded(out + 3 * i, sum + __builtin_shufflevector(sum, sum, 4, 5, 6, 7, 0, 1, 2, 3));
+    const Lanes swapped = {sum[4], sum[5], sum[6], sum[7], sum[0], sum[1], sum[2], sum[3]};
+    store_rounded(out + 3 * i, sum + swapped);
   }
 }
 
