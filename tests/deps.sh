@@ -9,7 +9,8 @@
 set -eu
 
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
-  sqlite3 libjpeg-dev libpng-dev libssl-dev gnuplot-nox"
+  sqlite3 libjpeg-dev libpng-dev libssl-dev gnuplot-nox
+  faketime"
 groups=""
 recommends="--no-install-recommends"
 for group in "$@"; do
@@ -42,11 +43,11 @@ without_apt() {
   cat >&2 <<END
 deps.sh: this system has no apt. Install with its own tools, then run make again:
   a C11 and a C++17 compiler with OpenMP, GNU make, git, pkg-config
-  CMake 3.25 or later
+  CMake 3.22 or later
   oneDNN 2.6 or later, libraries and C headers (oneapi/dnnl/dnnl.h)
   jansson, SQLite 3.37 or later with its command-line program, libjpeg(-turbo), libpng,
   OpenSSL 3 (libcrypto), Check 0.15 or later; all with their headers
-  gnuplot 5.4 or later
+  gnuplot 5.4 or later; faketime, for PDFs that are the same each time they are drawn
 END
   case $groups in *oracle*) echo "  Python 3 with torch, scikit-image, Pillow and numpy" >&2 ;; esac
   case $groups in *mpi*) echo "  a library of MPI 3.0 or later with mpicc and mpirun" >&2 ;; esac

@@ -1,7 +1,8 @@
 # cuda.cmake - finds CUDA and NCCL for the whole build, from the project's CMakeLists.txt: options
 # MAEBENCH_CUDA, MAEBENCH_NCCL and MAEBENCH_CUDA_ARCHITECTURES in, MAEBENCH_CUDA_FOUND,
 # MAEBENCH_CUDA_WARNINGS, MAEBENCH_NCCL_FOUND, NCCL_INCLUDE_DIR and NCCL_LIBRARY out.
-set(MAEBENCH_CUDA AUTO CACHE STRING "GPUs: ON, OFF, or AUTO: where nvcc is found")
+set(MAEBENCH_CUDA AUTO CACHE STRING
+  "GPUs: ON, OFF, or AUTO: where nvcc is found: CMAKE_CUDA_COMPILER, on the PATH, CUDA_PATH/bin, /usr/local/cuda/bin")
 set_property(CACHE MAEBENCH_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(MAEBENCH_NCCL AUTO CACHE STRING "Several GPUs: ON, OFF, or AUTO: where NCCL is found with CUDA")
 set_property(CACHE MAEBENCH_NCCL PROPERTY STRINGS AUTO ON OFF)
@@ -32,8 +33,10 @@ if(MAEBENCH_CUDA STREQUAL "ON" OR (MAEBENCH_CUDA STREQUAL "AUTO" AND NOT MAEBENC
     if(MAEBENCH_WERROR)
       list(APPEND MAEBENCH_CUDA_WARNINGS -Werror=all-warnings)
     endif()
+    message(STATUS "Built with CUDA, by ${CMAKE_CUDA_COMPILER} (-DMAEBENCH_CUDA=OFF builds without)")
   elseif(MAEBENCH_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "MAEBENCH_CUDA=ON: there is no nvcc; put it on the PATH, or set CUDACXX")
+    message(FATAL_ERROR "MAEBENCH_CUDA=ON: there is no nvcc on the PATH, in CUDA_PATH/bin or in "
+      "/usr/local/cuda/bin; -DCMAKE_CUDA_COMPILER=FILE names another")
   endif()
 endif()
 if(NOT MAEBENCH_CUDA_FOUND)

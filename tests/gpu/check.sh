@@ -84,15 +84,15 @@ require_gpu() {
   NVCC_FOLDER=$(dirname "$nvcc")
 }
 
-# cmake 3.25 or later as `$cmake`: this machine's, or the one in DEPS with the libraries it needs.
+# cmake 3.22 or later as `$cmake`: this machine's, or the one in DEPS with the libraries it needs.
 find_cmake() {
   cmake=cmake
   recent='s/^cmake version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p'
   # shellcheck disable=SC2046
   set -- $(cmake --version 2> /dev/null | sed -n "$recent") 0 0
-  [ $((1000 * $1 + $2)) -ge 3025 ] && return
+  [ $((1000 * $1 + $2)) -ge 3022 ] && return
   [ "$DEPS" ] && [ -x "$DEPS/usr/bin/cmake" ] ||
-    refuse "no cmake 3.25 or later on the PATH or in DEPS (unpack_deps.sh puts one there)"
+    refuse "no cmake 3.22 or later on the PATH or in DEPS (unpack_deps.sh puts one there)"
   cmake="env LD_LIBRARY_PATH=$deps_libraries:${LD_LIBRARY_PATH:-} $DEPS/usr/bin/cmake"
 }
 
