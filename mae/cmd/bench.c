@@ -54,8 +54,8 @@ static json_t *report_json(const Report *r, const Config *config) {
   const BenchResult *b = &r->result;
   char encoder[64], decoder[64];
   json_t *json = json_pack(
-      "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}",
-      "device", r->device.name, "encoder",
+      "{s:s, s:i, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I}",
+      "device", r->device.name, "threads", r->device.threads, "encoder",
       config_get(config, "model.encoder", encoder, sizeof encoder), "decoder",
       config_get(config, "model.decoder", decoder, sizeof decoder), "precision",
       dtype_name(config_dtype(config)), "image_size", config->model.image_size, "batch",
@@ -77,10 +77,17 @@ static int print_json(json_t *json) {
   return cmd_print_json(json, 2, &e) ? EXIT_OK : command_fail("mae bench", &e);
 }
 
+static void print_device(const DeviceInfo *device) {
+  printf("%s; %s", device->name, device->libraries);
+  if (device->threads > 0) printf("; %d thread%s", device->threads, device->threads > 1 ? "s" : "");
+  putchar('\n');
+}
+
 static void print_report(const Report *r, const Config *config, const BenchOptions *o) {
   const BenchResult *b = &r->result;
   char encoder[64], decoder[64];
-  printf("device       %s; %s\n", r->device.name, r->device.libraries);
+  printf("device       ");
+  print_device(&r->device);
   printf("model        encoder %s, decoder %s, %d px in patches of %d, %g%% masked\n",
          config_get(config, "model.encoder", encoder, sizeof encoder),
          config_get(config, "model.decoder", decoder, sizeof decoder), config->model.image_size,
@@ -191,11 +198,13 @@ static int run_suite(const Config *base, BenchOptions o, bool as_json) {
       } else if (as_json) {
         json_array_append_new(rows, report_json(&r, &config));
       } else {
-        if (!headed)
-          printf("%s; %s\nwhole training steps; ceiling: large matrix products in the same run\n\n"
+        if (!headed) {
+          print_device(&r.device);
+          printf("whole training steps; ceiling: large matrix products in the same run\n\n"
                  "%-9s %-9s %5s %9s %9s %9s %8s %9s %9s\n",
-                 r.device.name, r.device.libraries, "model", "precision", "batch", "ms/step",
-                 "images/s", "GFLOP/s", "ceiling", "reached", "peak MiB");
+                 "model", "precision", "batch", "ms/step", "images/s", "GFLOP/s", "ceiling",
+                 "reached", "peak MiB");
+        }
         headed = true;
         print_suite_row(suite[i].name, &config, &r);
       }

@@ -71,7 +71,7 @@ typedef struct Config {
   struct {
     uint64_t seed;
     char device[32];          /* auto, cpu, cuda, cuda:N */
-    int threads;              /* 0: all the process may use */
+    int threads;              /* 0: see device_threads */
     bool emulate;             /* allow 16-bit types on a CPU without them, slowly */
     int64_t checkpoint_every; /* steps; 0: only at the end and when stopped */
     int keep_checkpoints;

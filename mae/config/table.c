@@ -362,7 +362,9 @@ const Option config_options[] = {
      .initial = "0",
      .min = 0,
      .max = 4096,
-     .help = "CPU threads; 0: all that the process may use."},
+     .help =
+         "CPU threads; 0: OMP_NUM_THREADS when that is set, else one for each CPU that the process "
+         "may use. Results do not depend on it."},
     {.key = "run.emulate",
      .type = OPTION_BOOL,
      MEMBER(run.emulate),

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,7 @@ bool data_open(Dataset *data, const Config *config, DataProgress progress, void 
   *data = (Dataset){0};
   char cache[CONFIG_PATH_MAX], name[64], pack[CONFIG_PATH_MAX];
   Source source;
+  if (config->run.threads > 0) omp_set_num_threads(config->run.threads); /* for packing */
   if (!data_cache_folder(cache, sizeof cache, config, e)) return false;
   if (!source_open(&source, config, e)) return false;
   snprintf(name, sizeof name, "%s-%.16s.pack", source.name, source.fingerprint);

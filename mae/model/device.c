@@ -1,14 +1,18 @@
 /* device.c - from run.device to an open device, and errors for what a device refuses. */
 #include "mae/model/device.h"
 
-#include <sched.h>
+#include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
+/* Where OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY bind threads to CPUs, OpenMP binds the main
+ * thread before main() runs: sched_getaffinity then tells of that one CPU. OpenMP has counted the
+ * process's CPUs before. */
 int device_threads(const Config *config, int sharers) {
-  int threads = config->run.threads;
-  cpu_set_t allowed;
+  int threads = config->run.threads, limit = omp_get_thread_limit();
   if (threads == 0)
-    threads = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    threads = getenv("OMP_NUM_THREADS") ? omp_get_max_threads() : omp_get_num_procs();
+  if (threads > limit) threads = limit; /* OMP_THREAD_LIMIT: OpenMP starts no more */
   return threads / sharers > 0 ? threads / sharers : 1;
 }
 

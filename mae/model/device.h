@@ -17,7 +17,8 @@ bool device_accepts(const Config *, const char *name, const DeviceInfo *, Error 
 /* Whether that device is a GPU. */
 bool device_is_gpu(const Config *);
 
-/* CPU threads a process with this configuration uses: run.threads, or its share of all it may. */
+/* CPU threads of one of several processes that share what this one may use: run.threads, else
+ * OMP_NUM_THREADS, else a thread for every CPU that the process was given. */
 int device_threads(const Config *, int sharers);
 
 /* Waits for all that is queued on the device; the error is the first of whatever failed there. */

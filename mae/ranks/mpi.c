@@ -242,6 +242,8 @@ static bool find_place(Ranks *ranks, Error *e) {
   }
   free(all);
   MPI_Comm_free(&node);
+  /* What a launcher sets is for each of its processes. */
+  if (ranks->config->run.threads == 0 && getenv("OMP_NUM_THREADS")) ranks->sharers = 1;
   bool gpu = device_is_gpu(ranks->config);
   ranks->gpu = gpu && backend_cuda_count() > 1 ? ranks->node_rank : 0;
   return true;
