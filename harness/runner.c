@@ -281,7 +281,9 @@ static void stop_signals(sigset_t *set) {
   sigemptyset(set);
   sigaddset(set, SIGINT);
   sigaddset(set, SIGTERM);
-  sigaddset(set, SIGHUP);
+  /* Under nohup SIGHUP is ignored; blocked, it would be waited for all the same. */
+  struct sigaction hangup;
+  if (sigaction(SIGHUP, NULL, &hangup) || hangup.sa_handler != SIG_IGN) sigaddset(set, SIGHUP);
   sigaddset(set, SIGCHLD);
 }
 

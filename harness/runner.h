@@ -54,9 +54,9 @@ bool trainer_poll(Trainer *, Outcome *);
 void trainer_stop(Trainer *, int signal, double grace);
 void trainer_close(Trainer *);
 
-/* SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in a process that runs trainers (they get an
- * empty mask), and waited for here: the number of one that asks to stop, or 0 after a child's end
- * or so many seconds. */
+/* SIGINT, SIGTERM, SIGHUP (unless it is ignored, as under nohup) and SIGCHLD are blocked in a
+ * process that runs trainers (they get an empty mask), and waited for here: the number of one that
+ * asks to stop, or 0 after a child's end or so many seconds. */
 void runner_block_signals(void);
 int runner_wait_signal(double seconds);
 

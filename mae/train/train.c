@@ -62,9 +62,15 @@ static void on_signal(int signal_number) {
   stop_signal = signal_number;
 }
 
+/* A SIGHUP that was ignored when the process started stays so: that is what nohup asks for. SIGINT
+ * does not: shells have background commands ignore it, and the harness stops trainers with it. */
 static void catch_signals(struct sigaction *before) {
   struct sigaction action = {.sa_handler = on_signal};
-  for (int i = 0; i < STOP_SIGNALS; i++) sigaction(stop_signals[i], &action, &before[i]);
+  for (int i = 0; i < STOP_SIGNALS; i++) {
+    sigaction(stop_signals[i], NULL, &before[i]);
+    if (stop_signals[i] == SIGHUP && before[i].sa_handler == SIG_IGN) continue;
+    sigaction(stop_signals[i], &action, NULL);
+  }
 }
 
 static void restore_signals(const struct sigaction *before) {
@@ -133,14 +139,18 @@ static bool load_state(Run *run, Error *e) {
 
 static void greet(Run *run) {
   DeviceInfo info;
+  char threads[64] = "";
   run->device->kernels->info(run->device, &info);
+  if (info.threads > 0)
+    snprintf(threads, sizeof threads, ", %d thread%s%s", info.threads, info.threads > 1 ? "s" : "",
+             run->ranks.count > 1 ? " per rank" : "");
   report_line(&run->report,
               "%.2fM encoder + %.2fM decoder parameters, %d training images (%s), %" PRId64
-              " steps of %d, %s on %s",
+              " steps of %d, %s on %s%s",
               (double)params_count_encoder(&run->model.table) / 1e6,
               (double)params_count_decoder(&run->model.table) / 1e6, run->dataset.train_count,
               run->dataset.source, run->steps, run->config->train.batch,
-              dtype_name(config_dtype(run->config)), info.name);
+              dtype_name(config_dtype(run->config)), info.name, threads);
   if (run->state.step > 0)
     report_line(&run->report, "continuing after step %llu", (unsigned long long)run->state.step);
 }
