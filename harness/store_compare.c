@@ -253,9 +253,10 @@ static bool print_json(FILE *out, const Comparison *c, const char *metric, Error
       side_json(&c->b), "difference", real_or_null(d->mean), "low", real_or_null(d->mean - d->half),
       "high", real_or_null(d->mean + d->half), "n", (json_int_t)d->n, "paired", c->paired,
       "same_images", c->same_images, "same_masks", c->same_masks, "verdict", c->verdict);
-  bool ok = json && !json_dumpf(json, out, JSON_INDENT(2)) && fputc('\n', out) != EOF;
+  bool ok = json && (!json_dumpf(json, out, JSON_INDENT(2)) || ferror(out));
   json_decref(json);
-  return ok || error_set(e, EXIT_DATA, "the output could not be written");
+  if (ok) fputc('\n', out);
+  return ok || error_set(e, EXIT_DATA, "out of memory");
 }
 
 bool store_compare(Store *store, FILE *out, const char *a, const char *b, const char *metric,

@@ -54,9 +54,9 @@ static bool print_json(Store *store, sqlite3_stmt *statement, FILE *out, Error *
       json_object_set_new(object, sqlite3_column_name(statement, i), cell_json(statement, i));
     json_array_append_new(rows, object);
   }
-  if (ok &&
-      (json_dumpf(rows, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) || fputc('\n', out) == EOF))
-    ok = error_set(e, EXIT_DATA, "the output could not be written");
+  if (ok && json_dumpf(rows, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) && !ferror(out))
+    ok = error_set(e, EXIT_DATA, "out of memory");
+  if (ok) fputc('\n', out);
   json_decref(rows);
   return ok;
 }

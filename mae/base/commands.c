@@ -1,6 +1,10 @@
 /* Finding the command that a command line names, and the list of commands for --help. */
 #include "mae/base/commands.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,8 +36,8 @@ static void print_usage(FILE *file, const char *program, const Command *commands
   fprintf(file, "\n%s", after_list);
 }
 
-int commands_run(const char *program, const Command *commands, int count, const char *after_list,
-                 int argc, char **argv) {
+static int run_command(const char *program, const Command *commands, int count,
+                       const char *after_list, int argc, char **argv) {
   if (argc < 2) {
     print_usage(stderr, program, commands, count, after_list);
     return EXIT_CONFIG;
@@ -50,4 +54,34 @@ int commands_run(const char *program, const Command *commands, int count, const 
   for (int i = 0; i < count; i++)
     if (!strcmp(commands[i].name, name)) return commands[i].run(argc - 1, argv + 1);
   return unknown_command(program, commands, count, name);
+}
+
+/* A standard stream that was closed (`2>&-`) would give its number to the next file that is opened,
+ * and what is printed would go into that file. /dev/null takes its place; as standard output one
+ * that cannot be written to, so that results which nobody receives are noticed in the end. */
+static void occupy_streams(void) {
+  static const int modes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+  for (int fd = 0; fd < 3; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) return;
+}
+
+/* Whether all that was printed on standard output has arrived; otherwise says so. */
+static bool close_output(const char *program, const char *command) {
+  bool failed = ferror(stdout);
+  errno = 0; /* of an earlier failure the reason is no longer known, unless it occurs again */
+  failed |= fclose(stdout) != 0;
+  if (failed)
+    fprintf(stderr, "%s%s%s: standard output: %s\n", program, command ? " " : "",
+            command ? command : "", errno ? strerror(errno) : "cannot write");
+  return !failed;
+}
+
+int commands_run(const char *program, const Command *commands, int count, const char *after_list,
+                 int argc, char **argv) {
+  occupy_streams();
+  /* A write beyond `ulimit -f` shall fail with a message, as on any full disk. */
+  signal(SIGXFSZ, SIG_IGN);
+  int code = run_command(program, commands, count, after_list, argc, argv);
+  const char *command = argc > 1 && *argv[1] != '-' ? argv[1] : NULL;
+  return !close_output(program, command) && code == EXIT_OK ? EXIT_DATA : code;
 }

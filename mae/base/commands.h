@@ -9,7 +9,8 @@ typedef struct Command {
 } Command;
 
 /* Runs the command that argv names, or answers --help, --version and what is neither. after_list
- * ends the help. Returns the process's exit code. */
+ * ends the help. Returns the process's exit code: that of the command, or EXIT_DATA when what it
+ * printed on standard output could not be written, which no command needs to check. */
 int commands_run(const char *program, const Command *, int count, const char *after_list, int argc,
                  char **argv);
 /* "maebench 1.0.0" on standard output. */

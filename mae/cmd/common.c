@@ -66,9 +66,10 @@ json_t *cmd_json_real(double value) {
 
 bool cmd_print_json(json_t *json, size_t indent, Error *e) {
   if (!json) return error_set(e, EXIT_DEVICE, "out of memory for the result");
-  bool ok = !json_dumpf(json, stdout, JSON_INDENT(indent)) && putchar('\n') != EOF;
+  bool ok = !json_dumpf(json, stdout, JSON_INDENT(indent)) || ferror(stdout);
   json_decref(json);
-  return ok || error_set(e, EXIT_DATA, "cannot write the result");
+  if (ok) putchar('\n');
+  return ok || error_set(e, EXIT_DEVICE, "out of memory for the result");
 }
 
 static bool build_config(ConfigCommand *command, const Sources *from, Error *e) {

@@ -87,8 +87,6 @@ int cmd_data(int argc, char **argv) {
     print_text(&data, verify);
   else if (ok)
     printf("%s\n", data.pack_path);
-  if (ok && (fflush(stdout) || ferror(stdout)))
-    ok = error_set(&e, EXIT_DATA, "cannot write to standard output");
   if (opened) data_close(&data);
   return ok ? EXIT_OK : command_fail(command.line.name, &e);
 }
