@@ -1,41 +1,58 @@
 /* mae export: weights in the layouts of timm's VisionTransformer and Hugging Face's ViTMAE. */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "mae/base/io.h"
 #include "mae/base/text.h"
 #include "mae/cmd/cmd.h"
+#include "mae/cmd/layouts.h"
 #include "mae/model/weights.h"
 #include "mae/record/checkpoint.h"
+#include "mae/record/run_folder.h"
+
+/* ImageNet's, as in kernels/scalar.h. */
+#define MEAN 0.485, 0.456, 0.406
+#define STD 0.229, 0.224, 0.225
 
 static const char about[] =
-    "Writes the weights of CHECKPOINT (a checkpoint's folder or a weights file) for\n"
-    "another program, and prints on standard output what that program must be told.\n"
+    "Writes weights for another program, and prints on standard output what that\n"
+    "program must be told. CHECKPOINT is a run folder (its newest checkpoint is\n"
+    "taken), a checkpoint's folder or a weights file.\n"
     "\n"
     "  --format timm   the encoder as timm's VisionTransformer with num_classes=0\n"
-    "                  names it (vit_base_patch16_224 for ViT-Base at 224 px):\n"
-    "                  cls_token, pos_embed, patch_embed.proj.*, blocks.N.*, norm.*.\n"
-    "                  Prints the Python line that loads it.\n"
-    "  --format hf     encoder and decoder as Hugging Face's ViTMAEForPreTraining\n"
-    "                  (transformers 4) names them: vit.embeddings.*,\n"
+    "                  names it: cls_token, pos_embed, patch_embed.proj.*, blocks.N.*,\n"
+    "                  norm.*. Prints the Python lines that leave it in `model`; at\n"
+    "                  He et al.'s sizes that is vit_base_patch16_224.mae (or\n"
+    "                  vit_large_patch16_224.mae, vit_huge_patch14_224.mae), whose data\n"
+    "                  config has the mean and std that images need.\n"
+    "  --format hf     encoder and decoder as Hugging Face's ViTMAEForPreTraining of\n"
+    "                  transformers 4 names them: vit.embeddings.*,\n"
     "                  vit.encoder.layer.N.*, vit.layernorm.*, decoder.*; qkv is split\n"
-    "                  in query, key and value. Prints config.json:\n"
-    "                    mae export CKPT --format hf --out DIR/model.safetensors \\\n"
-    "                      > DIR/config.json\n"
-    "                  With --encoder without the decoder, as ViTMAEModel and ViTModel\n"
-    "                  need it.\n"
+    "                  in query, key and value. transformers 5 has new names, which its\n"
+    "                  from_pretrained makes of these; a strict load_state_dict there\n"
+    "                  does not. With --encoder without the decoder, as ViTMAEModel and\n"
+    "                  ViTModel need it.\n"
+    "                  --out DIR/ writes model.safetensors, config.json and\n"
+    "                  preprocessor_config.json into a folder for from_pretrained(DIR)\n"
+    "                  and prints the Python lines; --out FILE writes the weights alone\n"
+    "                  and prints config.json.\n"
     "\n"
     "Traps. LayerNorm's eps is 1e-6 here and in timm; the default of ViTMAEConfig is\n"
     "1e-12: keep layer_norm_eps of the printed config.json. Images are normalised\n"
-    "with the ImageNet mean and std; timm's data config of vit_base_patch16_224 says\n"
-    "0.5. The position tables hold the class token's row first and are stored even\n"
-    "where they are fixed. timm with global_pool='avg' replaces norm by fc_norm:\n"
-    "leave it at 'token'. ViTMAEModel masks at inference as well, at random: set\n"
-    "mask_ratio=0 for features.";
+    "with the ImageNet mean and std; timm's data config of vit_base_patch16_224\n"
+    "without .mae says 0.5. Hugging Face's image processor squeezes a picture to the\n"
+    "model's square; here its centre is cut out. The position tables hold the class\n"
+    "token's row first and are stored even where they are fixed. timm with\n"
+    "global_pool='avg' replaces norm by fc_norm: leave it at 'token'. ViTMAEModel\n"
+    "masks at inference as well, at random: set mask_ratio=0 for features.";
 
 /* The tensors to be written; their data stays in the opened file. */
 typedef struct Layout {
   Tensor *tensors;
-  char (*names)[256];
+  char (*names)[LAYOUT_NAME_MAX];
   int count;
 } Layout;
 
@@ -51,91 +68,32 @@ static void layout_free(Layout *layout) {
   free(layout->names);
 }
 
-/* Adds a tensor under a new name, `before` and `after` joined: for part 0, 1 or 2 that third of its
- * rows, for part -1 all of it. */
-static void add(Layout *layout, const Tensor *source, int part, const char *before,
-                const char *after) {
-  char *name = layout->names[layout->count];
+/* Third `part` (0 to 2) of a tensor's rows under a new name, or all of it for LAYOUT_WHOLE. */
+static void add(Layout *layout, const Tensor *source, int part, const char *name) {
+  char *copy = layout->names[layout->count];
   Tensor *tensor = &layout->tensors[layout->count++];
-  snprintf(name, sizeof *layout->names, "%s%s", before, after);
+  snprintf(copy, LAYOUT_NAME_MAX, "%s", name);
   *tensor = *source;
-  tensor->name = name;
-  if (part < 0) return;
+  tensor->name = copy;
+  if (part == LAYOUT_WHOLE) return;
   tensor->shape[0] /= 3;
   tensor->bytes /= 3;
   tensor->data = (const char *)source->data + (size_t)part * tensor->bytes;
 }
 
-static bool is_decoder(const char *name) {
-  return !strncmp(name, "decoder_", 8) || !strcmp(name, "mask_token") ||
-         !strcmp(name, "encoder_mask_token");
-}
-
-static const struct {
-  const char *ours, *theirs;
-} hf_names[] = {
-    {"cls_token", "vit.embeddings.cls_token"},
-    {"pos_embed", "vit.embeddings.position_embeddings"},
-    {"patch_embed.proj.weight", "vit.embeddings.patch_embeddings.projection.weight"},
-    {"patch_embed.proj.bias", "vit.embeddings.patch_embeddings.projection.bias"},
-    {"norm.weight", "vit.layernorm.weight"},
-    {"norm.bias", "vit.layernorm.bias"},
-    {"mask_token", "decoder.mask_token"},
-    {"decoder_pos_embed", "decoder.decoder_pos_embed"},
-    {"decoder_embed.weight", "decoder.decoder_embed.weight"},
-    {"decoder_embed.bias", "decoder.decoder_embed.bias"},
-    {"decoder_norm.weight", "decoder.decoder_norm.weight"},
-    {"decoder_norm.bias", "decoder.decoder_norm.bias"},
-    {"decoder_pred.weight", "decoder.decoder_pred.weight"},
-    {"decoder_pred.bias", "decoder.decoder_pred.bias"},
-};
-
-static const struct {
-  const char *ours, *theirs;
-} hf_block_names[] = {
-    {"norm1.", "layernorm_before."},
-    {"norm2.", "layernorm_after."},
-    {"attn.proj.", "attention.output.dense."},
-    {"mlp.fc1.", "intermediate.dense."},
-    {"mlp.fc2.", "output.dense."},
-};
-
-/* blocks.N.REST or decoder_blocks.N.REST. */
-static bool add_hf_block(Layout *layout, const Tensor *tensor) {
-  bool decoder = !strncmp(tensor->name, "decoder_blocks.", 15);
-  const char *number = tensor->name + (decoder ? 15 : strlen("blocks."));
-  const char *rest = strchr(number, '.') + 1;
-  char before[64], name[128];
-  snprintf(before, sizeof before, "%s%.*s",
-           decoder ? "decoder.decoder_layers." : "vit.encoder.layer.", (int)(rest - number),
-           number);
-  if (!strncmp(rest, "attn.qkv.", 9)) {
-    static const char *const parts[] = {"query", "key", "value"};
-    for (int i = 0; i < 3; i++) {
-      snprintf(name, sizeof name, "attention.attention.%s.%s", parts[i], rest + 9);
-      add(layout, tensor, i, before, name);
-    }
-    return true;
-  }
-  for (size_t i = 0; i < sizeof hf_block_names / sizeof *hf_block_names; i++) {
-    size_t length = strlen(hf_block_names[i].ours);
-    if (strncmp(rest, hf_block_names[i].ours, length)) continue;
-    snprintf(name, sizeof name, "%s%s", hf_block_names[i].theirs, rest + length);
-    add(layout, tensor, -1, before, name);
-    return true;
-  }
-  return false;
-}
-
+/* Under Hugging Face's name; qkv as three. */
 static bool add_hf(Layout *layout, const Tensor *tensor, Error *e) {
-  for (size_t i = 0; i < sizeof hf_names / sizeof *hf_names; i++)
-    if (!strcmp(tensor->name, hf_names[i].ours)) {
-      add(layout, tensor, -1, hf_names[i].theirs, "");
-      return true;
-    }
-  if (!strncmp(tensor->name, "blocks.", 7) || !strncmp(tensor->name, "decoder_blocks.", 15))
-    if (add_hf_block(layout, tensor)) return true;
-  return error_set(e, EXIT_CONFIG, "Hugging Face's ViTMAE has no place for %s", tensor->name);
+  char name[LAYOUT_NAME_MAX];
+  if (layout_hugging_face(name, tensor->name, LAYOUT_WHOLE)) {
+    add(layout, tensor, LAYOUT_WHOLE, name);
+    return true;
+  }
+  for (int part = 0; part < 3; part++) {
+    if (!layout_hugging_face(name, tensor->name, part))
+      return error_set(e, EXIT_CONFIG, "Hugging Face's ViTMAE has no place for %s", tensor->name);
+    add(layout, tensor, part, name);
+  }
+  return true;
 }
 
 /* Refuses models that the other program cannot express. */
@@ -155,13 +113,28 @@ static bool check_model(const Config *config, bool hf, bool encoder, Error *e) {
   return true;
 }
 
+/* Appends a JSON value and frees it. NULL, for which there was no memory, fails the text. */
+static void add_json(Text *text, json_t *json, size_t flags) {
+  char *bytes = json ? json_dumps(json, flags) : NULL;
+  if (bytes)
+    text_add(text, bytes, strlen(bytes));
+  else
+    text->failed = true;
+  free(bytes);
+  json_decref(json);
+}
+
+/* A Python string: JSON's are. */
+static void add_string(Text *text, const char *value) {
+  add_json(text, json_string(value), JSON_ENCODE_ANY);
+}
+
 /* The config.json that Hugging Face's transformers read beside the weights. */
-static bool hf_config(Text *text, const Config *config, bool encoder) {
+static void hf_config(Text *text, const Config *config, bool encoder) {
   const Tower *enc = &config->model.encoder, *dec = &config->model.decoder;
   json_t *json = json_pack(
       "{s:[s], s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f, s:f, s:b, "
-      "s:f, "
-      "s:b, s:f, s:s}",
+      "s:f, s:b, s:f, s:s}",
       "architectures", encoder ? "ViTMAEModel" : "ViTMAEForPreTraining", "model_type", "vit_mae",
       "hidden_size", enc->width, "num_hidden_layers", enc->depth, "num_attention_heads", enc->heads,
       "intermediate_size", 4 * enc->width, "decoder_hidden_size", dec->width,
@@ -171,81 +144,213 @@ static bool hf_config(Text *text, const Config *config, bool encoder) {
       "hidden_dropout_prob", 0.0, "attention_probs_dropout_prob", 0.0, "qkv_bias", true,
       "layer_norm_eps", 1e-6, "norm_pix_loss", (int)config->train.norm_pix, "mask_ratio",
       config->train.mask_ratio, "torch_dtype", "float32");
-  char *bytes = json ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
-  if (bytes) text_format(text, "%s\n", bytes);
-  free(bytes);
-  json_decref(json);
-  return bytes != NULL;
+  add_json(text, json, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+  text_format(text, "\n");
 }
 
-static void timm_line(Text *text, const Config *config) {
+/* The preprocessor_config.json that AutoImageProcessor reads. */
+static void hf_preprocessor(Text *text, const Config *config) {
+  enum { BICUBIC = 3 /* Pillow's number */ };
+  int size = config->model.image_size;
+  json_t *json =
+      json_pack("{s:s, s:b, s:{s:i, s:i}, s:i, s:b, s:f, s:b, s:[f, f, f], s:[f, f, f]}",
+                "image_processor_type", "ViTImageProcessor", "do_resize", true, "size", "height",
+                size, "width", size, "resample", BICUBIC, "do_rescale", true, "rescale_factor",
+                1.0 / 255, "do_normalize", true, "image_mean", MEAN, "image_std", STD);
+  add_json(text, json, JSON_INDENT(2));
+  text_format(text, "\n");
+}
+
+static void hf_lines(Text *text, const char *folder, bool encoder) {
+  const char *model = encoder ? "ViTMAEModel" : "ViTMAEForPreTraining";
+  text_format(text, "import transformers\nmodel = transformers.%s.from_pretrained(", model);
+  add_string(text, folder);
+  text_format(text, ")\nprocessor = transformers.AutoImageProcessor.from_pretrained(");
+  add_string(text, folder);
+  text_format(text, ")\n");
+}
+
+/* The model of timm that He et al.'s weights have, if this is one of their sizes; NULL if not. */
+static const char *timm_name(const Config *config) {
+  static const struct {
+    Tower encoder;
+    int patch_size;
+    const char *name;
+  } published[] = {{{768, 12, 12}, 16, "vit_base_patch16_224.mae"},
+                   {{1024, 24, 16}, 16, "vit_large_patch16_224.mae"},
+                   {{1280, 32, 16}, 14, "vit_huge_patch14_224.mae"}};
+  const Tower *encoder = &config->model.encoder;
+  for (size_t i = 0; i < sizeof published / sizeof *published; i++)
+    if (encoder->width == published[i].encoder.width &&
+        encoder->depth == published[i].encoder.depth &&
+        encoder->heads == published[i].encoder.heads &&
+        config->model.patch_size == published[i].patch_size && config->model.image_size == 224)
+      return published[i].name;
+  return NULL;
+}
+
+/* A JSON string is a Python string too. */
+static void timm_lines(Text *text, const Config *config, const char *file) {
   const Tower *enc = &config->model.encoder;
-  text_format(text,
-              "timm.models.vision_transformer.VisionTransformer(img_size=%d, patch_size=%d, "
-              "embed_dim=%d, depth=%d, num_heads=%d, num_classes=0, global_pool='token')"
-              ".load_state_dict(safetensors.torch.load_file(FILE), strict=True)\n",
-              config->model.image_size, config->model.patch_size, enc->width, enc->depth,
-              enc->heads);
+  const char *name = timm_name(config);
+  text_format(text, "import safetensors.torch, timm\n");
+  if (name)
+    text_format(text, "model = timm.create_model(\"%s\", num_classes=0)\n", name);
+  else
+    text_format(text,
+                "model = timm.models.vision_transformer.VisionTransformer(img_size=%d, "
+                "patch_size=%d, embed_dim=%d, depth=%d, num_heads=%d, num_classes=0, "
+                "global_pool='token')\n",
+                config->model.image_size, config->model.patch_size, enc->width, enc->depth,
+                enc->heads);
+  text_format(text, "model.load_state_dict(safetensors.torch.load_file(");
+  add_string(text, file);
+  text_format(text, "), strict=True)\n# images: mean [%g, %g, %g], std [%g, %g, %g]\n", MEAN, STD);
 }
 
-static bool build_layout(Layout *layout, const ParamTable *table, const TensorFile *file, bool hf,
-                         bool encoder, Error *e) {
+/* What is asked for: the command line, and where its parts are written. */
+typedef struct Export {
+  const char *checkpoint, *format, *out;
+  bool hf, encoder;
+  bool folder; /* out is a folder, for Hugging Face */
+} Export;
+
+static bool build_layout(Layout *layout, const ParamTable *table, const TensorFile *file,
+                         const Export *export, Error *e) {
   if (!layout_create(layout, table, e)) return false;
   for (int i = 0; i < table->count; i++) {
     const Tensor *tensor = safetensors_find(file, table->list[i].name);
-    if (is_decoder(tensor->name) && (!hf || encoder)) continue;
-    if (!hf)
-      add(layout, tensor, -1, tensor->name, "");
+    if (layout_is_decoder(tensor->name) && (!export->hf || export->encoder)) continue;
+    if (!export->hf)
+      add(layout, tensor, LAYOUT_WHOLE, tensor->name);
     else if (!add_hf(layout, tensor, e))
       return false;
   }
   return true;
 }
 
-static bool export(const char *path, const char *out, bool hf, bool encoder, Error *e) {
+/* A small file of a folder, whole or not at all. */
+static bool write_text(const char *folder, const char *name, const Text *text, Error *e) {
+  char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + 8];
+  if (!io_join(path, sizeof path, folder, name, e)) return false;
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
+  int fd = io_create(temporary, e);
+  if (fd < 0) return false;
+  bool ok = io_write(fd, temporary, text->bytes, text->length, e);
+  if (ok)
+    ok = io_finish(fd, temporary, e);
+  else
+    close(fd);
+  if (ok && io_rename(temporary, path, e)) return true;
+  Error unused;
+  io_remove(temporary, &unused);
+  return false;
+}
+
+/* What is said of the weights beside them. */
+typedef struct Told {
+  Text metadata;     /* in the weights file: config.json, or timm's lines for some FILE */
+  Text preprocessor; /* preprocessor_config.json, for a folder */
+  Text lines;        /* Python that loads what was written */
+} Told;
+
+static bool tell(Told *told, const Export *export, const Config *config, Error *e) {
+  if (export->hf) {
+    hf_config(&told->metadata, config, export->encoder);
+    hf_preprocessor(&told->preprocessor, config);
+    hf_lines(&told->lines, export->out, export->encoder);
+  } else {
+    timm_lines(&told->metadata, config, "FILE");
+    timm_lines(&told->lines, config, export->out);
+  }
+  return (!told->metadata.failed && !told->preprocessor.failed && !told->lines.failed) ||
+         error_set(e, EXIT_DEVICE, "out of memory");
+}
+
+static void told_free(Told *told) {
+  text_free(&told->metadata);
+  text_free(&told->preprocessor);
+  text_free(&told->lines);
+}
+
+/* The weights come last: a folder that has them is complete. */
+static bool write_all(const Export *export, const Layout *layout, const Told *told,
+                      const Config *config, Error *e) {
+  WeightsMetadata metadata = {0};
+  char path[CONFIG_PATH_MAX];
+  char *text = strndup(told->metadata.bytes, told->metadata.length);
+  bool ok = (text || error_set(e, EXIT_DEVICE, "out of memory")) &&
+            weights_metadata(&metadata, config, -1, e);
+  snprintf(path, sizeof path, "%s", export->out);
+  if (ok && export->folder)
+    ok = io_make_folders(export->out, e) &&
+         io_join(path, sizeof path, export->out, "model.safetensors", e) &&
+         write_text(export->out, "config.json", &told->metadata, e) &&
+         write_text(export->out, "preprocessor_config.json", &told->preprocessor, e);
+  if (ok) {
+    weights_metadata_add(&metadata, export->hf ? "hf_config" : "timm", text);
+    weights_metadata_add(&metadata, "normalization", "ImageNet mean and std");
+    ok = weights_write(path, layout->tensors, layout->count, &metadata, e);
+  }
+  weights_metadata_free(&metadata);
+  free(text);
+  return ok;
+}
+
+static bool export_weights(const Export *export, Error *e) {
   TensorFile file = {0};
   ParamTable table = {0};
-  WeightsMetadata metadata = {0};
   Layout layout = {0};
-  Text told = {0};
+  Told told = {0};
   Config config;
-  if (!checkpoint_open_weights(&file, path, e)) return false;
-  bool ok = (weights_config(&file, &config, e) && params_build(&table, &config, e) &&
-             weights_check(&table, &file, "", e) && check_model(&config, hf, encoder, e)) ||
+  char path[CONFIG_PATH_MAX];
+  if (!run_folder_locate(path, &config, export->checkpoint, e) ||
+      !checkpoint_open_weights(&file, path, e))
+    return false;
+  bool ok = (params_build(&table, &config, e) && weights_check(&table, &file, "", e) &&
+             check_model(&config, export->hf, export->encoder, e)) ||
             error_prefix(e, "%s", path);
-  ok = ok && build_layout(&layout, &table, &file, hf, encoder, e) &&
-       weights_metadata(&metadata, &config, -1, e);
+  ok = ok && build_layout(&layout, &table, &file, export, e) && tell(&told, export, &config, e) &&
+       write_all(export, &layout, &told, &config, e);
   if (ok) {
-    bool made = !hf || hf_config(&told, &config, encoder);
-    if (!hf) timm_line(&told, &config);
-    text_add(&told, "", 1);
-    ok = (made && !told.failed) || error_set(e, EXIT_DEVICE, "out of memory");
+    const Text *print = export->hf && !export->folder ? &told.metadata : &told.lines;
+    fwrite(print->bytes, 1, print->length, stdout);
   }
-  if (ok) {
-    weights_metadata_add(&metadata, hf ? "hf_config" : "timm", told.bytes);
-    weights_metadata_add(&metadata, "normalization", "ImageNet mean and std");
-    ok = weights_write(out, layout.tensors, layout.count, &metadata, e);
-  }
-  if (ok) fputs(told.bytes, stdout);
-  text_free(&told);
+  told_free(&told);
   layout_free(&layout);
-  weights_metadata_free(&metadata);
   params_free(&table);
   safetensors_close(&file);
   return ok;
 }
 
+static bool is_folder(const char *path) {
+  struct stat status;
+  size_t length = strlen(path);
+  return path[length - 1] == '/' || (!stat(path, &status) && S_ISDIR(status.st_mode));
+}
+
+static bool check_line(Export *export, Error *e) {
+  bool timm = export->format && !strcmp(export->format, "timm");
+  export->hf = export->format && !strcmp(export->format, "hf");
+  if (!export->out || !*export->out) return error_set(e, EXIT_CONFIG, "--out FILE is missing");
+  if (!timm && !export->hf) return error_set(e, EXIT_CONFIG, "--format must be timm or hf");
+  export->folder = is_folder(export->out);
+  if (export->folder && timm)
+    return error_set(e, EXIT_CONFIG, "--out %.200s is a folder: --format timm writes one file",
+                     export->out);
+  return true;
+}
+
 int cmd_export(int argc, char **argv) {
-  const char *out = NULL, *format = NULL;
-  bool encoder = false;
+  Export export = {0};
   const CmdOption options[] = {
-      {"--format", CMD_TEXT, &format, "timm|hf", "whose layout"},
-      {"--out", CMD_TEXT, &out, "FILE", "safetensors file to write"},
-      {"--encoder", CMD_FLAG, &encoder, NULL, "the encoder only (timm: always)"},
+      {"--format", CMD_TEXT, &export.format, "timm|hf", "whose layout"},
+      {"--out", CMD_TEXT, &export.out, "PATH", "safetensors file to write, or (hf) a folder"},
+      {"--encoder", CMD_FLAG, &export.encoder, NULL, "the encoder only (timm: always)"},
   };
   ConfigCommand command = {.line = {.name = "mae export",
                                     .about = about,
-                                    .usage = "CHECKPOINT --format timm|hf --out FILE",
+                                    .usage = "CHECKPOINT --format timm|hf --out PATH",
                                     .words_min = 1,
                                     .words_max = 1,
                                     .options = options,
@@ -254,12 +359,7 @@ int cmd_export(int argc, char **argv) {
   int code;
   if (!cmd_parse(&command, argc, argv, &code)) return code;
   Error e = {0};
-  bool timm = format && !strcmp(format, "timm"), hf = format && !strcmp(format, "hf");
-  if (!out)
-    error_set(&e, EXIT_CONFIG, "--out FILE is missing");
-  else if (!timm && !hf)
-    error_set(&e, EXIT_CONFIG, "--format must be timm or hf");
-  else if (export(command.line.words[0], out, hf, encoder, &e))
-    return EXIT_OK;
+  export.checkpoint = command.line.words[0];
+  if (check_line(&export, &e) && export_weights(&export, &e)) return EXIT_OK;
   return command_fail(command.line.name, &e);
 }

@@ -6,9 +6,11 @@ Trains small models with `mae train` and requires that
  - the oracle loads their checkpoints with strict=True and, on the same held-out images and masks,
    gets the logged loss, PSNR and SSIM with PyTorch, Pillow and scikit-image alone (evaluate.py);
  - the oracle's own state dict, taken in by `mae import`, scores the same in `mae eval`;
- - `mae export` writes what timm's VisionTransformer and Hugging Face's ViTMAE load with strict
-   names and compute the same from, where those are installed.
---base does the last with ViT-Base at 224 px, as timm's vit_base_patch16_224. Inputs are fresh on
+ - `mae export` writes what timm's VisionTransformer loads with strict names and Hugging Face's
+   ViTMAE (transformers 4 or 5) with from_pretrained, and they compute the same from it;
+ - `mae import` takes back what those save, under their own names and in 16 bits, with every value
+   unchanged. Both where those programs are installed.
+--base does the last two with ViT-Base at 224 px, as timm's vit_base_patch16_224.mae. Inputs are fresh on
 every run; the seed is printed. Exit status 1 when anything differs by more than is allowed.
 """
 import argparse
@@ -39,7 +41,7 @@ def check(what, error, tolerance):
     global failures
     good = error <= tolerance
     failures += not good
-    print(f"  {what:58s} {error:9.1e}{'' if good else f'   > {tolerance:.0e}  FAILED'}", flush=True)
+    print(f"  {what:72s} {error:9.1e}{'' if good else f'   > {tolerance:.0e}  FAILED'}", flush=True)
 
 
 def relative(a, b):
@@ -109,52 +111,109 @@ def recorded_scores(program, folder, options, seed):
 
 
 def exported(program, folder, model, generator, base):
-    """Random weights through `mae import` and `mae export` into timm and Hugging Face."""
+    """Random weights through `mae import` and `mae export` into timm and Hugging Face, and back."""
     oracle = mae_oracle.MaskedAutoencoder(**model)
     oracle.randomize(generator)
     save_public(folder / "public", oracle)
     mae(program, "import", folder / "public", "--out", folder / "in", *settings(model, {}))
     size, patches = model["image_size"], oracle.side ** 2
     images = torch.randint(0, 256, (2, size, size, 3), generator=generator, dtype=torch.uint8)
-    pixels = oracle.normalise(images)
     for compare in (with_timm, with_hugging_face):
         try:
-            compare(program, folder, model, oracle, images, pixels, patches, generator, base)
+            compare(program, folder, model, oracle, images, patches, generator, base)
         except ImportError as problem:
             print(f"  {problem}: {compare.__name__[5:]} is not compared with")
 
 
-def with_timm(program, folder, model, oracle, images, pixels, patches, generator, base):
+def run_lines(lines):
+    """The Python that `mae export` printed; what it leaves."""
+    names = {}
+    exec(lines, names)
+    return names
+
+
+def taken_back(what, program, folder, tensors, *arguments, decoder):
+    """Saves torch tensors and imports them: every value of the original import again, rounded to
+    the type it was saved in."""
+    from safetensors.torch import save_file
+    original = safetensors_io.load(folder / "in")
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        saved = {name: value.detach().to(dtype).contiguous() for name, value in tensors.items()}
+        (folder / "back").mkdir(exist_ok=True)
+        save_file(saved, folder / "back" / "model.safetensors")
+        mae(program, "import", folder / "back", "--out", folder / "again", *arguments)
+        again = safetensors_io.load(folder / "again")
+        wrong = [name for name, value in original.items() if decoder or not is_decoder(name)
+                 if not np.array_equal(torch.tensor(value).to(dtype).float().numpy(), again[name])]
+        check(f"{what} back, {str(dtype)[6:]}: wrong tensors", len(wrong), 0)
+
+
+def is_decoder(name):
+    return name.startswith("decoder_") or name == "mask_token"
+
+
+def with_timm(program, folder, model, oracle, images, patches, generator, base):
     import timm
-    from timm.models.vision_transformer import VisionTransformer
-    mae(program, "export", folder / "in", "--encoder", "--format", "timm", "--out", folder / "timm")
-    width, depth, heads = model["encoder"]
-    peer = (timm.create_model("vit_base_patch16_224", num_classes=0) if base else
-            VisionTransformer(img_size=model["image_size"], patch_size=model["patch_size"],
-                              embed_dim=width, depth=depth, num_heads=heads, num_classes=0))
-    load_strict(peer.eval(), folder / "timm")
+    lines = mae(program, "export", folder / "in", "--format", "timm", "--out", folder / "timm")
+    peer = run_lines(lines)["model"].eval()
     tokens = {}
-    oracle.norm.register_forward_hook(lambda module, given, out: tokens.update(encoder=out))
+    hook = oracle.norm.register_forward_hook(lambda module, given, out: tokens.update(encoder=out))
     with torch.no_grad():
         oracle(images, torch.arange(patches).expand(len(images), -1))
-        features = peer.forward_features(pixels)
-    check(f"timm {timm.__version__}, strict names: features", relative(features, tokens["encoder"]),
-          OUTPUT)
+        features = peer.forward_features(oracle.normalise(images))
+    hook.remove()
+    name = f"timm {timm.__version__}"
+    check(f"{name}, strict names: features", relative(features, tokens["encoder"]), OUTPUT)
+    if base:
+        data = timm.data.resolve_data_config({}, model=peer)
+        check(f"{name}: mean and std of its data config",
+              relative(data["mean"] + data["std"], [.485, .456, .406, .229, .224, .225]), 1e-12)
+    taken_back(name, program, folder, peer.state_dict(), "--encoder", *settings(model, {}),
+               decoder=False)
 
 
-def with_hugging_face(program, folder, model, oracle, images, pixels, patches, generator, base):
+def with_hugging_face(program, folder, model, oracle, images, patches, generator, base):
     import transformers
-    config = mae(program, "export", folder / "in", "--format", "hf", "--out", folder / "hf")
-    peer = transformers.ViTMAEForPreTraining(transformers.ViTMAEConfig(**json.loads(config)))
-    load_strict(peer.eval(), folder / "hf")
+    from PIL import Image
+    name = f"transformers {transformers.__version__}"
+    given = folder / "hf"
+    lines = mae(program, "export", folder / "in", "--format", "hf", "--out", f"{given}/")
+    peer, report = transformers.ViTMAEForPreTraining.from_pretrained(given,
+                                                                     output_loading_info=True)
+    check(f"{name}: names and shapes that from_pretrained misses",
+          sum(len(report[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")),
+          0)
+    left = run_lines(lines)
+    pictures = [Image.fromarray(image.numpy()) for image in images]
+    pixels = left["processor"](pictures, return_tensors="pt")["pixel_values"]
+    check(f"{name}: pixels of its image processor", relative(pixels, oracle.normalise(images)),
+          OUTPUT)
     noise = torch.rand((len(images), patches), generator=generator)
     visible = noise.argsort(1)[:, :patches - int(patches * RATIO)]
-    with torch.no_grad():
-        loss, prediction = oracle(images, visible)
-        theirs = peer(pixel_values=pixels, noise=noise)
-    name = f"transformers {transformers.__version__}, strict names"
-    check(f"{name}: loss", relative(theirs.loss, loss), LOSS)
-    check(f"{name}: prediction", relative(theirs.logits, prediction), OUTPUT)
+    for loaded in (peer.eval(), left["model"].eval()):
+        with torch.no_grad():
+            loss, prediction = oracle(images, visible)
+            theirs = loaded(pixel_values=oracle.normalise(images), noise=noise)
+        check(f"{name}: loss", relative(theirs.loss, loss), LOSS)
+        check(f"{name}: prediction", relative(theirs.logits, prediction), OUTPUT)
+
+    mae(program, "export", folder / "in", "--format", "hf", "--encoder", "--out",
+        f"{folder}/vit/")
+    for kind in (transformers.ViTMAEModel, transformers.ViTModel):
+        options = dict(add_pooling_layer=False) if kind is transformers.ViTModel else {}
+        encoder, report = kind.from_pretrained(folder / "vit", output_loading_info=True, **options)
+        check(f"{name}: names that {kind.__name__} misses",
+              len(report["missing_keys"]) + len(report["unexpected_keys"]), 0)
+
+    taken_back(f"{name}, names in memory:", program, folder, peer.state_dict(),
+               *settings(model, {}), decoder=True)
+    taken_back(f"{name}, its encoder alone:", program, folder, encoder.state_dict(),
+               "--encoder", *settings(model, {}), decoder=False)
+    peer.save_pretrained(folder / "saved")  # with a config.json, which tells the heads
+    mae(program, "import", folder / "saved", "--out", folder / "again")
+    original, again = (safetensors_io.load(folder / file) for file in ("in", "again"))
+    check(f"{name}: wrong tensors of what save_pretrained wrote",
+          sum(not np.array_equal(again[key], value) for key, value in original.items()), 0)
 
 
 def main():
