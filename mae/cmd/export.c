@@ -44,7 +44,7 @@ static const char about[] =
     "1e-12: keep layer_norm_eps of the printed config.json. Images are normalised\n"
     "with the ImageNet mean and std; timm's data config of vit_base_patch16_224\n"
     "without .mae says 0.5. Hugging Face's image processor squeezes a picture to the\n"
-    "model's square; here its centre is cut out. The position tables hold the class\n"
+    "model's square; here the largest square is cut from its middle. The position tables hold the class\n"
     "token's row first and are stored even where they are fixed. timm with\n"
     "global_pool='avg' replaces norm by fc_norm: leave it at 'token'. ViTMAEModel\n"
     "masks at inference as well, at random: set mask_ratio=0 for features.";
