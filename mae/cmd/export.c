@@ -23,31 +23,33 @@ static const char about[] =
     "taken), a checkpoint's folder or a weights file.\n"
     "\n"
     "  --format timm   the encoder as timm's VisionTransformer with num_classes=0\n"
-    "                  names it: cls_token, pos_embed, patch_embed.proj.*, blocks.N.*,\n"
-    "                  norm.*. Prints the Python lines that leave it in `model`; at\n"
-    "                  He et al.'s sizes that is vit_base_patch16_224.mae (or\n"
-    "                  vit_large_patch16_224.mae, vit_huge_patch14_224.mae), whose data\n"
-    "                  config has the mean and std that images need.\n"
+    "                  names it: cls_token, pos_embed, patch_embed.proj.*,\n"
+    "                  blocks.N.*, norm.*. Prints the Python lines that leave it in\n"
+    "                  `model`; at He et al.'s sizes that is\n"
+    "                  vit_base_patch16_224.mae (vit_large_patch16_224.mae,\n"
+    "                  vit_huge_patch14_224.mae), whose data config has the mean and\n"
+    "                  std that images need.\n"
     "  --format hf     encoder and decoder as Hugging Face's ViTMAEForPreTraining of\n"
     "                  transformers 4 names them: vit.embeddings.*,\n"
-    "                  vit.encoder.layer.N.*, vit.layernorm.*, decoder.*; qkv is split\n"
-    "                  in query, key and value. transformers 5 has new names, which its\n"
-    "                  from_pretrained makes of these; a strict load_state_dict there\n"
-    "                  does not. With --encoder without the decoder, as ViTMAEModel and\n"
-    "                  ViTModel need it.\n"
+    "                  vit.encoder.layer.N.*, vit.layernorm.*, decoder.*; qkv is\n"
+    "                  split in query, key and value. from_pretrained of\n"
+    "                  transformers 5 makes its new names of these; a strict\n"
+    "                  load_state_dict there does not. With --encoder without the\n"
+    "                  decoder, as ViTMAEModel and ViTModel need it.\n"
     "                  --out DIR/ writes model.safetensors, config.json and\n"
-    "                  preprocessor_config.json into a folder for from_pretrained(DIR)\n"
-    "                  and prints the Python lines; --out FILE writes the weights alone\n"
-    "                  and prints config.json.\n"
+    "                  preprocessor_config.json into a folder, for\n"
+    "                  from_pretrained(DIR), and prints the Python lines; --out FILE\n"
+    "                  writes the weights alone and prints config.json.\n"
     "\n"
     "Traps. LayerNorm's eps is 1e-6 here and in timm; the default of ViTMAEConfig is\n"
-    "1e-12: keep layer_norm_eps of the printed config.json. Images are normalised\n"
-    "with the ImageNet mean and std; timm's data config of vit_base_patch16_224\n"
-    "without .mae says 0.5. Hugging Face's image processor squeezes a picture to the\n"
-    "model's square; here the largest square is cut from its middle. The position tables hold the class\n"
-    "token's row first and are stored even where they are fixed. timm with\n"
-    "global_pool='avg' replaces norm by fc_norm: leave it at 'token'. ViTMAEModel\n"
-    "masks at inference as well, at random: set mask_ratio=0 for features.";
+    "1e-12: keep layer_norm_eps of config.json. Images are normalised with the\n"
+    "ImageNet mean and std; timm's data config of vit_base_patch16_224 without .mae\n"
+    "says 0.5. Hugging Face's image processor squeezes a picture to the model's\n"
+    "square; here the largest square in its middle is taken. The position tables\n"
+    "hold the class token's row first and are stored even where they are fixed. timm\n"
+    "with global_pool='avg' replaces norm by fc_norm: leave it at 'token'.\n"
+    "ViTMAEModel masks at inference as well, at random: set mask_ratio=0 for\n"
+    "features.";
 
 /* The tensors to be written; their data stays in the opened file. */
 typedef struct Layout {
@@ -124,11 +126,6 @@ static void add_json(Text *text, json_t *json, size_t flags) {
   json_decref(json);
 }
 
-/* A Python string: JSON's are. */
-static void add_string(Text *text, const char *value) {
-  add_json(text, json_string(value), JSON_ENCODE_ANY);
-}
-
 /* The config.json that Hugging Face's transformers read beside the weights. */
 static void hf_config(Text *text, const Config *config, bool encoder) {
   const Tower *enc = &config->model.encoder, *dec = &config->model.decoder;
@@ -161,12 +158,13 @@ static void hf_preprocessor(Text *text, const Config *config) {
   text_format(text, "\n");
 }
 
+/* Python; a JSON string is one of its strings too. */
 static void hf_lines(Text *text, const char *folder, bool encoder) {
   const char *model = encoder ? "ViTMAEModel" : "ViTMAEForPreTraining";
   text_format(text, "import transformers\nmodel = transformers.%s.from_pretrained(", model);
-  add_string(text, folder);
+  text_json_string(text, folder);
   text_format(text, ")\nprocessor = transformers.AutoImageProcessor.from_pretrained(");
-  add_string(text, folder);
+  text_json_string(text, folder);
   text_format(text, ")\n");
 }
 
@@ -189,7 +187,6 @@ static const char *timm_name(const Config *config) {
   return NULL;
 }
 
-/* A JSON string is a Python string too. */
 static void timm_lines(Text *text, const Config *config, const char *file) {
   const Tower *enc = &config->model.encoder;
   const char *name = timm_name(config);
@@ -204,7 +201,7 @@ static void timm_lines(Text *text, const Config *config, const char *file) {
                 config->model.image_size, config->model.patch_size, enc->width, enc->depth,
                 enc->heads);
   text_format(text, "model.load_state_dict(safetensors.torch.load_file(");
-  add_string(text, file);
+  text_json_string(text, file);
   text_format(text, "), strict=True)\n# images: mean [%g, %g, %g], std [%g, %g, %g]\n", MEAN, STD);
 }
 

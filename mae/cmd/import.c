@@ -30,8 +30,8 @@ static const char about[] =
     "mae_pretrain_vit_*.pth and timm's vit_base_patch16_224.mae only the encoder. A\n"
     ".pth or .bin is converted by\n"
     "\n"
-    "  python3 -c \"import torch; from safetensors.torch import save_file\n"
-    "  save_file(torch.load('mae_visualize_vit_base.pth')['model'], 'in.safetensors')\"\n"
+    "  python3 -c \"import torch; from safetensors.torch import save_file; save_file(\n"
+    "    torch.load('mae_visualize_vit_base.pth')['model'], 'in.safetensors')\"\n"
     "  mae import in.safetensors --out mae.safetensors\n"
     "\n"
     "LayerNorm's eps is 1e-6 here, as in the reference, whatever a config.json says.";
