@@ -20,8 +20,9 @@ typedef struct RunCommand {
   int part, parts; /* of --part; 1 of 1 without it */
   int64_t jobs, jobs_per_gpu;
   double timeout;
-  bool dry_run, json, any_build;
-  char trainer[CONFIG_PATH_MAX], binary_sha256[65];
+  bool dry_run, json;
+  char trainer[CONFIG_PATH_MAX];
+  JobBuild build;
   Plan *plans;
   int plan_count;
   int failed, signal;
@@ -118,7 +119,7 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
 }
 
 static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
-  if (!jobs_create(jobs, plan, run->out, run->binary_sha256, run->any_build, e)) return false;
+  if (!jobs_create(jobs, plan, run->out, &run->build, e)) return false;
   jobs_keep_part(*jobs, plan->count, run->part, run->parts);
   return true;
 }
@@ -153,16 +154,22 @@ static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *
       return false;
     if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, e))
       return false;
+    int64_t given = job->id;
     if (!supervise_record(store, sweep, job, e)) return false;
+    /* The number was another trial's, or the trial has one in this database already. */
+    if (job->id != given &&
+        !folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, e))
+      return false;
   }
   return store_recover(store, e);
 }
 
-static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) {
+static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build) {
+  const char *why = "";
   int done = 0, other = 0, go_on = 0, elsewhere = 0;
   for (int i = 0; i < plan->count; i++) {
     done += jobs[i].action == JOB_SKIP;
-    other += jobs[i].action == JOB_REPLACE;
+    if (jobs[i].action == JOB_REPLACE && !other++) why = jobs[i].why_anew;
     go_on += jobs[i].action == JOB_CONTINUE;
     elsewhere += jobs[i].action == JOB_ELSEWHERE;
   }
@@ -170,10 +177,8 @@ static void say_skipped(const Plan *plan, const Job *jobs, const char *trainer) 
   if (elsewhere) fprintf(stderr, "%d are left to other parts\n", elsewhere);
   if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
   if (other)
-    fprintf(stderr,
-            "%d are of another build than %s and run again from the start; --any-build accepts "
-            "them\n",
-            other, trainer);
+    fprintf(stderr, "%d are set aside and run again from the start (%s)%s\n", other, why,
+            build->any ? "" : "; --any-build accepts other builds'");
 }
 
 static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
@@ -182,9 +187,9 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   Progress progress;
   SuperviseResult result = {0};
   Places places;
-  SuperviseOptions options = {run->trainer, &places, run->timeout};
+  SuperviseOptions options = {run->trainer, &places, run->timeout, &run->build};
   introduce(plan);
-  say_skipped(plan, jobs, run->trainer);
+  say_skipped(plan, jobs, &run->build);
   bool ok = make_places(&places, run, jobs, plan->count, e) &&
             enter_trials(store, plan, jobs, run->out, e);
   if (ok) {
@@ -285,10 +290,10 @@ static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
   if (!read_part(run, e) || !load_plans(run, e) || !check_trials(run, e)) return false;
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
-               sha256_file(run->binary_sha256, run->trainer, &missing);
+               sha256_file(run->build.sha256, run->trainer, &missing);
   if (!found && run->dry_run) {
     fprintf(stderr, "note: %s\n", missing.message);
-    run->any_build = true;
+    run->build.any = true;
   } else if (!found) {
     *e = missing;
     return false;
@@ -311,7 +316,7 @@ int cmd_run(int argc, char **argv) {
        "silence that counts as a hang (600; longer for slow steps)"},
       {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
       {"--json", CMD_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
-      {"--any-build", CMD_FLAG, &run.any_build, NULL,
+      {"--any-build", CMD_FLAG, &run.build.any, NULL,
        "accept results and checkpoints of other builds of mae"},
       {"--mae", CMD_TEXT, &run.trainer_given, "PATH", "the trainer program"},
       {"--set", CMD_LIST, &run.settings, "KEY=VALUE",

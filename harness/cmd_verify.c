@@ -92,7 +92,11 @@ static bool make_scratch(Verification *v, Error *e) {
   time_t now = time(NULL);
   struct tm utc;
   char path[CONFIG_PATH_MAX];
+  /* Each in a folder of its own, should two begin within a second. */
   strftime(v->name, sizeof v->name, "verify-%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+  size_t length = strlen(v->name);
+  for (int n = 2; io_join(path, sizeof path, v->folder, v->name, NULL) && !access(path, F_OK); n++)
+    snprintf(v->name + length, sizeof v->name - length, "-%d", n);
   const char *text = member_text(v->then.start, "config");
   if (!text)
     return error_set(e, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "harness/tail.h"
+#include "mae/base/text.h"
 #include "mae/evaluate/scorers.h"
+#include "mae/record/seal.h"
 
 void facts_init(Facts *facts) {
   *facts = (Facts){.loss = NAN,
@@ -33,6 +35,9 @@ static void take_start(Facts *facts, const json_t *event) {
   facts->step = member_integer(event, "resumed_from", 0);
   facts->gflops_per_image = number(event, "gflops_per_image");
   copy_text(facts->binary_sha256, sizeof facts->binary_sha256, event, "binary_sha256");
+  copy_text(facts->config_hash, sizeof facts->config_hash, event, "config_hash");
+  copy_text(facts->dataset_sha256, sizeof facts->dataset_sha256, json_object_get(event, "dataset"),
+            "sha256");
   facts->end[0] = facts->error[0] = facts->warning[0] = facts->state_sha256[0] = 0;
   facts->end_code = 0;
 }
@@ -96,14 +101,51 @@ bool facts_take(Facts *facts, const char *line, size_t length) {
   return true;
 }
 
+/* Reading a whole file. A million steps take seconds to parse and say nothing that the last of them
+ * does not, so the newest line of a step is kept as it is until something else comes. */
+typedef struct Reading {
+  Facts *facts;
+  Seal seal;
+  int64_t line;
+  Text step;
+} Reading;
+
+static void take_kept_step(Reading *reading) {
+  if (reading->step.length) facts_take(reading->facts, reading->step.bytes, reading->step.length);
+  reading->step.length = 0;
+}
+
 static void take_line(void *user, const char *line, size_t length, uint64_t offset) {
+  static const char step[] = "{\"event\":\"step\",";
+  Reading *reading = user;
   (void)offset;
-  facts_take(user, line, length);
+  reading->line++;
+  if (reading->facts->broken_line) return;
+  if (seal_check(&reading->seal, line, length) == SEAL_BROKEN) {
+    reading->facts->broken_line = reading->line;
+    return;
+  }
+  if (length > sizeof step && !memcmp(line, step, sizeof step - 1)) {
+    reading->step.length = 0;
+    text_add(&reading->step, line, length);
+    return;
+  }
+  take_kept_step(reading);
+  facts_take(reading->facts, line, length);
 }
 
 void facts_read(Facts *facts, const char *path) {
+  Reading reading = {.facts = facts};
   facts_init(facts);
-  tail_read_file(path, take_line, facts);
+  seal_begin(&reading.seal);
+  tail_read_file(path, take_line, &reading);
+  take_kept_step(&reading);
+  seal_free(&reading.seal);
+  text_free(&reading.step);
+}
+
+bool facts_finished(const Facts *facts) {
+  return !facts->broken_line && !strcmp(facts->end, "done");
 }
 
 double facts_metric(const Facts *facts, const char *name) {

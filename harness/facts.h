@@ -12,8 +12,11 @@
 enum { FACTS_BASELINES_MAX = 8 };
 
 typedef struct Facts {
-  int starts;                                 /* `start` events: attempts that came so far */
-  char binary_sha256[65];                     /* of the newest attempt */
+  int starts;             /* `start` events: attempts that came so far */
+  char binary_sha256[65]; /* of the newest attempt ... */
+  char config_hash[65], dataset_sha256[65];
+  int64_t
+      broken_line; /* of facts_read: the first that does not follow from those before; 0: none */
   int64_t steps, step;                        /* planned; done */
   double epoch, loss, speed;                  /* of the newest step; speed in images/s */
   double gflops_per_image, gflops_per_second; /* training; sustained, once measured */
@@ -33,8 +36,12 @@ void facts_init(Facts *);
 void facts_take_event(Facts *, const EventLine *);
 /* Takes one line; false when it is no event. */
 bool facts_take(Facts *, const char *line, size_t length);
-/* Takes all complete lines of a file; a missing file says nothing. */
+/* Takes all complete lines of a file, up to the first whose seal is broken (mae/record/seal.h); a
+ * missing file says nothing. Of training steps only the newest is looked at. */
 void facts_read(Facts *, const char *path);
+/* The one place that says whether a trial is finished: its event file ends with a finished run, and
+ * every line of it follows from those before. */
+bool facts_finished(const Facts *);
 
 /* A metric by its name. */
 double facts_metric(const Facts *, const char *name);

@@ -1,9 +1,9 @@
 /* folder.c - writes and reads the files of a sweep and its trials. */
 #include "harness/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,42 +147,61 @@ bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *e) {
   return true;
 }
 
-/* Calls for folder/pattern; returns how many there are, and moves them when `to` is given. */
-static int match(const char *folder, const char *pattern, const char *to, bool *moved) {
-  char *path = string_format("%s/%s", folder, pattern);
-  glob_t found;
-  int count = 0;
-  if (glob(path, 0, NULL, &found) == 0) {
-    count = (int)found.gl_pathc;
-    for (size_t i = 0; to && i < found.gl_pathc; i++) {
-      char *target = string_format("%s/%s", to, strrchr(found.gl_pathv[i], '/') + 1);
-      if (rename(found.gl_pathv[i], target) != 0) *moved = false;
-      free(target);
-    }
-    globfree(&found);
-  }
-  free(path);
-  return count;
-}
-
 bool folder_has_checkpoint(const char *trial_folder) {
   int64_t step;
   return step_folders_newest(trial_folder, &step, NULL) && step >= 0;
 }
 
+/* What an attempt leaves. launches.jsonl stays: the launches have been. */
+static bool is_of_attempt(const char *name) {
+  static const char *const names[] = {"checkpoints", "events.jsonl", "stderr.log"};
+  size_t length = strlen(name);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strcmp(name, names[i])) return true;
+  return (length > 4 && !strcmp(name + length - 4, ".png")) || !strncmp(name, "verify-", 7);
+}
+
+/* The names of an attempt's files, and the number of the next superseded-N. */
+static bool list_attempt(StringList *names, int *number, const char *trial_folder, Error *e) {
+  DIR *dir = opendir(trial_folder);
+  if (!dir)
+    return errno == ENOENT || error_set(e, EXIT_DATA, "%s: %s", trial_folder, strerror(errno));
+  for (const struct dirent *entry; (entry = readdir(dir));) {
+    int n;
+    if (is_of_attempt(entry->d_name)) strings_add(names, string_copy(entry->d_name));
+    if (sscanf(entry->d_name, "superseded-%d", &n) == 1 && n >= *number) *number = n + 1;
+  }
+  closedir(dir);
+  return true;
+}
+
+static bool move_file(const char *from, const char *to, const char *name) {
+  char *old = string_format("%s/%s", from, name), *new = string_format("%s/%s", to, name);
+  bool ok = rename(old, new) == 0;
+  free(old);
+  free(new);
+  return ok;
+}
+
 bool folder_set_aside(const char *trial_folder, Error *e) {
-  if (match(trial_folder, "checkpoints", NULL, NULL) == 0) return true;
-  int number = match(trial_folder, "superseded-*", NULL, NULL) + 1;
+  StringList names = {0};
+  int number = 1, moved = 0;
+  bool ok = list_attempt(&names, &number, trial_folder, e);
   char *to = string_format("%s/superseded-%d", trial_folder, number);
-  bool ok = io_make_folders(to, e);
-  if (ok) {
-    match(trial_folder, "checkpoints", to, &ok);
-    match(trial_folder, "*.png", to, &ok);
-    if (!ok)
-      error_set(e, EXIT_DATA, "%s: cannot move the other build's checkpoints to %s: %s",
-                trial_folder, to, strerror(errno));
+  if (ok && names.count) {
+    ok = io_make_folders(to, e);
+    while (ok && moved < names.count) {
+      if (move_file(trial_folder, to, names.items[moved])) {
+        moved++;
+        continue;
+      }
+      ok = error_set(e, EXIT_DATA, "%s: cannot move %s to %s: %s", trial_folder, names.items[moved],
+                     to, strerror(errno));
+      while (moved > 0) move_file(to, trial_folder, names.items[--moved]); /* all or nothing */
+    }
   }
   free(to);
+  strings_free(&names);
   return ok;
 }
 

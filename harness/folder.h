@@ -27,8 +27,8 @@ bool folder_write_config(const char *trial_folder, const Config *, Error *);
 bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *);
 /* True when there is a checkpoint to continue from. */
 bool folder_has_checkpoint(const char *trial_folder);
-/* Moves the checkpoints and pictures of another build's run to superseded-N/, so that the trial
- * starts anew; what its event file recorded stays. */
+/* Moves what an attempt left (events, checkpoints, pictures, verifications) to superseded-N/, so
+ * that the trial starts anew: all of it, or nothing. */
 bool folder_set_aside(const char *trial_folder, Error *);
 
 typedef struct Outcome {

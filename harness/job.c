@@ -56,28 +56,45 @@ static bool measure_config(Job *job, Error *e) {
   return true;
 }
 
-/* What the newest exit line says; for a launch without one, what the trainer's own last line says.
- */
+/* The event file decides; launches only say how a trial that is not finished came to its end. */
 static TrialStatus recorded_status(const Launches *launches, const Facts *facts) {
-  if (launches->count > 0 && !launches->open) return launches->last.status;
-  if (!strcmp(facts->end, "done")) return TRIAL_DONE;
+  if (facts_finished(facts)) return TRIAL_DONE;
+  if (facts->broken_line) return TRIAL_FAILED;
+  if (launches->count > 0 && !launches->open && launches->last.status != TRIAL_DONE)
+    return launches->last.status;
   if (!strcmp(facts->end, "failed")) return TRIAL_FAILED;
   return launches->count > 0 || facts->starts > 0 ? TRIAL_INTERRUPTED : TRIAL_PENDING;
 }
 
-static void find_state(Job *job, const char *binary_sha256, bool any_build) {
+/* Why what is there cannot be gone on with; NULL: it can. */
+static const char *unusable(Job *job, const JobBuild *build) {
+  const Facts *facts = &job->facts;
+  if (facts->broken_line) {
+    snprintf(job->error, sizeof job->error,
+             "events.jsonl:%lld: the line does not follow from those before it: one was changed or "
+             "lost",
+             (long long)facts->broken_line);
+    return "its event file is damaged";
+  }
+  if (facts->starts == 0) return NULL;
+  if (strcmp(facts->config_hash, job->trial->hash)) return "its event file is another trial's";
+  if (!build->any && strcmp(facts->binary_sha256, build->sha256))
+    return "another build of mae made it";
+  return NULL;
+}
+
+void job_look(Job *job, const JobBuild *build) {
   Launches launches;
   char path[CONFIG_PATH_MAX];
   facts_init(&job->facts);
-  job->id = folder_trial_id(job->folder);
   folder_launches(&launches, job->folder);
   if (io_join(path, sizeof path, job->folder, "events.jsonl", NULL)) facts_read(&job->facts, path);
   job->status = recorded_status(&launches, &job->facts);
   snprintf(job->error, sizeof job->error, "%s", launches.last.error);
-  bool same =
-      any_build || job->facts.starts == 0 || !strcmp(job->facts.binary_sha256, binary_sha256);
   bool checkpoint = folder_has_checkpoint(job->folder);
-  if (!same && (job->status == TRIAL_DONE || checkpoint))
+  job->starts_at_checkpoint = checkpoint;
+  job->why_anew = unusable(job, build);
+  if (job->why_anew && (job->status == TRIAL_DONE || job->facts.broken_line || checkpoint))
     job->action = JOB_REPLACE;
   else if (job->status == TRIAL_DONE)
     job->action = JOB_SKIP;
@@ -87,8 +104,7 @@ static void find_state(Job *job, const char *binary_sha256, bool any_build) {
     job->action = checkpoint ? JOB_CONTINUE : JOB_START;
 }
 
-bool jobs_create(Job **jobs, const Plan *plan, const char *out, const char *binary_sha256,
-                 bool any_build, Error *e) {
+bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *build, Error *e) {
   char sweep[CONFIG_PATH_MAX];
   *jobs = need(calloc((size_t)plan->count + 1, sizeof **jobs));
   bool ok = folder_of_sweep(sweep, out, plan, e);
@@ -97,7 +113,10 @@ bool jobs_create(Job **jobs, const Plan *plan, const char *out, const char *bina
     job->trial = &plan->trials[i];
     job->label = make_label(job->trial);
     ok = folder_of_trial(job->folder, sweep, job->trial, e);
-    if (ok) find_state(job, binary_sha256, any_build);
+    if (ok) {
+      job->id = folder_trial_id(job->folder);
+      job_look(job, build);
+    }
     ok = ok && measure_config(job, e);
   }
   if (!ok) jobs_free(*jobs, plan->count);
@@ -129,7 +148,7 @@ const char *job_action_text(JobAction action) {
   case JOB_RETRY:
     return "failed, to run again";
   case JOB_REPLACE:
-    return "of another build, to run again";
+    return "not usable, to run again";
   case JOB_ELSEWHERE:
     return "of another part";
   }
@@ -138,8 +157,7 @@ const char *job_action_text(JobAction action) {
 
 double job_work_left(const Job *job) {
   if (!job_is_to_run(job)) return 0;
-  bool anew =
-      job->action == JOB_START || job->action == JOB_REPLACE || !folder_has_checkpoint(job->folder);
+  bool anew = job->action == JOB_START || job->action == JOB_REPLACE || !job->starts_at_checkpoint;
   double left = (double)(job->steps - (anew ? 0 : job->facts.step));
   return fmax(left, 0) * job->trial->config.train.batch * job->gflops_per_image;
 }

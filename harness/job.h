@@ -11,7 +11,7 @@ typedef enum JobAction {
   JOB_START,     /* nothing there, or nothing to continue from */
   JOB_CONTINUE,  /* from its checkpoint */
   JOB_RETRY,     /* failed before; from its checkpoint when there is one */
-  JOB_REPLACE,   /* another build's: anew, from the beginning */
+  JOB_REPLACE,   /* of no use (why_anew): set aside, and anew from the beginning */
   JOB_ELSEWHERE, /* another part's, see jobs_keep_part */
 } JobAction;
 
@@ -23,7 +23,9 @@ typedef struct Job {
   JobAction action;
   TrialStatus status;
   Facts facts;
-  char error[1024]; /* why it failed */
+  char error[1024];          /* why it failed */
+  const char *why_anew;      /* "another build of mae made it"; NULL: what is there is of use */
+  bool starts_at_checkpoint; /* there is one, seen when the folder was looked at */
 
   /* From the configuration alone. */
   size_t params_encoder, params_decoder, memory;
@@ -32,10 +34,17 @@ typedef struct Job {
   double seconds; /* estimated for what is left to do; NAN: unknown */
 } Job;
 
-/* One job per trial. binary_sha256: of the trainer; any_build: other builds' results count as its
- * own. */
-bool jobs_create(Job **, const Plan *, const char *out, const char *binary_sha256, bool any_build,
-                 Error *);
+/* Whose results count. */
+typedef struct JobBuild {
+  char sha256[65]; /* of the trainer */
+  bool any;        /* those of other builds too */
+} JobBuild;
+
+/* One job per trial. */
+bool jobs_create(Job **, const Plan *, const char *out, const JobBuild *, Error *);
+/* Reads the trial's folder: facts, status, and what is to be done. Again once its lock is held,
+ * since whoever held it before may have finished the trial. */
+void job_look(Job *, const JobBuild *);
 void jobs_free(Job *, int count);
 /* Leaves every `parts`-th job, from job number `part` - 1 on, as it is; the rest that is not done
  * is for other harnesses. */

@@ -231,7 +231,7 @@ static void judge(Outcome *outcome, const Trainer *trainer, int status) {
   *outcome = (Outcome){.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
                        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
   bool told_to_stop = trainer->kill_at > 0 && !trainer->hung;
-  if (outcome->code == 0 && !strcmp(end, "done")) {
+  if (!strcmp(end, "done")) { /* whatever became of the process after that */
     outcome->status = TRIAL_DONE;
   } else if (!trainer->hung && !strcmp(end, "interrupted")) {
     outcome->status = TRIAL_INTERRUPTED;

@@ -238,6 +238,8 @@ CREATE TABLE IF NOT EXISTS file_read (
   trial INTEGER NOT NULL REFERENCES trial,
   file TEXT NOT NULL,
   taken INTEGER NOT NULL,
+  line_at INTEGER NOT NULL DEFAULT 0, -- where the newest of these lines begins,
+  mark TEXT NOT NULL DEFAULT '', -- and the first 16 digits of its SHA-256: is it the same file?
   PRIMARY KEY (trial, file)
 ) STRICT, WITHOUT ROWID;
 
@@ -293,9 +295,12 @@ WITH config AS (
   FROM param GROUP BY trial),
 tries AS ( -- "max" with bare columns: SQLite takes them from the row of the maximum
   SELECT trial, max(attempt) AS attempt, status, environment, dataset, params_encoder,
-    params_decoder, gflops_per_image, gflops_decoder_per_image, images_per_second,
+    params_decoder, gflops_per_image, gflops_decoder_per_image,
     peak_memory_bytes, steps, last_step, state_sha256
   FROM attempt GROUP BY trial),
+speeds AS ( -- of the attempt that timed the most steps: the last one may have had none left
+  SELECT trial, max(counted_steps) AS counted, images_per_second
+  FROM attempt WHERE images_per_second IS NOT NULL GROUP BY trial),
 walls AS (
   SELECT trial, count(*) AS attempts, sum(coalesce(wall_seconds, last_event - started)) AS seconds
   FROM attempt GROUP BY trial),
@@ -303,6 +308,10 @@ launches AS (
   SELECT trial, max(launch) AS launch, status, device, error FROM launch GROUP BY trial),
 state AS (
   SELECT trial.trial, CASE
+      -- The trainer's own end counts, whatever became of its process or of a later launch; and
+      -- a launch that ended well counts for nothing without it.
+      WHEN tries.status = 'done' THEN 'done'
+      WHEN launches.status = 'done' THEN 'failed'
       WHEN launches.trial IS NOT NULL THEN coalesce(launches.status, 'running')
       WHEN tries.trial IS NOT NULL THEN coalesce(tries.status, 'running')
       ELSE 'pending' END AS status
@@ -322,13 +331,15 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
   config.encoder, config.decoder, config.pos_embed, config.precision,
   coalesce(nullif(launches.device, ''), config.device) AS device,
   scores.{metric},
-  tries.images_per_second, tries.peak_memory_bytes / 1048576.0 AS peak_memory_mb,
+  speeds.images_per_second, tries.peak_memory_bytes / 1048576.0 AS peak_memory_mb,
   tries.params_encoder + tries.params_decoder AS params, tries.gflops_per_image,
   walls.seconds AS wall_seconds, tries.gflops_decoder_per_image, config.decoder_pos_embed,
   config.mask, config.norm_pix, tries.steps, scores.eval_images, scores.nonfinite,
   CASE WHEN state.status <> 'done' THEN coalesce(nullif(launches.error, ''),
     (SELECT text FROM message WHERE message.trial = trial.trial AND level = 'error'
-     ORDER BY offset DESC LIMIT 1)) END AS error,
+     ORDER BY offset DESC LIMIT 1),
+    CASE WHEN launches.status = 'done' THEN 'its event file does not say that it finished: damaged, '
+      || 'cut or missing' END) END AS error,
   coalesce(walls.attempts, 0) AS attempts, dataset.source AS data_source, tries.dataset,
   coalesce(nullif(environment.gpu, ''), environment.cpu) AS processor, trial.config_hash,
   trial.point, tries.state_sha256, trial.folder,
@@ -336,6 +347,7 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
     AND planned.config_hash = trial.config_hash) AS planned
 FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN config USING (trial) LEFT JOIN tries USING (trial) LEFT JOIN walls USING (trial)
+  LEFT JOIN speeds USING (trial)
   LEFT JOIN launches USING (trial) LEFT JOIN scores USING (trial)
   LEFT JOIN dataset ON dataset.dataset = tries.dataset
   LEFT JOIN environment ON environment.environment = tries.environment;
@@ -437,7 +449,8 @@ WITH pairs AS (
   SELECT trial, launch, pid FROM launch
   UNION ALL SELECT trial, NULL, pid FROM attempt
   WHERE NOT EXISTS (SELECT 1 FROM launch
-    WHERE launch.trial = attempt.trial AND launch.pid = attempt.pid))
+    WHERE launch.trial = attempt.trial AND launch.pid = attempt.pid
+      AND attempt.started BETWEEN launch.time - 1 AND coalesce(launch.ended, 9e9) + 1))
 SELECT sweep.experiment, pairs.trial, pairs.launch, attempt.attempt,
   CASE WHEN pairs.launch IS NULL THEN coalesce(attempt.status, 'running')
     ELSE coalesce(launch.status, 'running') END AS status,
@@ -448,7 +461,10 @@ SELECT sweep.experiment, pairs.trial, pairs.launch, attempt.attempt,
   environment.cpu, environment.gpu, environment.hostname, environment.libraries, launch.error
 FROM pairs JOIN trial USING (trial) JOIN sweep USING (sweep)
   LEFT JOIN launch ON launch.trial = pairs.trial AND launch.launch = pairs.launch
+  -- Containers use process numbers again: the time tells which of them it was.
   LEFT JOIN attempt ON attempt.trial = pairs.trial AND attempt.pid = pairs.pid
+    AND (launch.launch IS NULL
+      OR attempt.started BETWEEN launch.time - 1 AND coalesce(launch.ended, 9e9) + 1)
   LEFT JOIN environment ON environment.environment = attempt.environment;
 
 -- experiments: one row per experiment and scale. trials, done: of its newest plan.

@@ -20,6 +20,9 @@ static const Migration migrations[] = {
         "DROP VIEW IF EXISTS baselines; DROP VIEW IF EXISTS curves;"
         "ALTER TABLE metric RENAME COLUMN source TO scorer;"
         "ALTER TABLE source RENAME TO file_read;"},
+    /* What was read before has no mark, so every file is read once more. */
+    {3, "ALTER TABLE file_read ADD COLUMN line_at INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE file_read ADD COLUMN mark TEXT NOT NULL DEFAULT '';"},
     {0, NULL}};
 
 const char *const trial_files[TRIAL_FILES] = {"attempts.jsonl", "launches.jsonl", "events.jsonl"};

@@ -68,6 +68,23 @@ bool store_next_trial_id(Store *, int64_t *id, Error *);
  * and goes on. Lines already taken (same trial, file offset) are ignored. */
 bool store_ingest(Store *, int64_t trial, const char *file, uint64_t offset, const char *line,
                   size_t length, Error *);
+/* The lines of one of a trial's files that are not in the database yet. A file that is no longer
+ * the one that was read (it was cut, or replaced) is read anew, and what was taken from it
+ * forgotten. Where lines do not follow from those before them (mae/record/seal.h) reading ends;
+ * lines that are no events are passed over. False only when the file cannot be read, or the
+ * database failed. */
+typedef struct FileReport {
+  int refused; /* lines left out */
+  bool broken; /* the seals do not hold */
+  Error first; /* why the first was left out */
+} FileReport;
+bool store_take_file(Store *, int64_t trial, const char *folder, const char *file, FileReport *,
+                     Error *);
+/* All files of its launches and its training; warns on standard error of what was left out. */
+bool store_take_trial(Store *, int64_t trial, const char *folder, Error *);
+/* Takes back what the tables have from a file ("events.jsonl"), or from all of a trial's. */
+bool store_forget_file(Store *, int64_t trial, const char *file, Error *);
+bool store_forget_trial(Store *, int64_t trial, Error *);
 /* Groups many ingests in one transaction. A commit that fails takes all of the group back. */
 bool store_begin(Store *, Error *);
 bool store_commit(Store *, Error *);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,13 @@
 #include "mae/config/config.h"
 #include "mae/config/ini.h"
 
-enum { FILE_SIZE_MAX = 1 << 30 };
+enum { FILE_SIZE_MAX = 1 << 30, TRIAL_ID_MAX = 1000000000 };
 
 bool store_read_file(char **text, size_t *size, const char *path, Error *e) {
   struct stat status;
   *text = NULL;
-  FILE *file = fopen(path, "rb");
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO must not hang us */
+  FILE *file = fd < 0 ? NULL : fdopen(fd, "rb");
   if (!file) return error_set(e, EXIT_DATA, "%s: %s", path, strerror(errno));
   bool ok = !fstat(fileno(file), &status) && S_ISREG(status.st_mode);
   if (!ok) error_set(e, EXIT_DATA, "%s: not a file", path);
@@ -208,8 +210,9 @@ static bool choose_id(Store *store, const TrialPart *part, int64_t *id, Error *e
   int64_t wanted = 0, taken = 0;
   bool found = false;
   if (!member_need_integer(part->json, "id", &wanted, e)) return false;
-  if (wanted < 1)
-    return error_set(e, EXIT_DATA, "trial id %lld is not positive", (long long)wanted);
+  if (wanted < 1 || wanted > TRIAL_ID_MAX)
+    return error_set(e, EXIT_DATA, "trial id %lld is not one from 1 to %d", (long long)wanted,
+                     TRIAL_ID_MAX);
   if (!store_int(store, e, &taken, &found, "SELECT trial FROM trial WHERE trial = ?", "i", wanted))
     return false;
   *id = wanted;
@@ -278,6 +281,7 @@ bool store_recover(Store *store, Error *e) {
   return store_run(store, e,
                    "UPDATE launch SET status = coalesce((SELECT attempt.status FROM attempt "
                    "  WHERE attempt.trial = launch.trial AND attempt.pid = launch.pid "
+                   "  AND attempt.started >= launch.time - 1 "
                    "  ORDER BY attempt DESC LIMIT 1), 'interrupted'), error = '' "
                    "WHERE status IS NULL",
                    "") &&
@@ -355,35 +359,6 @@ static void free_found(Found *list, int count) {
   free(list);
 }
 
-/* Every complete line of a file; those that are no events are reported and passed over. */
-static bool take_file(Store *store, int64_t trial, const char *folder, const char *name, Error *e) {
-  char path[PATH_MAX], *text = NULL;
-  size_t size = 0;
-  struct stat status;
-  if (!io_join(path, sizeof path, folder, name, e)) return false;
-  if (stat(path, &status) && errno == ENOENT) return true;
-  if (!store_read_file(&text, &size, path, e)) return false;
-  int bad = 0;
-  Error first = {0};
-  for (size_t at = 0; at < size;) {
-    const char *end = memchr(text + at, '\n', size - at);
-    if (!end) break; /* half a line: its writer was killed */
-    size_t length = (size_t)(end - text) - at;
-    Error problem;
-    if (!store_ingest(store, trial, name, at, text + at, length, &problem) && !bad++)
-      first = problem;
-    if (store_broken(store)) break;
-    at += length + 1;
-  }
-  free(text);
-  if (store_broken(store)) {
-    *e = store->trouble;
-    return false;
-  }
-  if (bad) fprintf(stderr, "%s: %d lines passed over; the first: %s\n", path, bad, first.message);
-  return true;
-}
-
 static bool take_verifications(Store *store, int64_t trial, const char *folder, Error *e) {
   StringList names = {0};
   DIR *dir = opendir(folder);
@@ -397,17 +372,31 @@ static bool take_verifications(Store *store, int64_t trial, const char *folder, 
   closedir(dir);
   bool ok = true;
   sort_names(&names);
-  for (int i = 0; ok && i < names.count; i++)
-    ok = take_file(store, trial, folder, names.items[i], e);
+  for (int i = 0; ok && i < names.count; i++) {
+    FileReport report;
+    ok = store_take_file(store, trial, folder, names.items[i], &report, e);
+    if (ok && report.refused)
+      fprintf(stderr, "warning: %s/%s: %d lines left out: %s\n", folder, names.items[i],
+              report.refused, report.first.message);
+  }
   strings_free(&names);
   return ok;
 }
 
+/* Rebuilt from the files, whatever the tables held. A trial whose files cannot be read is reported
+ * and keeps none of the others from being taken in. */
 static bool take_files(Store *store, const Found *found, Error *e) {
-  bool ok = true;
-  for (int f = 0; ok && f < TRIAL_FILES; f++)
-    ok = take_file(store, found->trial, found->folder, trial_files[f], e);
-  return ok && take_verifications(store, found->trial, found->folder, e);
+  Error problem = {0};
+  bool ok = store_forget_trial(store, found->trial, &problem) &&
+            store_take_trial(store, found->trial, found->folder, &problem) &&
+            take_verifications(store, found->trial, found->folder, &problem);
+  if (ok) return true;
+  if (store_broken(store)) {
+    *e = problem;
+    return false;
+  }
+  fprintf(stderr, "%s: not all of it could be taken in: %s\n", found->folder, problem.message);
+  return true;
 }
 
 /* Ids that are free are handed out first, so that a clash moves the later trial only. */
@@ -443,9 +432,17 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
   int count = 0;
   bool ok = true;
   qsort(sweeps, (size_t)sweep_count, sizeof *sweeps, compare_found);
-  for (int i = 0; ok && i < sweep_count; i++)
-    ok = store_add_sweep(store, sweeps[i].folder, &sweeps[i].sweep, e) &&
-         list_found(&list, &count, sweeps[i].folder, "trial.json", sweeps[i].sweep, e);
+  for (int i = 0; ok && i < sweep_count; i++) {
+    Error problem;
+    if (store_add_sweep(store, sweeps[i].folder, &sweeps[i].sweep, &problem)) {
+      ok = list_found(&list, &count, sweeps[i].folder, "trial.json", sweeps[i].sweep, e);
+    } else if (store_broken(store)) {
+      *e = problem;
+      ok = false;
+    } else {
+      fprintf(stderr, "left out: %s\n", problem.message);
+    }
+  }
   ok = ok && add_trials(store, list, count, trials, e);
   for (int i = 0; ok && i < count; i++) ok = list[i].trial < 0 || take_files(store, &list[i], e);
   free_found(list, count);

@@ -61,6 +61,18 @@ static bool forget_after(const Line *line, int64_t step, Error *e) {
                    line->trial, step);
 }
 
+/* A file that came from another trial's folder is not this trial's result. */
+static bool is_of_trial(const Line *line, const char *config_hash, Error *e) {
+  int64_t same = 0;
+  bool found = false;
+  return store_int(line->store, e, &same, &found,
+                   "SELECT 1 FROM trial WHERE trial = ? AND config_hash = ?", "it", line->trial,
+                   config_hash) &&
+         (found ||
+          error_set(e, EXIT_DATA, "a start of configuration %.12s, which is another trial's",
+                    config_hash));
+}
+
 static bool take_start(const Line *line, Error *e) {
   const json_t *j = line->json;
   int64_t format, attempt, pid, steps, resumed, encoder, decoder;
@@ -84,6 +96,7 @@ static bool take_start(const Line *line, Error *e) {
       !member_need_text(j, "config_hash", &config_hash, e) ||
       !member_need_text(j, "binary_sha256", &binary, e))
     return false;
+  if (!is_of_trial(line, config_hash, e)) return false;
   if (attempt <= line->attempt)
     return error_set(e, EXIT_DATA, "start of attempt %lld after attempt %lld", (long long)attempt,
                      (long long)line->attempt);
@@ -374,12 +387,16 @@ bool store_ingest(Store *store, int64_t trial, const char *file, uint64_t offset
     return error_prefix(e, "%s at byte %llu", file, (unsigned long long)offset);
   Line line = {
       .store = store, .trial = trial, .file = file, .offset = (int64_t)offset, .json = event.json};
+  char mark[STORE_MARK_DIGITS + 1];
+  store_line_mark(mark, text, length);
   bool ok = store_run(store, e, "SAVEPOINT line", "");
   if (ok) {
     ok = take_line(&line, &event, e) &&
          store_run(store, e,
-                   "INSERT OR REPLACE INTO file_read (trial, file, taken) VALUES (?, ?, ?)", "iti",
-                   trial, file, (int64_t)(offset + (length ? length : 1)));
+                   "INSERT OR REPLACE INTO file_read (trial, file, taken, line_at, mark) "
+                   "VALUES (?, ?, ?, ?, ?)",
+                   "itiit", trial, file, (int64_t)(offset + (length ? length : 1)), (int64_t)offset,
+                   mark);
     if (!ok) {
       error_prefix(e, "%s at byte %llu", file, (unsigned long long)offset);
       sqlite3_exec(store->db, "ROLLBACK TO line", NULL, NULL, NULL);

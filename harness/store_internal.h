@@ -10,7 +10,7 @@
 
 enum {
   STORE_APPLICATION_ID = 0x4d414562, /* "MAEb" */
-  STORE_VERSION = 2,                 /* of the tables; see migrations in store.c */
+  STORE_VERSION = 3,                 /* of the tables; see migrations in store.c */
   STORE_STATEMENTS = 64,
   STORE_LINE_MAX = 16 << 20 /* bytes; a start event with its diff and configuration is far below */
 };
@@ -56,6 +56,10 @@ bool store_row(Store *, Error *, sqlite3_stmt *, bool *row);
 /* The first column of the first row. */
 bool store_int(Store *, Error *, int64_t *value, bool *found, const char *sql, const char *types,
                ...);
+
+/* What file_read remembers of a line: the first digits of its SHA-256. */
+enum { STORE_MARK_DIGITS = 16 };
+void store_line_mark(char mark[STORE_MARK_DIGITS + 1], const char *line, size_t length);
 
 /* The whole of a file, NUL-terminated; the caller frees. */
 bool store_read_file(char **text, size_t *size, const char *path, Error *);

@@ -66,50 +66,21 @@ static void take_event(void *user, const char *line, size_t length, uint64_t off
     progress_say(run->progress, "warning: %s: %s; left out", slot->job->folder, e.message);
 }
 
-/* A file of a trial on its way into the database. */
-typedef struct Offering {
-  Store *store;
-  int64_t trial;
-  const char *file;
-  int refused;
-  Error first;
-} Offering;
-
-static void record_line(void *user, const char *line, size_t length, uint64_t offset) {
-  Offering *to = user;
-  Error e = {0};
-  if (!store_ingest(to->store, to->trial, to->file, offset, line, length, &e) && to->refused++ == 0)
-    to->first = e;
-}
-
-/* Offers all lines of a file to the database; returns how many it refused, and why the first. */
-static int record_file(Store *store, int64_t trial, const char *folder, const char *file,
-                       Error *first) {
-  char path[CONFIG_PATH_MAX];
-  Offering offering = {.store = store, .trial = trial, .file = file};
-  if (!io_join(path, sizeof path, folder, file, first)) return 1;
-  tail_read_file(path, record_line, &offering);
-  if (offering.refused) *first = offering.first;
-  return offering.refused;
-}
-
-bool supervise_record(Store *store, int64_t sweep, const Job *job, Error *e) {
-  int64_t trial;
-  Error refused, commit = {0};
+bool supervise_record(Store *store, int64_t sweep, Job *job, Error *e) {
+  Error commit = {0};
   if (!store_begin(store, e)) return false;
-  bool ok = store_add_trial(store, sweep, job->folder, &trial, e);
-  for (int f = 0; ok && f < TRIAL_FILES; f++) {
-    int lines = record_file(store, trial, job->folder, trial_files[f], &refused);
-    if (lines)
-      fprintf(stderr, "warning: %s: %d lines left out: %s\n", job->folder, lines, refused.message);
-  }
+  bool ok = store_add_trial(store, sweep, job->folder, &job->id, e) &&
+            store_take_trial(store, job->id, job->folder, e);
   return store_commit(store, ok ? e : &commit) && ok;
 }
 
 static void record_launches(Run *run, const Job *job) {
   Error e = {0};
+  FileReport report;
   for (int f = 0; f < TRIAL_LAUNCH_FILES; f++)
-    if (record_file(run->store, job->id, job->folder, trial_files[f], &e)) note_unrecorded(run, &e);
+    if (!store_take_file(run->store, job->id, job->folder, trial_files[f], &report, &e) ||
+        report.refused)
+      note_unrecorded(run, e.code ? &e : &report.first);
 }
 
 /* Tries a database that failed once more, with every line of the trials of this run: those that it
@@ -119,9 +90,12 @@ static void catch_up(Run *run) {
   if (!store_broken(run->store)) return;
   store_retry(run->store);
   run->retry_at = clock_seconds() + retry_seconds;
-  for (int i = 0; i < run->next; i++)
+  for (int i = 0; i < run->next; i++) {
+    FileReport report;
     for (int f = 0; job_is_to_run(&run->jobs[i]) && f < TRIAL_FILES; f++)
-      record_file(run->store, run->jobs[i].id, run->jobs[i].folder, trial_files[f], &e);
+      store_take_file(run->store, run->jobs[i].id, run->jobs[i].folder, trial_files[f], &report,
+                      &e);
+  }
   if (store_broken(run->store)) return;
   run->result->unrecorded -= run->waiting;
   run->waiting = 0;
@@ -140,10 +114,43 @@ static bool close_lost_launch(Job *job, int *launch, Error *e) {
   return folder_append_exit(job->folder, launches.count, &lost, e);
 }
 
+/* Another harness, or the trainer that an earlier one left behind, finished the trial while this
+ * one waited for the folder. */
+static void take_finished(Run *run, const Job *job) {
+  FileReport report;
+  Error problem = {0};
+  for (int f = 0; f < TRIAL_FILES; f++)
+    if (!store_take_file(run->store, job->id, job->folder, trial_files[f], &report, &problem))
+      note_unrecorded(run, &problem);
+  progress_say(run->progress, "trial %lld  %s  was finished by another process meanwhile",
+               (long long)job->id, job->label);
+}
+
+/* What is in the folder is of no use, or gone: the database must not go on showing it. */
+static bool begin_anew(Run *run, Job *job, Error *e) {
+  if (job->action == JOB_REPLACE) {
+    progress_say(run->progress, "trial %lld  %s  is trained anew: %s", (long long)job->id,
+                 job->label, job->why_anew);
+    if (!folder_set_aside(job->folder, e)) return false;
+  }
+  if (job->action != JOB_REPLACE && job->facts.starts > 0) return true;
+  Error problem = {0};
+  if (!store_forget_file(run->store, job->id, "events.jsonl", &problem))
+    note_unrecorded(run, &problem);
+  return true;
+}
+
 static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
   slot->job = job;
   slot->refused = 0;
   if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, e)) return false;
+  job_look(job, run->options->build); /* nobody writes there any more */
+  if (job->action == JOB_SKIP) {
+    bool closed = close_lost_launch(job, &slot->launch, e);
+    take_finished(run, job);
+    close(slot->lock);
+    return closed;
+  }
   TrainerStart start = {.program = run->options->trainer,
                         .launcher = job->trial->config.resources.launcher,
                         .folder = job->folder,
@@ -153,8 +160,7 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
                         .cuda_devices = slot->place->gpus,
                         .lock = slot->lock,
                         .timeout = run->options->timeout};
-  bool ok = close_lost_launch(job, &slot->launch, e) &&
-            (job->action != JOB_REPLACE || folder_set_aside(job->folder, e)) &&
+  bool ok = close_lost_launch(job, &slot->launch, e) && begin_anew(run, job, e) &&
             trainer_start(&slot->trainer, &start, take_event, slot, e);
   if (!ok) {
     close(slot->lock);

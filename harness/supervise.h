@@ -10,8 +10,9 @@
 
 typedef struct SuperviseOptions {
   const char *trainer;
-  const Places *places; /* one trial at a time in each */
-  double timeout;       /* TrainerStart.timeout */
+  const Places *places;  /* one trial at a time in each */
+  double timeout;        /* TrainerStart.timeout */
+  const JobBuild *build; /* whose results count when a folder is looked at again */
 } SuperviseOptions;
 
 typedef struct SuperviseResult {
@@ -26,8 +27,9 @@ typedef struct SuperviseResult {
  * signal kills them. The caller has blocked these signals and SIGCHLD (runner_block_signals). */
 void supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, SuperviseResult *);
 
-/* Brings the database up to date with the files of a trial that has an id. Lines that are no events
- * are counted in a warning. */
-bool supervise_record(Store *, int64_t sweep, const Job *, Error *);
+/* Enters a trial and brings the database up to date with its files; job->id becomes the one that
+ * the database knows it by, whatever trial.json says. Lines that are no events are counted in a
+ * warning. */
+bool supervise_record(Store *, int64_t sweep, Job *, Error *);
 
 #endif

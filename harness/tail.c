@@ -43,9 +43,11 @@ static size_t hand_out(Tail *tail, const char *bytes, size_t length, TailLine ta
 
 int tail_read(Tail *tail, TailLine take, void *user) {
   int lines = 0;
-  int fd = open(tail->path, O_RDONLY | O_CLOEXEC);
+  int fd = open(tail->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO must not hang us */
   struct stat info;
-  if (fd < 0 || fstat(fd, &info) != 0 || (uint64_t)info.st_size == tail->seen) goto done;
+  if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+      (uint64_t)info.st_size == tail->seen)
+    goto done;
   tail->seen = (uint64_t)info.st_size;
   char *bytes = need(malloc(LINE_MAX_BYTES));
   for (;;) {

@@ -30,6 +30,7 @@
 #include "mae/config/config.h"
 #include "mae/record/events.h"
 #include "mae/record/provenance.h"
+#include "mae/record/run_folder.h"
 
 static volatile sig_atomic_t stop_signal;
 
@@ -261,6 +262,15 @@ static int train(Fake *fake) {
   return nan ? finish(fake, "failed", number, EXIT_NONFINITE) : finish(fake, "done", number, 0);
 }
 
+/* As the real trainer: no finished folder, and none of another configuration. */
+static bool admit(Fake *fake) {
+  RunFolder folder;
+  if (!run_folder_read(&folder, fake->out, &fake->error)) return false;
+  bool ok = run_folder_admit(&folder, fake->out, &fake->config, fake->resume, &fake->error);
+  run_folder_free(&folder);
+  return ok;
+}
+
 int main(int argc, char **argv) {
   Fake fake = {.mode = getenv("FAKE_TRAINER")};
   char events[4096];
@@ -287,7 +297,7 @@ int main(int argc, char **argv) {
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   snprintf(events, sizeof events, "%s/events.jsonl", fake.out);
-  if (!config_load(&fake.config, fake.config_path, &fake.error) ||
+  if (!config_load(&fake.config, fake.config_path, &fake.error) || !admit(&fake) ||
       !events_open(&fake.log, events, &fake.error)) {
     fprintf(stderr, "%s\n", fake.error.message);
     return fake.error.code;

@@ -108,6 +108,21 @@ event(Store *store, int64_t trial, const char *to, const char *name, const char 
 #define EVENTS "events.jsonl"
 #define LAUNCHES "launches.jsonl"
 
+/* The hash that the folder's trial.json names; "c" without one. */
+static inline const char *hash_in(const char *to) {
+  static char hash[65];
+  char path[600], text[2048] = "";
+  snprintf(path, sizeof path, "%s/trial.json", to);
+  FILE *file = fopen(path, "r");
+  if (file) {
+    text[fread(text, 1, sizeof text - 1, file)] = 0;
+    fclose(file);
+  }
+  const char *found = strstr(text, "\"config_hash\":\"");
+  if (!found || sscanf(found, "\"config_hash\":\"%64[^\"]", hash) != 1) strcpy(hash, "c");
+  return hash;
+}
+
 static inline void start(Store *store, int64_t trial, const char *to, int attempt, int resumed) {
   event(store, trial, to, LAUNCHES,
         "{\"event\":\"launch\",\"time\":%d,\"launch\":%d,\"pid\":%d,\"device\":\"cpu\","
@@ -115,12 +130,12 @@ static inline void start(Store *store, int64_t trial, const char *to, int attemp
         2000 + attempt, attempt, 40 + attempt);
   event(store, trial, to, EVENTS,
         "{\"event\":\"start\",\"time\":%d,\"format\":1,\"provenance\":{\"version\":\"1\","
-        "\"cpu\":\"Test\",\"gpu\":null,\"threads\":2},\"config\":\"\",\"config_hash\":\"c\","
+        "\"cpu\":\"Test\",\"gpu\":null,\"threads\":2},\"config\":\"\",\"config_hash\":\"%s\","
         "\"binary_sha256\":\"b%d\",\"steps\":4,\"steps_per_epoch\":2.5,\"resumed_from\":%d,"
         "\"params_encoder\":100,\"params_decoder\":20,\"gflops_per_image\":0.25,\"dataset\":"
         "{\"source\":\"shapes\",\"sha256\":\"d\",\"train_images\":9,\"eval_images\":4,"
         "\"skipped\":0},\"memory_planned_bytes\":4096,\"pid\":%d,\"attempt\":%d}",
-        2000 + attempt, attempt, resumed, 40 + attempt, attempt);
+        2000 + attempt, hash_in(to), attempt, resumed, 40 + attempt, attempt);
 }
 
 static inline void step(Store *store, int64_t trial, const char *to, int step, const char *loss) {

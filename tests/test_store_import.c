@@ -63,9 +63,11 @@ START_TEST(an_old_database_is_brought_up_to_date) {
   /* A reader brings it up to date as a writer does. */
   Error e = {0};
   ck_assert_msg(store_open_readonly(&old, at("results/old.db"), &e), "%s", e.message);
-  expect(old, "PRAGMA user_version", "2");
+  expect(old, "PRAGMA user_version", "3");
+  /* What was read by the old program has no mark, and is read once more by the next run. */
+  sqlite3_exec(fresh->db, "UPDATE file_read SET line_at = 0, mark = ''", NULL, NULL, NULL);
   char *a = dump(fresh), *b = dump(old);
-  ck_assert_str_eq(a, b);
+  ck_assert_msg(!strcmp(a, b), "the old database differs from a fresh import");
   ck_assert_ptr_nonnull(strstr(b, "attempts.jsonl"));
   free(a);
   free(b);
