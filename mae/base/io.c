@@ -57,6 +57,21 @@ int io_create(const char *path, Error *e) {
   return fd;
 }
 
+int io_open(const char *path, size_t *size, Error *e) {
+  struct stat about;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 || fstat(fd, &about)) {
+    fail(path, "open", e);
+  } else if (!S_ISREG(about.st_mode)) {
+    error_set(e, EXIT_DATA, "%s: cannot open: not a file", path);
+  } else {
+    *size = (size_t)about.st_size;
+    return fd;
+  }
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
 bool io_write(int fd, const char *path, const void *bytes, size_t size, Error *e) {
   const char *from = bytes;
   while (size) {

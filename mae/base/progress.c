@@ -5,6 +5,10 @@
 
 #include "mae/base/clock.h"
 
+/* Seconds between lines: where they overwrite each other, and where they pile up. */
+#define LIVE_PERIOD 0.1
+#define PLAIN_PERIOD 10.0
+
 void progress_clear(ProgressLine *line) {
   if (line->drawn) fputs("\r\033[K", stderr);
   line->drawn = false;
@@ -17,14 +21,14 @@ void progress_show(void *user, const char *what, size_t done, size_t total) {
     fprintf(stderr, "%s\n", what);
     return;
   }
-  if (!line->terminal) {
-    if (done == total) fprintf(stderr, "%s: %zu done\n", what, total);
-    return;
-  }
-  if (done < total && clock_seconds() - line->last < 0.1) return;
-  line->last = clock_seconds();
-  line->drawn = done < total;
-  fprintf(stderr, "\r\033[K%s %zu of %zu (%.0f%%)%s", what, done, total,
-          100.0 * (double)done / (double)total, done == total ? "\n" : "");
+  double now = clock_seconds();
+  if (line->job != what) line->last = now;
+  line->job = what;
+  if (done < total && now - line->last < (line->terminal ? LIVE_PERIOD : PLAIN_PERIOD)) return;
+  line->last = now;
+  progress_clear(line);
+  line->drawn = line->terminal && done < total;
+  fprintf(stderr, "%s: %zu of %zu (%.0f%%)%s", what, done, total,
+          100.0 * (double)done / (double)total, line->drawn ? "" : "\n");
   fflush(stderr);
 }
