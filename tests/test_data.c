@@ -9,6 +9,7 @@
 #include "mae/data/dataset.h"
 #include "mae/data/pack.h"
 #include "mae/data/picture.h"
+#include "mae/data/window.h"
 #include "run_mae.h"
 #include "tests/suite.h"
 
@@ -170,6 +171,50 @@ static void make_tiny_imagenet(void) {
              "val_1.JPEG\tn02\t0\t0\t62\t62\nval_0.JPEG\tn01\t0\t0\t62\t62\n");
 }
 
+/* torchvision's ImageFolder: sorted(os.walk(class)), and in each folder the sorted names. */
+START_TEST(folders_below_a_class_are_walked_as_torchvision_does) {
+  make_imagefolder();
+  shell("mkdir -p images/train/%s/b/deep images/train/cat/b-side images/train/cat/a.png.d", "cat");
+  write_png("images/train/cat/b/z.PNG", 10, 8, 8);
+  write_png("images/train/cat/b/deep/a.png", 11, 8, 8);
+  write_png("images/train/cat/b-side/a.png", 12, 8, 8);
+  write_png("images/train/cat/a.png.d/a.png", 13, 8, 8);
+  shell("ln -s ../../cat images/train/cat/b/%s", "again"); /* a circle */
+  open_data();
+  ck_assert_int_eq(data.train_count, 8);
+  static const int order[] = {0, 1, 13, 10, 12, 11};
+  expect_png(&data.train[0], 0, 9, 7, 0);
+  expect_png(&data.train[1], 1, 16, 16, 0);
+  for (int i = 2; i < 6; i++) expect_png(&data.train[i], order[i], 8, 8, 0);
+  ck_assert_str_eq(data.passed_over, "1 file passed over: 1 links in a circle");
+}
+END_TEST
+
+static void keep_passed_over(void *user, const char *what, size_t done, size_t total) {
+  (void)done;
+  if (!total && strstr(what, "passed over")) snprintf(user, PASSED_TEXT, "%s", what);
+}
+
+START_TEST(what_is_passed_over_is_counted_and_told) {
+  char told[PASSED_TEXT] = "";
+  make_imagefolder();
+  shell("touch images/train/cat/%s images/train/cat/b.webp images/train/dog/c.WEBP", "a.webp");
+  shell("touch images/train/cat/%s images/train/README images/val/dog/.hidden.png", "x.txt");
+  shell("ln -s /nowhere images/train/%s", "emu"); /* a class that is not there */
+  ck_assert_msg(data_open(&data, &config, keep_passed_over, told, &error), "%s", error.message);
+  ck_assert_int_eq(data.train_count, 4);
+  ck_assert_int_eq(data.eval_count, 1);
+  ck_assert_str_eq(data.passed_over, told);
+  ck_assert_msg(strstr(told, "7 files passed over: 3 .webp, 1 "), "%s", told);
+  data_close(&data);
+  shell("rm images/train/%s/*.png", "cat");
+  expect_refusal("images/train/cat: no JPEG or PNG files in this folder (3 files passed over: "
+                 "2 .webp, 1 .txt)");
+  shell("rm -r images/train/%s images/train/dog", "cat");
+  expect_refusal("images/train: no class folders in this folder (2 files passed over: ");
+}
+END_TEST
+
 START_TEST(tiny_imagenet_with_one_channel_files) {
   make_tiny_imagenet();
   open_data();
@@ -327,6 +372,32 @@ START_TEST(bad_images_are_named_or_skipped) {
 }
 END_TEST
 
+START_TEST(harmless_faults_are_counted) {
+  char path[PATH_SIZE];
+  make_imagefolder();
+  FILE *file = fopen(in_folder(path, "images/train/dog/b.jpg"), "r+b");
+  ck_assert_ptr_nonnull(file);
+  fseek(file, 11, SEEK_SET);
+  fputc(7, file); /* the JFIF revision */
+  fclose(file);
+  open_data();
+  ck_assert_int_eq(data.train_count, 4);
+  ck_assert_int_eq(data.odd, 1);
+  ck_assert_int_eq(data.skipped, 0);
+  data_close(&data);
+  open_data(); /* the pack remembers */
+  ck_assert_int_eq(data.odd, 1);
+}
+END_TEST
+
+START_TEST(a_fifo_among_the_images_is_named) {
+  char path[PATH_SIZE];
+  make_imagefolder();
+  ck_assert_int_eq(mkfifo(in_folder(path, "images/train/cat/c.jpg"), 0600), 0);
+  expect_refusal("images/train/cat/c.jpg: cannot open: not a file");
+}
+END_TEST
+
 static void pack_path(char path[CONFIG_PATH_MAX]) {
   open_data();
   strcpy(path, data.pack_path);
@@ -351,9 +422,9 @@ START_TEST(damaged_packs_are_refused) {
   expect_refusal("delete");
   flip_bit(path, 40);
   flip_bit(path, PACK_PIXELS_AT + 100);
-  open_data(); /* pixels are only read in full on request */
-  ck_assert(!pack_verify(&data, NULL, NULL, &error));
-  ck_assert_msg(strstr(error.message, "delete the file"), "%s", error.message);
+  expect_refusal("its pixels do not match their SHA-256; delete the file");
+  flip_bit(path, PACK_PIXELS_AT + 100);
+  open_data();
   data_close(&data);
   struct stat about;
   ck_assert_int_eq(stat(path, &about), 0);
@@ -378,6 +449,65 @@ START_TEST(a_changed_folder_packs_anew) {
   open_data();
   ck_assert_int_eq(data.train_count, 5);
   ck_assert_str_ne(data.sha256, sha256);
+}
+END_TEST
+
+static void count_verifying(void *user, const char *what, size_t done, size_t total) {
+  if (!strcmp(what, "verifying") && done == total) ++*(int *)user;
+}
+
+/* The number of times that opening the pack reads its content. */
+static int times_verified(void) {
+  int times = 0;
+  ck_assert_msg(data_open(&data, &config, count_verifying, &times, &error), "%s", error.message);
+  data_close(&data);
+  return times;
+}
+
+START_TEST(content_is_verified_once_per_state_of_the_file) {
+  char path[CONFIG_PATH_MAX], note[CONFIG_PATH_MAX + 16];
+  make_imagefolder();
+  ck_assert_int_eq(times_verified(), 0); /* just made of what was hashed */
+  ck_assert_int_eq(times_verified(), 0);
+  pack_path(path);
+  struct stat about;
+  ck_assert_int_eq(stat(path, &about), 0);
+  flip_bit(path, PACK_PIXELS_AT + 5);
+  struct timespec times[] = {about.st_atim, about.st_mtim};
+  ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0); /* as if it had not been written to */
+  expect_refusal("its pixels do not match their SHA-256");
+  expect_refusal("its pixels do not match their SHA-256"); /* and not only once */
+  flip_bit(path, PACK_PIXELS_AT + 5);
+  ck_assert_int_eq(times_verified(), 1);
+  ck_assert_int_eq(times_verified(), 0);
+  snprintf(note, sizeof note, "%s.verified", path);
+  ck_assert_int_eq(truncate(note, 10), 0);
+  ck_assert_int_eq(times_verified(), 1);
+  ck_assert_int_eq(unlink(note), 0);
+  ck_assert_int_eq(times_verified(), 1);
+  ck_assert_int_eq(times_verified(), 0);
+}
+END_TEST
+
+START_TEST(a_file_rewritten_under_its_old_date_packs_anew) {
+  char sha256[65], path[PATH_SIZE];
+  struct stat about, now;
+  make_imagefolder();
+  shell("truncate -s 1000 %s", "images/train/cat/a.png"); /* what follows the picture is ignored */
+  ck_assert_int_eq(stat(in_folder(path, "images/train/cat/a.png"), &about), 0);
+  open_data();
+  strcpy(sha256, data.sha256);
+  data_close(&data);
+  usleep(20000); /* the clock of file times ticks every few milliseconds */
+  write_png("images/train/cat/a.png", 77, 9, 7);
+  shell("truncate -s 1000 %s", "images/train/cat/a.png");
+  struct timespec times[] = {about.st_atim, about.st_mtim};
+  ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0);
+  ck_assert_int_eq(stat(path, &now), 0);
+  ck_assert(now.st_size == about.st_size && now.st_mtim.tv_nsec == about.st_mtim.tv_nsec);
+  open_data();
+  ck_assert_str_ne(data.sha256, sha256);
+  expect_png(&data.train[0], 77, 9, 7, 0);
 }
 END_TEST
 
@@ -435,6 +565,59 @@ START_TEST(threads_do_not_change_a_pack) {
     data_close(&data);
   }
   ck_assert_str_eq(sha256[0], sha256[1]);
+}
+END_TEST
+
+/* Images that take 100 MiB each while they are loaded. */
+static int loading, most_loading;
+
+static bool load_large(const Source *source, int split, int index, const PictureRoom *room,
+                       Picture *p, int32_t *label, Error *e) {
+  (void)source;
+  (void)split;
+  room->take(room->user, (size_t)1 << 20); /* in two pieces, as the file and its pixels are */
+  room->take(room->user, (size_t)99 << 20);
+  int now = __atomic_add_fetch(&loading, 1, __ATOMIC_SEQ_CST), most = most_loading;
+  while (now > most && !__atomic_compare_exchange_n(&most_loading, &most, now, false,
+                                                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    continue;
+  usleep(1000 * (unsigned)(1 + index % 3));
+  *p = (Picture){.width = 1, .height = 1, .rgb = malloc(3)};
+  *label = index;
+  __atomic_sub_fetch(&loading, 1, __ATOMIC_SEQ_CST);
+  return p->rgb || error_set(e, EXIT_DEVICE, "out of memory");
+}
+
+static bool take_next(void *user, const WindowImage *image, Error *e) {
+  if (!image->ok || image->label != *(int *)user) return error_set(e, EXIT_DATA, "out of order");
+  ++*(int *)user;
+  return true;
+}
+
+START_TEST(loading_keeps_order_within_bounded_memory) {
+  const Source source = {.name = "large", .count = {300, 0}, .load = load_large};
+  int taken = 0;
+  loading = most_loading = 0;
+  omp_set_num_threads(8);
+  ck_assert_msg(window_run(&source, SPLIT_TRAIN, take_next, &taken, &error), "%s", error.message);
+  ck_assert_int_eq(taken, 300);
+  ck_assert_int_ge(most_loading, 2);
+  ck_assert_int_le(most_loading, 3); /* two in 256 MiB, and the one that is next */
+}
+END_TEST
+
+static bool take_ten(void *user, const WindowImage *image, Error *e) {
+  if (!take_next(user, image, e)) return false;
+  return *(int *)user < 10 || error_set(e, EXIT_DATA, "enough");
+}
+
+START_TEST(loading_ends_with_the_first_failure) {
+  const Source source = {.name = "large", .count = {300, 0}, .load = load_large};
+  int taken = 0;
+  omp_set_num_threads(8);
+  ck_assert(!window_run(&source, SPLIT_TRAIN, take_ten, &taken, &error));
+  ck_assert_str_eq(error.message, "enough");
+  ck_assert_int_eq(taken, 10);
 }
 END_TEST
 
@@ -537,6 +720,8 @@ int main(void) {
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_set_timeout(cases, 120);
   tcase_add_test(cases, imagefolder_in_order_of_class_and_name);
+  tcase_add_test(cases, folders_below_a_class_are_walked_as_torchvision_does);
+  tcase_add_test(cases, what_is_passed_over_is_counted_and_told);
   tcase_add_test(cases, tiny_imagenet_with_one_channel_files);
   tcase_add_test(cases, tiny_imagenet_refusals);
   tcase_add_test(cases, cifar10_from_the_binary_batches);
@@ -545,11 +730,17 @@ int main(void) {
   tcase_add_loop_test(cases, every_missing_folder_is_explained, 0, SOURCE_COUNT);
   tcase_add_test(cases, train_images_are_taken_evenly);
   tcase_add_test(cases, bad_images_are_named_or_skipped);
+  tcase_add_test(cases, harmless_faults_are_counted);
+  tcase_add_test(cases, a_fifo_among_the_images_is_named);
   tcase_add_test(cases, damaged_packs_are_refused);
+  tcase_add_test(cases, content_is_verified_once_per_state_of_the_file);
+  tcase_add_test(cases, a_file_rewritten_under_its_old_date_packs_anew);
   tcase_add_test(cases, a_changed_folder_packs_anew);
   tcase_add_test(cases, a_killed_packer_leaves_no_pack);
   tcase_add_test(cases, packers_at_once_make_one_pack);
   tcase_add_test(cases, threads_do_not_change_a_pack);
+  tcase_add_test(cases, loading_keeps_order_within_bounded_memory);
+  tcase_add_test(cases, loading_ends_with_the_first_failure);
   tcase_add_test(cases, shuffles_are_permutations);
   tcase_add_test(cases, crops_stay_inside_and_follow_their_laws);
   tcase_add_loop_test(cases, augmentations_do_what_their_names_say, 0, AUGMENT_COUNT);

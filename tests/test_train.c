@@ -59,7 +59,7 @@ static void check_sheet(const char *name, int rows) {
   char path[PATH_SIZE];
   Picture sheet;
   Error e;
-  ck_assert_msg(picture_read(&sheet, in_folder(path, name), &e), "%s", e.message);
+  ck_assert_msg(picture_read(&sheet, in_folder(path, name), NULL, &e), "%s", e.message);
   ck_assert_int_gt(sheet.width, 4 * 128);
   ck_assert_int_gt(sheet.height, rows * 128);
   ck_assert_int_lt(sheet.height, (rows + 1) * 160);

@@ -6,7 +6,6 @@
 
 #include "mae/base/progress.h"
 #include "mae/cmd/cmd.h"
-#include "mae/data/dataset.h"
 #include "mae/data/pack.h"
 
 static const char about[] =
@@ -31,13 +30,14 @@ static Sizes find_sizes(const Dataset *data) {
 
 static bool print_json(const Dataset *data, bool verified, Error *e) {
   Sizes s = find_sizes(data);
-  return cmd_print_json(
-      json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i}", "source",
+  json_t *object =
+      json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:I, s:i, s:i, s:i, s:i}", "source",
                 data->source, "path", data->pack_path, "sha256", data->sha256, "verified", verified,
                 "train_images", data->train_count, "eval_images", data->eval_count, "skipped",
-                data->skipped, "file_bytes", (json_int_t)data->map_size, "width_min", s.width_min,
-                "width_max", s.width_max, "height_min", s.height_min, "height_max", s.height_max),
-      0, e);
+                data->skipped, "odd", data->odd, "passed_over", data->passed_over, "file_bytes",
+                (json_int_t)data->map_size, "width_min", s.width_min, "width_max", s.width_max,
+                "height_min", s.height_min, "height_max", s.height_max);
+  return cmd_print_json(object, 0, e);
 }
 
 static void print_text(const Dataset *data, bool verified) {
@@ -46,6 +46,8 @@ static void print_text(const Dataset *data, bool verified) {
   printf("training      %d images\n", data->train_count);
   printf("held out      %d images\n", data->eval_count);
   if (data->skipped) printf("skipped       %d unreadable images\n", data->skipped);
+  if (data->odd) printf("odd           %d images read past a harmless fault\n", data->odd);
+  if (*data->passed_over) printf("not images    %s\n", data->passed_over);
   if (s.width_min == s.width_max && s.height_min == s.height_max)
     printf("size          %dx%d pixels\n", s.width_min, s.height_min);
   else
@@ -80,7 +82,8 @@ int cmd_data(int argc, char **argv) {
   Dataset data;
   bool ok = data_open(&data, &command.config, progress_show, &progress, &e);
   bool opened = ok;
-  if (ok && verify) ok = pack_verify(&data, progress_show, &progress, &e);
+  if (ok && verify && !data.verified) ok = pack_verify(&data, progress_show, &progress, &e);
+  progress_clear(&progress);
   if (ok && json)
     ok = print_json(&data, verify, &e);
   else if (ok && info)

@@ -1,6 +1,8 @@
 /* mae eval: the metric table of a checkpoint and of the trivial fills. */
 #include <stdio.h>
+#include <unistd.h>
 
+#include "mae/base/progress.h"
 #include "mae/cmd/cmd.h"
 #include "mae/evaluate/scorers.h"
 #include "mae/model/device.h"
@@ -20,9 +22,10 @@ typedef struct Results {
 
 static bool score_all(Results *results, const Config *config, const char *weights, Device *device,
                       Error *e) {
+  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
   Dataset dataset;
   Model model;
-  if (!data_open(&dataset, config, NULL, NULL, e)) return false;
+  if (!data_open(&dataset, config, progress_show, &progress, e)) return false;
   Evaluator evaluator = {0};
   ImagePool pool = {0};
   bool ok = model_create(&model, config, device, false, e);

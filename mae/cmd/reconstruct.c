@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "mae/base/progress.h"
 #include "mae/cmd/cmd.h"
 #include "mae/data/picture.h"
 #include "mae/evaluate/sheet.h"
@@ -32,7 +34,7 @@ typedef struct Album {
 
 static bool album_add(Album *album, int index, const char *path, Error *e) {
   Picture picture;
-  if (!picture_read(&picture, path, e)) return false;
+  if (!picture_read(&picture, path, NULL, e)) return false;
   size_t bytes = (size_t)picture.width * (size_t)picture.height * 3;
   uint8_t *pixels = realloc(album->pixels, album->bytes + bytes);
   if (pixels) {
@@ -66,8 +68,9 @@ static bool draw_files(const char *out, Model *model, const CommandLine *line, E
 }
 
 static bool draw_held_out(const char *out, Model *model, const Config *config, Error *e) {
+  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
   Dataset dataset;
-  if (!data_open(&dataset, config, NULL, NULL, e)) return false;
+  if (!data_open(&dataset, config, progress_show, &progress, e)) return false;
   ImagePool pool = {0};
   bool ok = pool_open(&pool, model->device, &dataset, e) &&
             sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, e);

@@ -2,7 +2,6 @@
  * a row of records of one label byte and 32x32 pixels, first all red values, then green, then blue.
  * data.path is the folder that holds them, or the one that holds cifar-10-batches-bin. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,24 +29,28 @@ static bool open_batch(Cifar *cifar, int batch, const char *folder, Sha256 *hash
   else
     snprintf(path, room, "%s/data_batch_%d.bin", folder, batch + 1);
   struct stat st;
-  cifar->fd[batch] = open(path, O_RDONLY | O_CLOEXEC);
-  if (cifar->fd[batch] < 0 || fstat(cifar->fd[batch], &st))
-    return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
-  if (!S_ISREG(st.st_mode) || !st.st_size || st.st_size % RECORD)
+  size_t size;
+  cifar->fd[batch] = io_open(path, &size, e);
+  if (cifar->fd[batch] < 0) return false;
+  if (!size || size % RECORD)
     return error_set(e, EXIT_DATA,
-                     "%s: %lld bytes are not a whole number of CIFAR-10 records of %d bytes", path,
-                     (long long)st.st_size, RECORD);
-  cifar->records[batch] = (size_t)st.st_size / RECORD;
+                     "%s: %zu bytes are not a whole number of CIFAR-10 records of %d bytes", path,
+                     size, RECORD);
+  if (fstat(cifar->fd[batch], &st))
+    return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+  cifar->records[batch] = size / RECORD;
   if (batch != TEST_BATCH) cifar->train_total += cifar->records[batch];
-  char text[96];
-  int n = snprintf(text, sizeof text, "%d %lld %lld.%09ld", batch, (long long)st.st_size,
-                   (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+  char text[128];
+  int n = snprintf(text, sizeof text, "%d %zu %lld.%09ld %lld.%09ld", batch, size,
+                   (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec,
+                   st.st_ctim.tv_nsec);
   sha256_add(hash, text, (size_t)n + 1);
   return true;
 }
 
-static bool cifar_load(const Source *source, int split, int index, Picture *p, int32_t *label,
-                       Error *e) {
+static bool cifar_load(const Source *source, int split, int index, const PictureRoom *room,
+                       Picture *p, int32_t *label, Error *e) {
+  room->take(room->user, 3 * PLANE);
   const Cifar *cifar = source->state;
   int batch = split == SPLIT_EVAL ? TEST_BATCH : 0;
   size_t record = (size_t)index;

@@ -106,19 +106,23 @@ static bool remove_leftovers(const char *cache, const char *name, Error *e) {
   return ok;
 }
 
-/* Packs unless another process did so before the lock was ours. */
-static bool pack_once(const char *cache, const char *name, const char *pack, const Source *source,
-                      bool skip_bad, DataProgress progress, void *user, Error *e) {
+/* Packs unless another process did so before the lock was ours; opens the pack. */
+static bool pack_once(Dataset *data, const char *cache, const char *name, const char *pack,
+                      const Source *source, bool skip_bad, DataProgress progress, void *user,
+                      Error *e) {
   char lock[CONFIG_PATH_MAX + 8], temporary[CONFIG_PATH_MAX + 32];
   snprintf(lock, sizeof lock, "%s.lock", pack);
   snprintf(temporary, sizeof temporary, "%s.%ld.tmp", pack, (long)getpid());
   if (!io_make_folders(cache, e)) return false;
   int fd = lock_take(lock, progress, user, e);
   if (fd < 0) return false;
-  bool ok = !access(pack, F_OK) || (remove_leftovers(cache, name, e) &&
-                                    pack_write(temporary, source, skip_bad, progress, user, e) &&
-                                    io_rename(temporary, pack, e));
+  bool mine = access(pack, F_OK) != 0;
+  bool ok = !mine || (remove_leftovers(cache, name, e) &&
+                      pack_write(temporary, source, skip_bad, progress, user, e) &&
+                      io_rename(temporary, pack, e));
   if (!ok) unlink(temporary);
+  ok = ok && data_open_pack(data, pack, e);
+  if (ok && mine) pack_note_verified(data);
   lock_release(fd, lock);
   return ok;
 }
@@ -133,8 +137,9 @@ bool data_open(Dataset *data, const Config *config, DataProgress progress, void 
   snprintf(name, sizeof name, "%s-%.16s.pack", source.name, source.fingerprint);
   bool ok = io_join(pack, sizeof pack, cache, name, e);
   if (ok && access(pack, F_OK))
-    ok = pack_once(cache, name, pack, &source, config->data.skip_bad, progress, user, e);
-  ok = ok && data_open_pack(data, pack, e);
+    ok = pack_once(data, cache, name, pack, &source, config->data.skip_bad, progress, user, e);
+  else if (ok)
+    ok = data_open_pack(data, pack, e);
   if (ok && memcmp(((const PackHeader *)data->map)->fingerprint, source.fingerprint, 64))
     ok = error_set(e, EXIT_DATA, "%s: packed from something else; delete it", pack);
   if (ok && data->skipped && !config->data.skip_bad)
@@ -142,6 +147,8 @@ bool data_open(Dataset *data, const Config *config, DataProgress progress, void 
                    "%s: %d images could not be read when this was packed; set data.skip_bad = "
                    "true to train without them, or repair them",
                    *config->data.path ? config->data.path : pack, data->skipped);
+  ok = ok && pack_verify_once(data, progress, user, e);
+  snprintf(data->passed_over, sizeof data->passed_over, "%s", source.passed_over);
   source_close(&source);
   if (!ok) data_close(data);
   return ok;

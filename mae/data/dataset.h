@@ -1,15 +1,23 @@
 /* dataset.h - images: sources, the packed file, and what one training or evaluation sample is.
  *
  * A source is packed once into one memory-mapped file under the cache folder: header, uint8 RGB
- * pixels, per-image index, checksums (pack.h). The pack's name carries a fingerprint of the source,
- * so a changed folder packs anew; it is written under a temporary name and renamed when complete.
- * Processes that need the same pack at once wait for the one that makes it. */
+ * pixels, per-image index, checksums (pack.h). The pack's name carries a fingerprint of the source
+ * (names, sizes and times of its files), so a changed folder packs anew; it is written under a
+ * temporary name and renamed when complete. Processes that need the same pack at once wait for the
+ * one that makes it.
+ *
+ * The packed pixels are those that a result is recorded for: whoever opens a pack that was changed
+ * since it was last verified reads it whole and compares its SHA-256 first, about a second for each
+ * gigabyte. While the file stays as it is that costs nothing (pack.h). */
 #ifndef MAE_DATA_DATASET_H
 #define MAE_DATA_DATASET_H
 
 #include <stdint.h>
 
 #include "mae/config/config.h"
+#include "mae/data/names.h"
+
+enum { PACK_IDENTITY = 160 };
 
 typedef struct PackImage {
   uint64_t offset; /* bytes from `pixels` */
@@ -23,16 +31,20 @@ typedef struct Dataset {
   char sha256[65]; /* of the packed content */
   char source[32];
   int train_count, eval_count;
-  int skipped; /* unreadable images left out because of data.skip_bad */
+  int skipped;                   /* unreadable images left out because of data.skip_bad */
+  int odd;                       /* images read past a harmless fault (picture.h) */
+  char passed_over[PASSED_TEXT]; /* files of the source that are no images for it; see names.h */
   const PackImage *train, *eval;
   const uint8_t *pixels;
   size_t pixel_bytes;
   void *map; /* the mapping behind all of the above */
   size_t map_size;
+  char identity[PACK_IDENTITY]; /* of the file: changes when it is written to */
+  bool verified;                /* its content was read and compared now */
 } Dataset;
 
 /* `done` of `total` images (or bytes); total 0: `what` is a message by itself, such as a file that
- * was skipped. */
+ * was skipped. Called from any thread, but one at a time. */
 typedef void (*DataProgress)(void *user, const char *what, size_t done, size_t total);
 
 /* Opens the pack of config->data, packing first when there is none. Checks every length and offset

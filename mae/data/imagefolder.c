@@ -1,26 +1,21 @@
-/* imagefolder.c - train/CLASS/IMAGE and val/CLASS/IMAGE; JPEG and PNG of any size. */
+/* imagefolder.c - train/CLASS/IMAGE and val/CLASS/IMAGE; JPEG and PNG of any size, also in folders
+ * below a class. What is neither is counted and told. */
 #include <stdlib.h>
 
 #include "mae/base/io.h"
 #include "mae/data/dataset.h"
 #include "mae/data/files.h"
 
-/* Adds the images of ROOT/SPLIT/CLASS in order of class and name. A held-out class that has no
+/* Adds the images below ROOT/SPLIT/CLASS, class after class. A held-out class that has no
  * training images is labelled -1. */
 static bool add_split(SourceFiles *files, int split, const char *split_name,
                       const NameList *train_classes, const NameList *classes, Error *e) {
   bool ok = true;
   for (size_t c = 0; ok && c < classes->count; c++) {
-    char relative[CONFIG_PATH_MAX], folder[2 * CONFIG_PATH_MAX], path[CONFIG_PATH_MAX];
-    NameList images = {0};
-    ok = io_join(relative, sizeof relative, split_name, classes->names[c], e) &&
-         io_join(folder, sizeof folder, files->root, relative, e) &&
-         names_list(&images, folder, LIST_IMAGES, e);
+    char folder[CONFIG_PATH_MAX];
     int32_t label = names_find_sorted(train_classes, classes->names[c]);
-    for (size_t i = 0; ok && i < images.count; i++)
-      ok = io_join(path, sizeof path, relative, images.names[i], e) &&
-           files_add(files, split, path, label, e);
-    names_free(&images);
+    ok = io_join(folder, sizeof folder, split_name, classes->names[c], e) &&
+         files_add_folder(files, split, folder, label, e);
   }
   return ok;
 }
@@ -57,8 +52,8 @@ bool source_imagefolder_open(Source *source, const Config *config, Error *e) {
   SourceFiles *files = files_new(config, e);
   bool ok = files && io_join(train, sizeof train, files->root, "train", e) &&
             io_join(val, sizeof val, files->root, "val", e) &&
-            names_list(&train_classes, train, LIST_FOLDERS, e) &&
-            names_list(&val_classes, val, LIST_FOLDERS, e) &&
+            names_list_folders(&train_classes, train, &files->passed, e) &&
+            names_list_folders(&val_classes, val, &files->passed, e) &&
             add_split(files, SPLIT_TRAIN, "train", &train_classes, &train_classes, e) &&
             add_split(files, SPLIT_EVAL, "val", &train_classes, &val_classes, e) &&
             shuffle_eval(files, e);

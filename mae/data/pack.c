@@ -2,7 +2,7 @@
 #include "mae/data/pack.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,13 +11,14 @@
 
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
+#include "mae/data/window.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "packs are mapped as they are and are little-endian"
 #endif
 
-/* Images decoded at once: enough to keep many cores busy, few enough to stay in memory. */
-enum { CHUNK = 128, BAD_NAMED = 5 };
+/* Images with faults that are named; the others are only counted. */
+enum { BAD_NAMED = 5 };
 
 static size_t round_up(size_t n, size_t unit) {
   return (n + unit - 1) / unit * unit;
@@ -45,18 +46,11 @@ typedef struct Packer {
   Sha256 *content;
   PackImage *index;
   size_t count, pixel_bytes; /* written so far */
-  int skipped;
+  int skipped, odd;
   size_t offered, loaded;
 } Packer;
 
-typedef struct Loaded {
-  Picture picture;
-  int32_t label;
-  bool ok;
-  Error error;
-} Loaded;
-
-/* When a write failed, adds to its message what the user can do. */
+/* Says what to do about a disk that does not take the pack. */
 static bool advise(bool written, Error *e) {
   return written || error_suffix(e, "nothing half-made is kept: make room there or set data.cache "
                                     "to another folder, then run again");
@@ -70,29 +64,32 @@ static void report(const Packer *p, const char *what, size_t done, size_t total)
   if (p->progress) p->progress(p->user, what, done, total);
 }
 
-/* What becomes of an image that cannot be read: without data.skip_bad it is an error; with it, it
- * is counted, and the first few are named. */
-static bool skip(Packer *p, const Error *why, Error *e) {
-  if (!p->skip_bad || why->code != EXIT_DATA) {
-    *e = *why;
-    if (why->code == EXIT_DATA) {
-      size_t used = strlen(e->message);
-      snprintf(e->message + used, sizeof e->message - used,
-               " (data.skip_bad = true leaves such images out)");
-    }
-    return false;
-  }
-  char text[sizeof why->message + 64];
-  p->skipped++;
-  if (p->skipped <= BAD_NAMED)
-    snprintf(text, sizeof text, "skipped: %s", why->message);
-  else if (p->skipped == BAD_NAMED + 1)
-    snprintf(text, sizeof text, "skipped: more images that cannot be read; they are counted");
-  if (p->skipped <= BAD_NAMED + 1) report(p, text, 0, 0);
-  return true;
+/* Names the first few images with a fault of a kind; `count` is how many there were. */
+static void name_fault(const Packer *p, int count, const char *what, const char *fault) {
+  char text[sizeof(Error) + 64];
+  if (count <= BAD_NAMED)
+    snprintf(text, sizeof text, "%s: %s", what, fault);
+  else
+    snprintf(text, sizeof text, "%s: more images; they are counted", what);
+  if (count <= BAD_NAMED + 1) report(p, text, 0, 0);
 }
 
-static bool append(Packer *p, const Loaded *image, Error *e) {
+/* An image that cannot be read: an error, or counted. */
+static bool skip(Packer *p, const Error *why, Error *e) {
+  if (p->skip_bad && why->code == EXIT_DATA) {
+    name_fault(p, ++p->skipped, "skipped", why->message);
+    return true;
+  }
+  *e = *why;
+  if (why->code == EXIT_DATA) {
+    size_t used = strlen(e->message);
+    snprintf(e->message + used, sizeof e->message - used,
+             " (data.skip_bad = true leaves such images out)");
+  }
+  return false;
+}
+
+static bool append(Packer *p, const WindowImage *image, Error *e) {
   const Picture *picture = &image->picture;
   size_t bytes = (size_t)picture->width * (size_t)picture->height * 3;
   if (!put(p, picture->rgb, bytes, e)) return false;
@@ -102,30 +99,18 @@ static bool append(Packer *p, const Loaded *image, Error *e) {
                                      .height = picture->height,
                                      .label = image->label};
   p->pixel_bytes += bytes;
+  if (*picture->oddity) name_fault(p, ++p->odd, "read all the same", picture->oddity);
   return true;
 }
 
-/* Loads in parallel, a chunk at a time, and writes in order. */
-static bool append_split(Packer *p, int split, Loaded *chunk, Error *e) {
-  const Source *source = p->source;
-  bool ok = true;
-  for (int first = 0; ok && first < source->count[split]; first += CHUNK) {
-    int left = source->count[split] - first, count = left < CHUNK ? left : CHUNK;
-#pragma omp parallel for schedule(dynamic)
-    for (int i = 0; i < count; i++)
-      chunk[i].ok = source->load(source, split, first + i, &chunk[i].picture, &chunk[i].label,
-                                 &chunk[i].error);
-    for (int i = 0; i < count; i++) {
-      if (ok) ok = chunk[i].ok ? append(p, chunk + i, e) : skip(p, &chunk[i].error, e);
-      if (chunk[i].ok) picture_free(&chunk[i].picture);
-    }
-    p->loaded += (size_t)count;
-    report(p, "packing", p->loaded, p->offered);
-  }
-  return ok;
+static bool take_image(void *user, const WindowImage *image, Error *e) {
+  Packer *p = user;
+  if (!(image->ok ? append(p, image, e) : skip(p, &image->error, e))) return false;
+  report(p, "packing", ++p->loaded, p->offered);
+  return true;
 }
 
-static bool write_all(Packer *p, Loaded *chunk, Error *e) {
+static bool write_all(Packer *p, Error *e) {
   static const char zeros[PACK_PIXELS_AT];
   const Source *source = p->source;
   PackHeader header = {.magic = PACK_MAGIC, .version = PACK_VERSION, .header_bytes = sizeof header};
@@ -133,9 +118,10 @@ static bool write_all(Packer *p, Loaded *chunk, Error *e) {
   snprintf(header.source, sizeof header.source, "%s", source->name);
 
   if (!put(p, zeros, PACK_PIXELS_AT, e)) return false;
-  if (!append_split(p, SPLIT_TRAIN, chunk, e)) return false;
+  if (*source->passed_over) report(p, source->passed_over, 0, 0);
+  if (!window_run(source, SPLIT_TRAIN, take_image, p, e)) return false;
   header.train_count = (uint32_t)p->count;
-  if (!append_split(p, SPLIT_EVAL, chunk, e)) return false;
+  if (!window_run(source, SPLIT_EVAL, take_image, p, e)) return false;
   header.eval_count = (uint32_t)p->count - header.train_count;
   if (!header.train_count || !header.eval_count)
     return error_set(e, EXIT_DATA, "%s: none of the %d %s images can be read", source->name,
@@ -144,6 +130,7 @@ static bool write_all(Packer *p, Loaded *chunk, Error *e) {
 
   size_t index_bytes = p->count * sizeof *p->index;
   header.skipped = (uint32_t)p->skipped;
+  header.odd = (uint32_t)p->odd;
   header.pixel_bytes = p->pixel_bytes;
   header.index_offset = round_up(PACK_PIXELS_AT + p->pixel_bytes, PACK_ALIGN);
   header.file_bytes = header.index_offset + index_bytes;
@@ -172,13 +159,12 @@ bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgr
               .progress = progress,
               .user = user,
               .offered = (size_t)source->count[SPLIT_TRAIN] + (size_t)source->count[SPLIT_EVAL]};
-  Loaded *chunk = io_buffer(CHUNK * sizeof *chunk, "packing", e);
-  p.index = chunk ? io_buffer(p.offered * sizeof *p.index, "the index of a pack", e) : NULL;
+  p.index = io_buffer(p.offered * sizeof *p.index, "the index of a pack", e);
   p.content = p.index ? sha256_new() : NULL;
   bool ok = p.content != NULL;
   if (p.index && !ok) error_set(e, EXIT_DEVICE, "out of memory for hashing");
   p.fd = ok ? io_create(path, e) : -1;
-  ok = ok && advise(p.fd >= 0, e) && write_all(&p, chunk, e);
+  ok = ok && advise(p.fd >= 0, e) && write_all(&p, e);
   if (p.fd >= 0) {
     Error *first = ok ? e : NULL; /* what happens after a failure says nothing new */
     ok = advise(io_finish(p.fd, path, first), first) && ok;
@@ -187,7 +173,6 @@ bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgr
   char hex[65];
   if (p.content) sha256_finish(p.content, hex);
   free(p.index);
-  free(chunk);
   return ok;
 }
 
@@ -217,7 +202,7 @@ static bool check_header(const PackHeader *h, const char *name, size_t size, Err
   if (h->file_bytes != size) return damaged(e, name, "the file is not as long as its header says");
   if (!memchr(h->source, 0, sizeof h->source)) return damaged(e, name, "its source has no end");
   if (!h->train_count || !h->eval_count || h->train_count > INT32_MAX ||
-      h->eval_count > INT32_MAX || h->skipped > INT32_MAX)
+      h->eval_count > INT32_MAX || h->skipped > INT32_MAX || h->odd > INT32_MAX)
     return damaged(e, name, "impossible image counts");
   size_t index_bytes = ((size_t)h->train_count + h->eval_count) * sizeof(PackImage);
   if (h->pixel_bytes > size || index_bytes > size ||
@@ -261,6 +246,7 @@ bool pack_parse(Dataset *data, const char *name, const void *bytes, size_t size,
   data->train_count = (int)header->train_count;
   data->eval_count = (int)header->eval_count;
   data->skipped = (int)header->skipped;
+  data->odd = (int)header->odd;
   data->train = index;
   data->eval = index + header->train_count;
   data->pixels = (const uint8_t *)bytes + PACK_PIXELS_AT;
@@ -268,21 +254,24 @@ bool pack_parse(Dataset *data, const char *name, const void *bytes, size_t size,
   return true;
 }
 
+/* What a file's content cannot be changed without, short of writing to the disk below it. */
+static void describe(char text[PACK_IDENTITY], const struct stat *st) {
+  snprintf(text, PACK_IDENTITY, "%lld bytes, file %llu, written %lld.%09ld, changed %lld.%09ld",
+           (long long)st->st_size, (unsigned long long)st->st_ino, (long long)st->st_mtim.tv_sec,
+           st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+}
+
 bool data_open_pack(Dataset *data, const char *path, Error *e) {
   *data = (Dataset){0};
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  size_t size;
   struct stat st;
-  if (fd < 0 || fstat(fd, &st)) {
-    error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
-    if (fd >= 0) close(fd);
-    return false;
-  }
-  size_t size = (size_t)st.st_size;
+  int fd = io_open(path, &size, e);
+  if (fd < 0) return false;
   void *map = NULL;
-  bool ok = S_ISREG(st.st_mode) && size >= PACK_PIXELS_AT;
-  if (!ok) {
-    damaged(e, path, "shorter than a header");
-  } else {
+  bool ok = !fstat(fd, &st) || error_set(e, EXIT_DATA, "%s: %s", path, strerror(errno));
+  if (ok && size < PACK_PIXELS_AT) {
+    ok = damaged(e, path, "shorter than a header");
+  } else if (ok) {
     map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
       ok = error_set(e, EXIT_DATA, "%s: cannot map: %s", path, strerror(errno));
@@ -293,6 +282,7 @@ bool data_open_pack(Dataset *data, const char *path, Error *e) {
   if (ok) {
     data->map = map;
     data->map_size = size;
+    describe(data->identity, &st);
   } else {
     munmap(map, size);
   }
@@ -316,4 +306,42 @@ bool pack_verify(const Dataset *data, DataProgress progress, void *user, Error *
   sha256_finish(content, hex);
   return !strcmp(hex, data->sha256) ||
          damaged(e, data->pack_path, "its pixels do not match their SHA-256");
+}
+
+/* ---- Verifying once ---- */
+
+static bool note_path(char *path, size_t size, const Dataset *data) {
+  int n = snprintf(path, size, "%s.verified", data->pack_path);
+  return n >= 0 && (size_t)n < size;
+}
+
+static size_t note_text(char text[PACK_IDENTITY + 80], const Dataset *data) {
+  return (size_t)snprintf(text, PACK_IDENTITY + 80, "%s, sha256 %s\n", data->identity,
+                          data->sha256);
+}
+
+void pack_note_verified(const Dataset *data) {
+  char path[CONFIG_PATH_MAX + 16], text[PACK_IDENTITY + 80];
+  /* Without the note, the next to open the pack reads it again. */
+  int fd = note_path(path, sizeof path, data) ? io_create(path, NULL) : -1;
+  if (fd < 0) return;
+  bool ok = io_write(fd, path, text, note_text(text, data), NULL);
+  if (!io_finish(fd, path, NULL) || !ok) io_remove(path, NULL);
+}
+
+static bool is_noted(const Dataset *data) {
+  char path[CONFIG_PATH_MAX + 16], text[PACK_IDENTITY + 80], found[sizeof text];
+  size_t size, length = note_text(text, data);
+  int fd = note_path(path, sizeof path, data) ? io_open(path, &size, NULL) : -1;
+  if (fd < 0) return false;
+  bool same = read(fd, found, sizeof found) == (ssize_t)length && !memcmp(found, text, length);
+  close(fd);
+  return same;
+}
+
+bool pack_verify_once(Dataset *data, DataProgress progress, void *user, Error *e) {
+  if (is_noted(data)) return true;
+  data->verified = pack_verify(data, progress, user, e);
+  if (data->verified) pack_note_verified(data);
+  return data->verified;
 }

@@ -5,8 +5,12 @@
  * All numbers are little-endian. The index lists the training images, then the held-out ones;
  * images lie one behind the other without gaps, in that order. The header is sealed by its own
  * SHA-256 and holds those of the index and of the content (pixels, index, then both counts as
- * 32-bit numbers). Opening checks the first two and every number; the content, which may be
- * hundreds of gigabytes, is only read in full by pack_verify (`mae data info --verify`). */
+ * 32-bit numbers). Opening checks the first two and every number.
+ *
+ * The content, which may be hundreds of gigabytes, is read in full once for every state of the
+ * file, when it is next used: NAME.pack.verified notes its size, times and number on the disk, and
+ * while those are the same it is not read again. What changes bytes below the file system alone is
+ * found by `mae data info --verify`, which always reads. */
 #ifndef MAE_DATA_PACK_H
 #define MAE_DATA_PACK_H
 
@@ -22,7 +26,8 @@ typedef struct PackHeader {
   char source[32];      /* NUL-terminated */
   char fingerprint[64]; /* hex, as all hashes here; of the source */
   char content_sha256[64], index_sha256[64];
-  uint32_t train_count, eval_count, skipped, reserved;
+  uint32_t train_count, eval_count, skipped;
+  uint32_t odd; /* images read past a harmless fault; 0 in packs of before */
   uint64_t pixel_bytes, index_offset, file_bytes;
   char header_sha256[64]; /* of everything above */
 } PackHeader;
@@ -40,5 +45,9 @@ bool pack_parse(Dataset *, const char *name, const void *bytes, size_t size, Err
 bool data_open_pack(Dataset *, const char *path, Error *);
 /* Reads all of the content and compares its SHA-256. */
 bool pack_verify(const Dataset *, DataProgress, void *user, Error *);
+/* The same, unless it is noted that this very file was verified; notes it. */
+bool pack_verify_once(Dataset *, DataProgress, void *user, Error *);
+/* Notes it of a file that was just made from the bytes that were hashed. */
+void pack_note_verified(const Dataset *);
 
 #endif

@@ -1,17 +1,14 @@
-/* Decoding JPEG (libjpeg) and PNG (libpng), and writing PNG. */
+/* picture.c - what the decoders share: which one reads a file, limits, and rows on their way. */
 #include "mae/data/picture.h"
 
 #include <errno.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#include <jpeglib.h>
-#include <png.h>
+#include <unistd.h>
 
 #include "mae/base/io.h"
+#include "mae/data/picture_rows.h"
 
 /* A decompression bomb declares far more pixels than its bytes can hold; a real photograph stays
  * below these. */
@@ -26,145 +23,111 @@ static bool size_is_sane(const char *name, size_t width, size_t height, Error *e
                    name, width, height, PICTURE_SIDE_MAX, pixels_max);
 }
 
-static bool picture_allocate(Picture *p, const char *name, int width, int height, Error *e) {
-  *p = (Picture){.width = width, .height = height};
-  p->rgb = io_buffer((size_t)width * (size_t)height * 3, name, e);
-  return p->rgb != NULL;
+static void take(const PictureOptions *options, size_t bytes) {
+  if (options->room) options->room->take(options->room->user, bytes);
 }
 
-/* libjpeg reports through callbacks that must not return: they jump back to decode_jpeg. */
-typedef struct JpegFailure {
-  struct jpeg_error_mgr manager; /* first, so that the library's pointer is ours */
-  jmp_buf back;
-  char text[JMSG_LENGTH_MAX];
-} JpegFailure;
+/* ---- Rows ---- */
 
-static void jpeg_fail(j_common_ptr info) {
-  JpegFailure *failure = (JpegFailure *)info->err;
-  info->err->format_message(info, failure->text);
-  longjmp(failure->back, 1);
+bool rows_begin(PictureRows *rows, size_t width, size_t height, size_t more, Error *e) {
+  if (!size_is_sane(rows->name, width, height, e)) return false;
+  size_t shorter = width < height ? width : height, side = (size_t)rows->options->side;
+  size_t factor = side && shorter / side > 1 ? shorter / side : 1;
+  size_t row = width / factor * 3, bytes = row * (height / factor);
+  take(rows->options, bytes + more);
+  rows->factor = (int)factor;
+  rows->picture->width = (int)(width / factor);
+  rows->picture->height = (int)(height / factor);
+  rows->picture->rgb = io_buffer(bytes, rows->name, e);
+  if (!rows->picture->rgb || factor == 1) return rows->picture->rgb != NULL;
+  rows->whole = io_buffer(width * 3, rows->name, e);
+  rows->sums = rows->whole ? io_buffer(row * sizeof *rows->sums, rows->name, e) : NULL;
+  return rows->sums != NULL;
 }
 
-/* Levels below zero are warnings, "premature end of file" and other damage among them: a picture
- * half grey is not training data, so they count as errors. Levels above are tracing. */
-static void jpeg_message(j_common_ptr info, int level) {
-  if (level < 0) jpeg_fail(info);
+uint8_t *rows_place(PictureRows *rows) {
+  if (rows->whole) return rows->whole;
+  return rows->picture->rgb + (size_t)rows->row * (size_t)rows->picture->width * 3;
 }
 
-/* The part between setjmp and longjmp. Everything it changes lives behind pointers, so nothing is
- * lost in a register when it is left by a jump. */
-static bool jpeg_run(struct jpeg_decompress_struct *info, Picture *p, const char *name,
-                     const void *bytes, size_t size, Error *e) {
-  jpeg_create_decompress(info);
-  jpeg_mem_src(info, bytes, (unsigned long)size);
-  jpeg_read_header(info, TRUE);
-  if (!size_is_sane(name, info->image_width, info->image_height, e)) return false;
-  bool ink = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
-  if (ink) return error_set(e, EXIT_DATA, "%s: a CMYK JPEG; convert it to RGB", name);
-  info->out_color_space = JCS_RGB; /* one-channel files are spread by the library */
-  jpeg_start_decompress(info);
-  if (!picture_allocate(p, name, (int)info->output_width, (int)info->output_height, e))
-    return false;
-  while (info->output_scanline < info->output_height) {
-    JSAMPROW row = p->rgb + (size_t)info->output_scanline * info->output_width * 3;
-    jpeg_read_scanlines(info, &row, 1);
+void rows_placed(PictureRows *rows) {
+  size_t factor = (size_t)rows->factor, width = (size_t)rows->picture->width;
+  size_t y = (size_t)rows->row++ / factor, in_block = (size_t)rows->row - 1 - y * factor;
+  if (factor == 1 || y >= (size_t)rows->picture->height) return;
+  uint32_t area = (uint32_t)(factor * factor);
+  for (size_t i = 0; i < width * 3; i++) {
+    const uint8_t *from = rows->whole + i / 3 * factor * 3 + i % 3;
+    uint32_t sum = in_block ? rows->sums[i] : area / 2;
+    for (size_t dx = 0; dx < factor; dx++) sum += from[dx * 3];
+    rows->sums[i] = sum;
   }
-  jpeg_finish_decompress(info);
+  if (in_block + 1 < factor) return;
+  uint8_t *out = rows->picture->rgb + y * width * 3;
+  for (size_t i = 0; i < width * 3; i++) out[i] = (uint8_t)(rows->sums[i] / area);
+}
+
+void rows_end(PictureRows *rows) {
+  free(rows->whole);
+  free(rows->sums);
+  rows->whole = NULL;
+  rows->sums = NULL;
+}
+
+void rows_oddity(PictureRows *rows, const char *what) {
+  Picture *p = rows->picture;
+  if (!*p->oddity) snprintf(p->oddity, sizeof p->oddity, "%s: %s", rows->name, what);
+}
+
+/* ---- Files ---- */
+
+bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size,
+                    const PictureOptions *options, Error *e) {
+  static const uint8_t jpeg_magic[] = {0xFF, 0xD8, 0xFF};
+  static const uint8_t png_magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+  PictureRows rows = {
+      .picture = p, .name = name, .options = options ? options : &(PictureOptions){0}};
+  bool ok;
+  *p = (Picture){0};
+  if (size >= sizeof jpeg_magic && !memcmp(bytes, jpeg_magic, sizeof jpeg_magic))
+    ok = jpeg_decode(&rows, bytes, size, e);
+  else if (size >= sizeof png_magic && !memcmp(bytes, png_magic, sizeof png_magic))
+    ok = png_decode(&rows, bytes, size, e);
+  else
+    ok = error_set(e, EXIT_DATA, "%s: %s", name,
+                   size ? "neither a JPEG nor a PNG" : "the file is empty");
+  rows_end(&rows);
+  if (!ok) picture_free(p);
+  return ok;
+}
+
+static bool read_all(int fd, const char *path, uint8_t *bytes, size_t size, Error *e) {
+  for (size_t have = 0; have < size;) {
+    ssize_t n = read(fd, bytes + have, size - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      return error_set(e, EXIT_DATA, "%s: cannot read: %s", path,
+                       n ? strerror(errno) : "it became shorter");
+    have += (size_t)n;
+  }
   return true;
 }
 
-static bool decode_jpeg(Picture *p, const char *name, const void *bytes, size_t size, Error *e) {
-  struct jpeg_decompress_struct info;
-  JpegFailure failure;
-  memset(&info, 0, sizeof info); /* so that destroying it is right even before it was made */
-  info.err = jpeg_std_error(&failure.manager);
-  failure.manager.error_exit = jpeg_fail;
-  failure.manager.emit_message = jpeg_message;
-  bool ok = false;
-  if (setjmp(failure.back))
-    error_set(e, EXIT_DATA, "%s: damaged JPEG: %s", name, failure.text);
-  else
-    ok = jpeg_run(&info, p, name, bytes, size, e);
-  jpeg_destroy_decompress(&info);
-  if (!ok) picture_free(p);
-  return ok;
-}
-
-static bool decode_png(Picture *p, const char *name, const void *bytes, size_t size, Error *e) {
-  png_image image = {.version = PNG_IMAGE_VERSION};
-  bool ok = png_image_begin_read_from_memory(&image, bytes, size);
-  if (!ok) {
-    error_set(e, EXIT_DATA, "%s: damaged PNG: %s", name, image.message);
-  } else {
-    /* RGBA, then alpha dropped: the library's own removal would blend with a background. */
-    uint8_t *rgba = NULL;
-    ok = size_is_sane(name, image.width, image.height, e) &&
-         picture_allocate(p, name, (int)image.width, (int)image.height, e);
-    image.format = PNG_FORMAT_RGBA;
-    image.flags = PNG_IMAGE_FLAG_16BIT_sRGB; /* 16-bit files without a gamma are not linear */
-    if (ok) ok = (rgba = io_buffer(PNG_IMAGE_SIZE(image), name, e)) != NULL;
-    if (ok && !png_image_finish_read(&image, NULL, rgba, 0, NULL))
-      ok = error_set(e, EXIT_DATA, "%s: damaged PNG: %s", name, image.message);
-    size_t pixels = ok ? (size_t)p->width * (size_t)p->height : 0;
-    for (size_t i = 0; i < pixels; i++) memcpy(p->rgb + 3 * i, rgba + 4 * i, 3);
-    free(rgba);
-  }
-  png_image_free(&image);
-  if (!ok) picture_free(p);
-  return ok;
-}
-
-bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size, Error *e) {
-  static const uint8_t jpeg_magic[] = {0xFF, 0xD8, 0xFF};
-  static const uint8_t png_magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+bool picture_read(Picture *p, const char *path, const PictureOptions *options, Error *e) {
+  size_t size;
   *p = (Picture){0};
-  if (size >= sizeof jpeg_magic && !memcmp(bytes, jpeg_magic, sizeof jpeg_magic))
-    return decode_jpeg(p, name, bytes, size, e);
-  if (size >= sizeof png_magic && !memcmp(bytes, png_magic, sizeof png_magic))
-    return decode_png(p, name, bytes, size, e);
-  return error_set(e, EXIT_DATA, "%s: %s", name,
-                   size ? "neither a JPEG nor a PNG" : "the file is empty");
-}
-
-bool picture_read(Picture *p, const char *path, Error *e) {
-  *p = (Picture){0};
-  FILE *file = fopen(path, "rb");
-  if (!file) return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
-  struct stat st;
-  void *bytes = NULL;
-  bool ok = true;
-  if (fstat(fileno(file), &st) || !S_ISREG(st.st_mode))
-    ok = error_set(e, EXIT_DATA, "%s: not a file", path);
-  else if ((size_t)st.st_size > file_max)
-    ok = error_set(e, EXIT_DATA, "%s: larger than 1 GiB", path);
-  else if (!(bytes = io_buffer((size_t)st.st_size, path, e)))
-    ok = false;
-  else if (fread(bytes, 1, (size_t)st.st_size, file) != (size_t)st.st_size)
-    ok = error_set(e, EXIT_DATA, "%s: cannot read: %s", path, strerror(errno));
-  if (ok) ok = picture_decode(p, path, bytes, (size_t)st.st_size, e);
+  int fd = io_open(path, &size, e);
+  if (fd < 0) return false;
+  uint8_t *bytes = NULL;
+  bool ok = size <= file_max || error_set(e, EXIT_DATA, "%s: larger than 1 GiB", path);
+  if (ok && options) take(options, size);
+  ok = ok && (bytes = io_buffer(size, path, e)) && read_all(fd, path, bytes, size, e);
+  close(fd);
+  ok = ok && picture_decode(p, path, bytes, size, options, e);
   free(bytes);
-  fclose(file);
   return ok;
 }
 
 void picture_free(Picture *p) {
   free(p->rgb);
   *p = (Picture){0};
-}
-
-bool picture_write_png(const char *path, const uint8_t *rgb, int width, int height, Error *e) {
-  png_image image = {.version = PNG_IMAGE_VERSION,
-                     .width = (png_uint_32)width,
-                     .height = (png_uint_32)height,
-                     .format = PNG_FORMAT_RGB};
-  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
-  void *bytes = io_buffer(size, path, e);
-  if (!bytes) return false;
-  bool ok = png_image_write_to_memory(&image, bytes, &size, 0, rgb, 0, NULL);
-  if (!ok) error_set(e, EXIT_DATA, "%s: cannot make a PNG: %s", path, image.message);
-  int fd = ok ? io_create(path, e) : -1;
-  ok = ok && fd >= 0 && io_write(fd, path, bytes, size, e);
-  if (fd >= 0) ok = io_finish(fd, path, ok ? e : NULL) && ok;
-  free(bytes);
-  return ok;
 }

@@ -429,10 +429,11 @@ static void scene_render(uint8_t *rgb, Colour *work, int size, const Scene *scen
 
 /* ---- The source ---- */
 
-static bool shapes_load(const Source *source, int split, int index, Picture *p, int32_t *label,
-                        Error *e) {
+static bool shapes_load(const Source *source, int split, int index, const PictureRoom *room,
+                        Picture *p, int32_t *label, Error *e) {
   int size = *(const int *)source->state;
   size_t pixels = (size_t)size * (size_t)size;
+  room->take(room->user, pixels * (3 + sizeof(Colour)));
   *p = (Picture){.width = size, .height = size, .rgb = io_buffer(pixels * 3, "a scene", e)};
   Colour *work = p->rgb ? io_buffer(pixels * sizeof *work, "a scene", e) : NULL;
   if (!work) {

@@ -8,6 +8,7 @@
 
 #include "mae/base/error.h"
 #include "mae/config/config.h"
+#include "mae/data/names.h"
 #include "mae/data/picture.h"
 
 enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_COUNT };
@@ -18,11 +19,13 @@ enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_COUNT };
 
 typedef struct Source Source;
 struct Source {
-  const char *name;       /* as in data.source */
-  char fingerprint[65];   /* changes when what would be packed may change */
-  int count[SPLIT_COUNT]; /* images offered */
+  const char *name;              /* as in data.source */
+  char fingerprint[65];          /* changes when what would be packed may change */
+  char passed_over[PASSED_TEXT]; /* files that are not offered; see names.h */
+  int count[SPLIT_COUNT];        /* images offered */
   /* Makes image `index` of a split. Called from many threads at once, in any order. */
-  bool (*load)(const Source *, int split, int index, Picture *, int32_t *label, Error *);
+  bool (*load)(const Source *, int split, int index, const PictureRoom *, Picture *, int32_t *label,
+               Error *);
   void (*close)(Source *);
   void *state;
 };

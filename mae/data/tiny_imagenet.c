@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mae/base/io.h"
 #include "mae/data/files.h"
@@ -13,8 +14,14 @@
 typedef bool (*TakeLine)(void *user, const char *path, int number, char *line, Error *);
 
 static bool read_lines(const char *path, TakeLine take, void *user, Error *e) {
-  FILE *file = fopen(path, "r");
-  if (!file) return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+  size_t size;
+  int fd = io_open(path, &size, e);
+  FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+  if (fd < 0) return false;
+  if (!file) {
+    close(fd);
+    return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+  }
   char *line = NULL;
   size_t capacity = 0;
   bool ok = true;
@@ -54,18 +61,11 @@ static bool take_annotation(void *user, const char *path, int number, char *line
 }
 
 static bool add_class(Reader *reader, int label, Error *e) {
-  char relative[CONFIG_PATH_MAX], folder[2 * CONFIG_PATH_MAX], path[CONFIG_PATH_MAX];
-  NameList images = {0};
-  int n = snprintf(relative, sizeof relative, "train/%s/images", reader->wnids.names[label]);
-  if (n < 0 || (size_t)n >= sizeof relative)
+  char folder[CONFIG_PATH_MAX];
+  int n = snprintf(folder, sizeof folder, "train/%s/images", reader->wnids.names[label]);
+  if (n < 0 || (size_t)n >= sizeof folder)
     return error_set(e, EXIT_DATA, "%s/wnids.txt: a WNID is too long", reader->files->root);
-  bool ok = io_join(folder, sizeof folder, reader->files->root, relative, e) &&
-            names_list(&images, folder, LIST_IMAGES, e);
-  for (size_t i = 0; ok && i < images.count; i++)
-    ok = io_join(path, sizeof path, relative, images.names[i], e) &&
-         files_add(reader->files, SPLIT_TRAIN, path, label, e);
-  names_free(&images);
-  return ok;
+  return files_add_folder(reader->files, SPLIT_TRAIN, folder, label, e);
 }
 
 static bool read_layout(Reader *reader, Error *e) {
