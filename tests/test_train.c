@@ -1,9 +1,10 @@
 /* Whole training runs through the mae program: what they log, draw, refuse and survive. */
 #include "tests/run_mae.h"
 
+#include <glob.h>
 #include <math.h>
 
-#include "mae/base/error.h"
+#include "mae/base/io.h"
 #include "mae/data/picture.h"
 #include "tests/suite.h"
 
@@ -137,6 +138,65 @@ START_TEST(test_norm_pix_is_published_as_leaky) {
 }
 END_TEST
 
+/* Pictures of one grey each, so many to train on, and one held out. */
+static void write_images(int count, int grey) {
+  char path[PATH_SIZE + 32], folder[PATH_SIZE];
+  static uint8_t rgb[32 * 32 * 3];
+  Error e;
+  for (int i = 0; i <= count; i++) {
+    const char *split = i < count ? "train" : "val";
+    snprintf(path, sizeof path, "%s/%s/a", in_folder(folder, "images"), split);
+    ck_assert(io_make_folders(path, &e));
+    snprintf(path, sizeof path, "%s/%s/a/%02d.png", folder, split, i);
+    memset(rgb, grey + i, sizeof rgb);
+    ck_assert_msg(picture_write_png(path, rgb, 32, 32, &e), "%s", e.message);
+  }
+}
+
+/* Nothing of a run is trained on images that its start event does not name. */
+START_TEST(test_other_images_are_refused) {
+#define ON_IMAGES                                                                                  \
+  "train " TINY "data.source=imagefolder data.path=@/images data.train_images=0 train.steps=8 "
+  write_images(16, 20);
+  ck_assert_int_eq(run_mae(ON_IMAGES "--stop-after 3 --out @/run"), 128 + SIGINT);
+  write_images(16, 90);
+  ck_assert_int_eq(run_mae(ON_IMAGES "--resume --out @/run"), EXIT_DATA);
+  assert_output_names("started on other images");
+  assert_output_names("choose another --out folder");
+  json_t *events = read_events("run"),
+         *start = json_object_get(last_event(events, "start", NULL), "dataset");
+  char recorded[13];
+  snprintf(recorded, sizeof recorded, "%.12s", event_text(start, "sha256"));
+  assert_output_names(recorded);
+  int count;
+  last_event(events, "step", &count);
+  ck_assert_int_eq(count, 3);
+  json_decref(events);
+  write_images(16, 20); /* the old images, whose files are new */
+  ck_assert_int_eq(run_mae(ON_IMAGES "--resume --out @/run"), EXIT_OK);
+}
+END_TEST
+
+/* Neither are pixels that changed in the cache. */
+START_TEST(test_changed_pixels_are_refused) {
+  char path[PATH_SIZE];
+  glob_t packs;
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=8 --stop-after 3 --out @/run"), 128 + SIGINT);
+  ck_assert_int_eq(glob(in_folder(path, "cache/*.pack"), 0, NULL, &packs), 0);
+  int fd = open(packs.gl_pathv[0], O_WRONLY);
+  ck_assert_int_ge(fd, 0);
+  ck_assert_int_eq(pwrite(fd, "changed", 7, 10000), 7);
+  close(fd);
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=8 --resume --out @/run"), EXIT_DATA);
+  assert_output_names("its pixels do not match their SHA-256");
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=8 --out @/other"), EXIT_DATA);
+  ck_assert_int_eq(run_mae("eval --checkpoint @/run"), EXIT_DATA);
+  ck_assert_int_eq(unlink(packs.gl_pathv[0]), 0);
+  globfree(&packs);
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=8 --resume --out @/run"), EXIT_OK);
+}
+END_TEST
+
 START_TEST(test_refusals) {
   ck_assert_int_eq(run_mae("train " TINY "train.steps=8"), EXIT_CONFIG);
   assert_output_names("--out");
@@ -264,6 +324,8 @@ int main(void) {
   tcase_set_timeout(runs, 180);
   tcase_add_test(runs, test_complete_run);
   tcase_add_test(runs, test_norm_pix_is_published_as_leaky);
+  tcase_add_test(runs, test_other_images_are_refused);
+  tcase_add_test(runs, test_changed_pixels_are_refused);
   tcase_add_test(runs, test_refusals);
   tcase_add_test(runs, test_launchers);
   tcase_add_test(runs, test_loss_that_is_not_finite);

@@ -399,8 +399,9 @@ static void write_help(FILE *file, const Option *option) {
   fprintf(file, "%s = %s\n", option->key, *option->initial ? option->initial : "\"\"");
   write_wrapped(file, allowed);
   write_wrapped(file, option->help);
-  write_wrapped(file, option->hashed ? "Part of the config hash."
-                                     : "Cannot change a result: not part of the config hash.");
+  write_wrapped(file, option->hashed     ? "Part of the config hash."
+                      : option->recorded ? option->recorded
+                                         : "Cannot change a result: not part of the config hash.");
 }
 
 bool config_help(FILE *file, const char *key, Error *e) {

@@ -286,8 +286,12 @@ const Option config_options[] = {
      .type = OPTION_TEXT,
      MEMBER(data.path),
      .initial = "",
+     .recorded = "Not part of the config hash: a result records the SHA-256 of the images "
+                 "themselves, wherever they lie.",
      .help = "Folder of the images, for every data.source that reads one. Relative paths start at "
-             "the working folder."},
+             "the working folder. JPEG and PNG files are read, with the pixels that Pillow reads: "
+             "they are not turned by their EXIF orientation. Other files are passed over and "
+             "counted (mae data info)."},
     {.key = "data.cache",
      .type = OPTION_TEXT,
      MEMBER(data.cache),
@@ -298,7 +302,8 @@ const Option config_options[] = {
      MEMBER(data.skip_bad),
      .initial = "false",
      .hashed = true,
-     .help = "Leaves out and counts unreadable images; false stops at the first one."},
+     .help = "Leaves out and counts unreadable images; false stops at the first one. Images with a "
+             "fault that loses nothing of the picture are read and counted in any case."},
     {.key = "data.train_images",
      .type = OPTION_INTEGER,
      MEMBER(data.train_images),

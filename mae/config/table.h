@@ -21,7 +21,8 @@ typedef struct Option {
   const char *initial;        /* the default, as text */
   double min, max;            /* of numbers, both allowed */
   const char *const *choices; /* NULL-terminated */
-  bool hashed;                /* can change a result */
+  bool hashed;                /* part of the config hash, since it can change a result */
+  const char *recorded;       /* not hashed, and can all the same: how that is noticed */
   const char *help;
 } Option;
 

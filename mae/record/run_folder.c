@@ -26,7 +26,9 @@ static bool take_line(RunFolder *run, const char *line, size_t length) {
   if (!event_line_read(&event, line, length, NULL)) return true;
   if (event_line_is(&event, "start")) {
     const char *hash = member_text(event.json, "config_hash");
+    const char *images = member_text(json_object_get(event.json, "dataset"), "sha256");
     run->started = true;
+    snprintf(run->dataset_sha256, sizeof run->dataset_sha256, "%s", images ? images : "");
     snprintf(run->config_hash, sizeof run->config_hash, "%s", hash ? hash : "");
     ok = keep_text(&run->config, member_text(event.json, "config"));
   } else if (event_line_is(&event, "end")) {
@@ -146,6 +148,15 @@ bool run_folder_admit(const RunFolder *run, const char *folder, const Config *co
                      "--resume, or choose another --out folder",
                      folder);
   return true;
+}
+
+bool run_folder_admit_images(const RunFolder *run, const char *folder, const char *sha256,
+                             const char *path, Error *e) {
+  if (!run->started || !*run->dataset_sha256 || !strcmp(run->dataset_sha256, sha256)) return true;
+  return error_set(e, EXIT_DATA,
+                   "%s: the run there was started on other images: their sha256 was %.12s, and %s "
+                   "holds %.12s now; give it the old images back, or choose another --out folder",
+                   folder, run->dataset_sha256, *path ? path : "data.source", sha256);
 }
 
 static bool metadata_config(Config *config, const char *weights, Error *e) {

@@ -5,9 +5,9 @@
 #include "mae/config/config.h"
 
 typedef struct RunFolder {
-  bool started;  /* events.jsonl has a start event */
-  bool finished; /* ... and an end event with status done */
-  char config_hash[65];
+  bool started;                             /* events.jsonl has a start event */
+  bool finished;                            /* ... and an end event with status done */
+  char config_hash[65], dataset_sha256[65]; /* of the last start event; the latter also "" */
   char *config; /* the configuration's full text, NULL when not started; owned */
 } RunFolder;
 
@@ -17,6 +17,11 @@ void run_folder_free(RunFolder *);
 /* Whether a run of this configuration may begin (or, with resume, continue) there; if not, the
  * error says what to do. */
 bool run_folder_admit(const RunFolder *, const char *folder, const Config *, bool resume, Error *);
+
+/* Whether it may go on with these images: those of the recorded run and no others. Told apart from
+ * run_folder_admit, because the images are known later. */
+bool run_folder_admit_images(const RunFolder *, const char *folder, const char *sha256,
+                             const char *path, Error *);
 
 /* From what the user calls a checkpoint - a run folder (its newest checkpoint is taken), a
  * checkpoint folder, or a weights file - to the weights' path and the configuration they were

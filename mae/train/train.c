@@ -29,6 +29,7 @@ typedef struct Run {
   const Config *config;
   const TrainOptions *options;
   Ranks ranks;
+  RunFolder folder; /* rank 0's: what was there before */
   Report report;
   Device *device;
   Dataset dataset;
@@ -80,21 +81,24 @@ static void restore_signals(const struct sigaction *before) {
 /* Preparation ----------------------------------------------------------------------------------*/
 
 static bool open_folder(Run *run, Error *e) {
-  RunFolder folder;
-  if (!run_folder_read(&folder, run->options->out, e)) return false;
-  bool ok = run_folder_admit(&folder, run->options->out, run->config, run->options->resume, e);
-  run_folder_free(&folder);
-  return ok && io_make_folders(run->options->out, e);
+  const TrainOptions *options = run->options;
+  return run_folder_read(&run->folder, options->out, e) &&
+         run_folder_admit(&run->folder, options->out, run->config, options->resume, e) &&
+         io_make_folders(options->out, e);
 }
 
 /* On each machine one rank packs the images when they are not packed yet; the others open them
  * after that. */
 static bool open_data(Run *run, Error *e) {
+  const Config *config = run->config;
   bool first = run->ranks.node_rank == 0;
-  DataProgress show = run->report.live ? progress_show : NULL;
-  if (first && !data_open(&run->dataset, run->config, show, &run->report.line, e)) return false;
+  DataProgress show = run->report.quiet ? NULL : progress_show;
+  if (first && !data_open(&run->dataset, config, show, &run->report.line, e)) return false;
+  if (run->ranks.rank == 0 && !run_folder_admit_images(&run->folder, run->options->out,
+                                                       run->dataset.sha256, config->data.path, e))
+    return false;
   if (!ranks_barrier(&run->ranks, e)) return false;
-  if (!first && !data_open(&run->dataset, run->config, NULL, NULL, e)) return false;
+  if (!first && !data_open(&run->dataset, config, NULL, NULL, e)) return false;
   return ranks_compare(&run->ranks, "images", run->dataset.sha256, EXIT_DATA,
                        "data.path must hold the same on every machine", e);
 }
@@ -319,6 +323,7 @@ static void release(Run *run) {
   if (run->dataset.map) data_close(&run->dataset);
   if (run->device) run->device->kernels->close(run->device);
   report_close(&run->report);
+  run_folder_free(&run->folder);
 }
 
 int train_run(const Config *config, const TrainOptions *options, Error *e) {
