@@ -239,8 +239,7 @@ static bool write_text(const char *folder, const char *name, const Text *text, E
   else
     close(fd);
   if (ok && io_rename(temporary, path, e)) return true;
-  Error unused;
-  io_remove(temporary, &unused);
+  io_remove(temporary, NULL);
   return false;
 }
 
