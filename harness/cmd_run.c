@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "harness/cmd.h"
+#include "harness/images.h"
 #include "harness/locate.h"
 #include "harness/options.h"
 #include "harness/place.h"
@@ -189,6 +190,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   Places places;
   SuperviseOptions options = {run->trainer, &places, run->timeout, &run->build};
   introduce(plan);
+  jobs_compare_images(jobs, plan->count, &run->build);
   say_skipped(plan, jobs, &run->build);
   bool ok = make_places(&places, run, jobs, plan->count, e) &&
             enter_trials(store, plan, jobs, run->out, e);
@@ -254,15 +256,21 @@ static void say_next(const RunCommand *run) {
             run->db);
 }
 
+enum { PARTS_MAX = 1000000 };
+
 /* --part K/N. A database has one writer, so a part must name one. */
 static bool read_part(RunCommand *run, Error *e) {
   const char *text = run->part_text;
+  long part, parts;
   int end = 0;
   run->part = run->parts = 1;
   if (!text) return true;
-  if (sscanf(text, "%d/%d%n", &run->part, &run->parts, &end) != 2 || text[end] || run->part < 1 ||
-      run->part > run->parts)
-    return error_set(e, EXIT_CONFIG, "--part %.50s: expected K/N, K from 1 to N", text);
+  if (strlen(text) > 20 || sscanf(text, "%ld/%ld%n", &part, &parts, &end) != 2 || text[end] ||
+      part < 1 || part > parts || parts > PARTS_MAX)
+    return error_set(e, EXIT_CONFIG, "--part %.50s: expected K/N, K from 1 to N, N at most %d",
+                     text, PARTS_MAX);
+  run->part = (int)part;
+  run->parts = (int)parts;
   if (run->parts > 1 && !strcmp(run->db, DEFAULT_DB) && !run->dry_run)
     return error_set(e, EXIT_CONFIG,
                      "--part %s needs --db PATH, a database of its own on this machine's disk; "

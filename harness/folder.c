@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -82,8 +83,28 @@ static double created_before(const char *folder, const char *name) {
   return time;
 }
 
+/* Removes what writers of this machine that were killed left: NAME.HOST-PID.tmp of write_file. */
+static void remove_leftovers(const char *folder) {
+  char host[HOST_NAME_MAX + 1] = "";
+  gethostname(host, sizeof host - 1);
+  DIR *dir = opendir(folder);
+  for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+    const char *by = strstr(entry->d_name, host), *dash = strrchr(entry->d_name, '-');
+    int pid, end = 0;
+    if (!*host || !by || by == entry->d_name || by[-1] != '.' || dash != by + strlen(host) ||
+        sscanf(dash, "-%d.tmp%n", &pid, &end) != 1 || !end || dash[end] || pid < 1)
+      continue;
+    if (kill(pid, 0) == 0 || errno != ESRCH) continue; /* it is still writing */
+    char *path = string_format("%s/%s", folder, entry->d_name);
+    unlink(path);
+    free(path);
+  }
+  if (dir) closedir(dir);
+}
+
 bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *e) {
   if (!io_make_folders(sweep_folder, e)) return false;
+  remove_leftovers(sweep_folder);
   json_t *trials = json_array();
   for (int i = 0; i < plan->count; i++)
     json_array_append_new(trials, json_string(plan->trials[i].hash));
@@ -144,6 +165,7 @@ bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *e) {
     *fd = -1;
     return false;
   }
+  remove_leftovers(trial_folder);
   return true;
 }
 
@@ -215,17 +237,20 @@ static void take_exit(Outcome *outcome, const json_t *event) {
   snprintf(outcome->error, sizeof outcome->error, "%s", error ? error : "");
 }
 
+enum { LAUNCHES_MAX = 1000000 };
+
 static void take_launch_line(void *user, const char *line, size_t length, uint64_t offset) {
   (void)offset;
   Launches *launches = user;
   EventLine event;
   if (!event_line_read(&event, line, length, NULL)) return;
-  int launch = (int)member_integer(event.json, "launch", 0);
-  if (event_line_is(&event, "launch")) {
+  int64_t number = member_integer(event.json, "launch", 0);
+  int launch = number >= 1 && number <= LAUNCHES_MAX ? (int)number : 0;
+  if (launch && event_line_is(&event, "launch")) {
     launches->count = launch;
     launches->open = true;
   }
-  if (event_line_is(&event, "exit") && launch == launches->count) {
+  if (launch && event_line_is(&event, "exit") && launch == launches->count) {
     launches->open = false;
     take_exit(&launches->last, event.json);
   }

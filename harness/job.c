@@ -78,6 +78,8 @@ static const char *unusable(Job *job, const JobBuild *build) {
   }
   if (facts->starts == 0) return NULL;
   if (strcmp(facts->config_hash, job->trial->hash)) return "its event file is another trial's";
+  if (*job->images_sha256 && strcmp(job->images_sha256, facts->dataset_sha256))
+    return "it was trained on other images";
   if (!build->any && strcmp(facts->binary_sha256, build->sha256))
     return "another build of mae made it";
   return NULL;

@@ -23,8 +23,10 @@ typedef struct Job {
   JobAction action;
   TrialStatus status;
   Facts facts;
-  char error[1024];          /* why it failed */
-  const char *why_anew;      /* "another build of mae made it"; NULL: what is there is of use */
+  char error[1024];       /* why it failed */
+  char images_sha256[65]; /* of the images now, where they are compared (images.h); "": not known */
+  bool images_known;      /* they have been looked for */
+  const char *why_anew;   /* "another build of mae made it"; NULL: what is there is of use */
   bool starts_at_checkpoint; /* there is one, seen when the folder was looked at */
 
   /* From the configuration alone. */

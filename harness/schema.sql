@@ -350,7 +350,8 @@ FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN speeds USING (trial)
   LEFT JOIN launches USING (trial) LEFT JOIN scores USING (trial)
   LEFT JOIN dataset ON dataset.dataset = tries.dataset
-  LEFT JOIN environment ON environment.environment = tries.environment;
+  LEFT JOIN environment ON environment.environment = tries.environment
+ORDER BY trial.trial;
 
 -- scorers: what is scored on the held-out images; baseline: 1 when it depends on no weights.
 DROP VIEW IF EXISTS scorers;

@@ -302,6 +302,24 @@ static Store *store_new(const char *path, Error *e) {
   return store;
 }
 
+/* A database that lost pages answers some queries and leaves rows out of others. Reads all of it:
+ * about a second per GB. */
+static bool check_integrity(Store *store, Error *e) {
+  sqlite3_stmt *statement = NULL;
+  bool ok =
+      sqlite3_prepare_v2(store->db, "PRAGMA quick_check(1)", -1, &statement, NULL) == SQLITE_OK &&
+      sqlite3_step(statement) == SQLITE_ROW;
+  const char *found =
+      ok ? (const char *)sqlite3_column_text(statement, 0) : sqlite3_errmsg(store->db);
+  ok = ok && found && !strcmp(found, "ok");
+  if (!ok)
+    error_set(e, EXIT_DATA,
+              "%s: damaged (%.200s); move it away and rebuild it with `harness import`",
+              store->path, found ? found : "unreadable");
+  sqlite3_finalize(statement);
+  return ok;
+}
+
 static bool open_writer(Store *store, Error *e) {
   bool empty = false;
   int version = 0;
@@ -322,7 +340,8 @@ static bool open_writer(Store *store, Error *e) {
                "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
                e))
     return false;
-  return store_migrate(store->db, store->path, migrations, STORE_VERSION, e);
+  return (empty || check_integrity(store, e)) &&
+         store_migrate(store->db, store->path, migrations, STORE_VERSION, e);
 }
 
 bool store_open(Store **out, const char *path, Error *e) {
@@ -398,6 +417,10 @@ bool store_open_readonly(Store **out, const char *path, Error *e) {
 void store_close(Store *store) {
   if (!store) return;
   for (int i = 0; i < store->cached; i++) sqlite3_finalize(store->cache[i].statement);
+  /* Leaves one plain file, which can be read where nothing can be written. Where somebody reads
+   * just now it stays as it is. */
+  if (!store->readonly && store->db)
+    sqlite3_exec(store->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
   sqlite3_close(store->db);
   if (store->lock >= 0) close(store->lock);
   free(store->path);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "harness/strings.h"
 #include "mae/base/io.h"
@@ -259,6 +260,29 @@ static bool put_trial(Store *store, void *context, Error *e) {
   return ok;
 }
 
+/* Twelve hex digits are a folder's name that the harness gave; others a person gave. */
+static bool name_agrees(const char *folder, const char *hash) {
+  const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
+  return strlen(name) != 12 || strspn(name, "0123456789abcdef") != 12 || !strncmp(name, hash, 12);
+}
+
+/* What the folder, trial.json and config.ini say of the configuration is one thing. */
+static bool check_identity(const TrialPart *part, Error *e) {
+  const char *hash;
+  char own[65];
+  if (!member_need_text(part->json, "config_hash", &hash, e)) return false;
+  config_hash_file(&part->config, own);
+  if (strcmp(own, hash))
+    return error_set(
+        e, EXIT_DATA,
+        "%s: config.ini is of configuration %.12s and trial.json of %.12s: one of them "
+        "was changed",
+        part->folder, own, hash);
+  return name_agrees(part->folder, hash) ||
+         error_set(e, EXIT_DATA, "%s: holds configuration %.12s: it is another trial's folder",
+                   part->folder, hash);
+}
+
 bool store_add_trial(Store *store, int64_t sweep, const char *folder, int64_t *trial, Error *e) {
   char path[PATH_MAX];
   TrialPart part = {.sweep = sweep, .folder = folder};
@@ -267,7 +291,8 @@ bool store_add_trial(Store *store, int64_t sweep, const char *folder, int64_t *t
   part.json = json;
   bool ok = io_join(path, sizeof path, folder, "config.ini", e) && ini_read(&part.config, path, e);
   if (ok) {
-    ok = whole(store, put_trial, &part, e) || error_prefix(e, "%s/trial.json", folder);
+    ok = check_identity(&part, e) &&
+         (whole(store, put_trial, &part, e) || error_prefix(e, "%s/trial.json", folder));
     ini_free(&part.config);
   }
   *trial = part.trial;
@@ -449,12 +474,40 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
   return ok && store_recover(store, e);
 }
 
+/* Trials that were below `out` and are not any more: the folders are the truth. */
+static bool drop_deleted(Store *store, const char *out, Error *e) {
+  char real[PATH_MAX], path[PATH_MAX * 2];
+  if (!realpath(out, real)) return error_set(e, EXIT_DATA, "%s: %s", out, strerror(errno));
+  size_t length = strlen(real);
+  for (int64_t after = 0;;) {
+    sqlite3_stmt *row = store_query(
+        store, e, "SELECT trial, folder FROM trial WHERE trial > ? ORDER BY trial LIMIT 1", "i",
+        after);
+    bool found = false;
+    if (!row || !store_row(store, e, row, &found)) return false;
+    if (!found) return true;
+    after = sqlite3_column_int64(row, 0);
+    const char *folder = (const char *)sqlite3_column_text(row, 1);
+    if (*folder == '/')
+      snprintf(path, sizeof path, "%s", folder);
+    else
+      snprintf(path, sizeof path, "%s/%s", store->folder, folder);
+    sqlite3_reset(row);
+    if (strncmp(path, real, length) || path[length] != '/' || !access(path, F_OK)) continue;
+    if (!store_forget_trial(store, after, e) ||
+        !store_run(store, e, "DELETE FROM param WHERE trial = ?", "i", after) ||
+        !store_run(store, e, "DELETE FROM trial WHERE trial = ?", "i", after))
+      return false;
+    fprintf(stderr, "%s has gone, and trial %lld with it\n", path, (long long)after);
+  }
+}
+
 bool store_import(Store *store, const char *out, int *trials, Error *e) {
   Found *sweeps = NULL;
   int count = 0;
   *trials = 0;
   bool ok = list_found(&sweeps, &count, out, "sweep.json", 0, e);
-  ok = ok && store_begin(store, e);
+  ok = ok && store_begin(store, e) && drop_deleted(store, out, e);
   if (ok && !count) {
     ok = store_commit(store, e);
   } else if (ok) {

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "harness/store_internal.h"
+#include "mae/config/config.h"
 #include "tests/scratch.h"
 
 /* Folders as the harness and the trainer write them ---------------------------------------------*/
@@ -41,11 +42,25 @@ typedef struct Fake { /* a trial of a made-up experiment */
   double psnr;
 } Fake;
 
-static inline const char *fake_hash(const char *experiment, const Fake *fake) {
+/* config.ini of a trial, as far as the store reads it. */
+static inline const char *fake_config(const Fake *fake) {
+  static char text[512];
+  snprintf(text, sizeof text,
+           "[model]\nencoder = 192x6x3\ndecoder = 96x2x3\npos_embed = sincos2d\n"
+           "[train]\nmask_ratio = %g\nmask = random\nprecision = fp32\n"
+           "[eval]\nseed = 1\n[run]\nseed = %d\ndevice = auto\n",
+           fake->ratio, fake->seed);
+  return text;
+}
+
+static inline const char *fake_hash(const Fake *fake) {
   static char hash[65];
-  unsigned sum = 17;
-  for (const char *c = experiment; *c; c++) sum = sum * 31 + (unsigned)*c;
-  snprintf(hash, sizeof hash, "%08x%06d%06d%044d", sum, (int)(fake->ratio * 1e5), fake->seed, 0);
+  const char *text = fake_config(fake);
+  IniFile ini;
+  Error e = {0};
+  ck_assert_msg(ini_parse(&ini, "config.ini", text, strlen(text), &e), "%s", e.message);
+  config_hash_file(&ini, hash);
+  ini_free(&ini);
   return hash;
 }
 
@@ -63,8 +78,7 @@ static inline void write_sweep(const char *experiment, double created, const Fak
           "\"question\":\"Which?\",\"expected\":\"This.\",\"source\":\"There.\","
           "\"x\":\"train.mask_ratio\",\"ini\":\"[sweep]\\n\",\"created\":%.3f,\"trials\":[",
           experiment, created);
-  for (int i = 0; i < count; i++)
-    fprintf(file, "%s\"%s\"", i ? "," : "", fake_hash(experiment, &fakes[i]));
+  for (int i = 0; i < count; i++) fprintf(file, "%s\"%s\"", i ? "," : "", fake_hash(&fakes[i]));
   fprintf(file, "]}\n");
   fclose(file);
 }
@@ -75,13 +89,9 @@ static inline void write_trial(const char *experiment, const Fake *fake) {
   write_file(at("%s/trial.json", to + strlen(scratch) + 1),
              "{\"format\":1,\"id\":%d,\"experiment\":\"%s\",\"config_hash\":\"%s\",\"seed\":%d,"
              "\"created\":%d.5,\"swept\":{\"train.mask_ratio\":\"%g\",\"run.seed\":\"%d\"}}\n",
-             fake->id, experiment, fake_hash(experiment, fake), fake->seed, 1000 + fake->id,
-             fake->ratio, fake->seed);
-  write_file(at("%s/config.ini", to + strlen(scratch) + 1),
-             "[model]\nencoder = 192x6x3\ndecoder = 96x2x3\npos_embed = sincos2d\n"
-             "[train]\nmask_ratio = %g\nmask = random\nprecision = fp32\n"
-             "[eval]\nseed = 1\n[run]\nseed = %d\ndevice = auto\n",
-             fake->ratio, fake->seed);
+             fake->id, experiment, fake_hash(fake), fake->seed, 1000 + fake->id, fake->ratio,
+             fake->seed);
+  write_file(at("%s/config.ini", to + strlen(scratch) + 1), "%s", fake_config(fake));
 }
 
 /* One event line into the file and, when a store is given, into the database. */

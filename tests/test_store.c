@@ -157,7 +157,7 @@ START_TEST(a_finished_trial_is_a_row) {
   TrialInfo info;
   bool found = false;
   Error e = {0};
-  ck_assert(store_find_trial(store, "m-cpu", fake_hash("m-cpu", &fakes[3]), &info, &found, &e));
+  ck_assert(store_find_trial(store, "m-cpu", fake_hash(&fakes[3]), &info, &found, &e));
   ck_assert(found && info.id == 4 && info.status == TRIAL_DONE);
   ck_assert_str_eq(info.binary_sha256, "b1");
   ck_assert_str_eq(info.folder, "m-cpu/r0.75-s1");

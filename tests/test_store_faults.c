@@ -149,12 +149,16 @@ static void install_memory(void) {
 
 /* A trial whose events are offered line by line -------------------------------------------------*/
 
+/* Of the config.ini below. */
+#define TRIAL_HASH "7e470bdfd4905f3b2b9dfb6c02e3fc448b64291ace1d044782de9807f165dfd6"
+
 #define STEP(n, loss)                                                                              \
   "{\"event\":\"step\",\"time\":2,\"step\":" n ",\"epoch\":0.4,\"loss\":" loss                     \
   ",\"lr\":0.001,\"grad_norm\":1.5,\"loss_scale\":1,\"seconds\":0.1,\"images_per_second\":320}"
 static const char *const lines[] = {
     "{\"event\":\"start\",\"time\":1,\"format\":1,\"provenance\":{\"version\":\"1\",\"cpu\":\"c\"},"
-    "\"config\":\"\",\"config_hash\":\"h\",\"binary_sha256\":\"b\",\"steps\":4,\"steps_per_epoch\":"
+    "\"config\":\"\",\"config_hash\":\"" TRIAL_HASH
+    "\",\"binary_sha256\":\"b\",\"steps\":4,\"steps_per_epoch\":"
     "2.5,"
     "\"resumed_from\":0,\"params_encoder\":1,\"params_decoder\":2,\"gflops_per_image\":0.5,"
     "\"dataset\":{\"source\":\"shapes\",\"sha256\":\"d\",\"train_images\":9,\"eval_images\":4,"
@@ -179,7 +183,8 @@ static void make_trial_folder(void) {
                 "\"question\":\"\",\"expected\":\"\",\"source\":\"\",\"x\":\"\",\"ini\":\"\","
                 "\"created\":1.5,\"trials\":[]}");
   scratch_write("sweep/trial/trial.json",
-                "{\"format\":1,\"id\":1,\"experiment\":\"sweep\",\"config_hash\":\"h\",\"seed\":1,"
+                "{\"format\":1,\"id\":1,\"experiment\":\"sweep\",\"config_hash\":\"" TRIAL_HASH
+                "\",\"seed\":1,"
                 "\"created\":1.5,\"swept\":{}}");
   scratch_write("sweep/trial/config.ini", "[run]\nseed = 1\n");
 }

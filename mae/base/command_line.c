@@ -111,6 +111,9 @@ static bool store_value(const CmdOption *option, const char *value, Error *e) {
     *(bool *)option->target = true;
     return true;
   case CMD_TEXT:
+    if (!*value) /* a shell variable that is not set: never the root or the working folder */
+      return error_set(e, EXIT_CONFIG, "%s is empty: %s %s", option->name, option->name,
+                       option->argument);
     *(const char **)option->target = value;
     return true;
   case CMD_COUNT:

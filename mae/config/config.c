@@ -345,6 +345,35 @@ void config_hash(const Config *config, char hex[65]) {
   free(text);
 }
 
+void config_hash_file(const IniFile *ini, char hex[65]) {
+  const char *section = "";
+  Sha256 *sha = sha256_new();
+  for (int i = 0; i < ini->count; i++) {
+    const IniEntry *entry = &ini->entries[i];
+    char key[256];
+    snprintf(key, sizeof key, "%s.%s", entry->section, entry->key);
+    const Option *option = find_option(key);
+    if (option && !option->hashed) continue;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *file = open_memstream(&text, &size);
+    if (!file) abort();
+    if (strcmp(section, entry->section))
+      fprintf(file, "%s[%s]\n", *section ? "\n" : "", entry->section);
+    fprintf(file, "%s = ", entry->key);
+    if (option && option->type == OPTION_TEXT)
+      ini_write_quoted(file, entry->value);
+    else
+      fputs(entry->value, file);
+    fputc('\n', file);
+    if (fclose(file)) abort();
+    sha256_add(sha, text, size);
+    free(text);
+    section = entry->section;
+  }
+  sha256_finish(sha, hex);
+}
+
 const char *config_get(const Config *config, const char *key, char *buffer, size_t size) {
   const Option *option = find_option(key);
   if (!option) return NULL;

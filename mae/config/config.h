@@ -15,6 +15,7 @@
 
 #include "kernels/backend.h"
 #include "mae/base/error.h"
+#include "mae/config/ini.h"
 #include "mae/config/choices.h"
 
 /* A transformer's size, written WIDTHxDEPTHxHEADS or by a preset's name. */
@@ -110,6 +111,9 @@ bool config_mentions(const char *message, const char *key);
 void config_dump(const Config *, FILE *, bool hashed_only);
 /* SHA-256 of the hashed_only dump, 64 lower-case hex digits and a NUL. */
 void config_hash(const Config *, char hex[65]);
+/* The hash that a file written by config_dump has, by its own text: of any version of this program,
+ * whatever options that one had. A key that is not known here counts. */
+void config_hash_file(const IniFile *, char hex[65]);
 /* The canonical text of one option's value, or NULL for an unknown key. The buffer is the
  * caller's. */
 const char *config_get(const Config *, const char *key, char *buffer, size_t size);

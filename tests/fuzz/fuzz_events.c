@@ -44,7 +44,8 @@ static void create_store(void) {
       "{\"format\":1,\"experiment\":\"sweep\",\"name\":\"n\",\"scale\":\"\",\"question\":\"\","
       "\"expected\":\"\",\"source\":\"\",\"x\":\"\",\"ini\":\"\",\"created\":1.5,\"trials\":[]}");
   put("sweep/trial/trial.json",
-      "{\"format\":1,\"id\":1,\"experiment\":\"sweep\",\"config_hash\":\"h\",\"seed\":1,"
+      "{\"format\":1,\"id\":1,\"experiment\":\"sweep\",\"config_hash\":"
+      "\"7e470bdfd4905f3b2b9dfb6c02e3fc448b64291ace1d044782de9807f165dfd6\",\"seed\":1,"
       "\"created\":1.5,\"swept\":{}}");
   put("sweep/trial/config.ini", "[run]\nseed = 1\n");
   snprintf(path, sizeof path, "%s/results.db", folder);
@@ -53,6 +54,8 @@ static void create_store(void) {
   require(store_add_sweep(store, path, &sweep, &e), &e);
   snprintf(path, sizeof path, "%s/sweep/trial", folder);
   require(store_add_trial(store, sweep, path, &trial, &e), &e);
+  /* The corpus has starts of a configuration "h". */
+  if (sqlite3_exec(store->db, "UPDATE trial SET config_hash = 'h'", NULL, NULL, NULL)) abort();
   atexit(clean_up);
 }
 
