@@ -10,6 +10,7 @@
  *   crash          SIGSEGV after 5 steps
  *   killed         SIGKILL after 5 steps
  *   garbage        text and broken JSON between good events, then a good end
+ *   late           SIGKILL after the end event of a finished run
  *   half           ends in the middle of a line
  *   nan            NaN losses and metrics, exit 5
  *   slow[:STEPS]   20 ms a step, 100 steps: time to interrupt it
@@ -259,6 +260,10 @@ static int train(Fake *fake) {
     if (number % 10 == 0) checkpoint(fake, number);
   }
   scores(fake, nan);
+  if (!strcmp(fake->mode, "late")) {
+    finish(fake, "done", number, 0);
+    raise(SIGKILL);
+  }
   return nan ? finish(fake, "failed", number, EXIT_NONFINITE) : finish(fake, "done", number, 0);
 }
 

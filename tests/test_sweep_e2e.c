@@ -1,92 +1,10 @@
 /* Whole sweeps through the `harness` program: with the fake trainer for trouble of every kind, with
  * the real one for what it is all for. */
 #include <signal.h>
-#include <sqlite3.h>
 #include <time.h>
 
-#include "tests/scratch.h"
 #include "tests/suite.h"
-
-#define HARNESS PROGRAM_DIR "/harness"
-#define REAL PROGRAM_DIR "/mae"
-#define FAKE PROGRAM_DIR "/../tests/fake_trainer"
-
-static const char experiment[] = "[experiment]\n"
-                                 "question = Does the harness work?\n"
-                                 "[train]\n"
-                                 "batch = 8\n"
-                                 "[sweep]\n"
-                                 "train.mask_ratio = 0.5, 0.75\n"
-                                 "seeds = 1, 2\n";
-
-static void setup(void) {
-  scratch_setup();
-  scratch_write("exp.ini", experiment);
-  unsetenv("FAKE_TRAINER");
-  unsetenv("FAKE_ONLY");
-  unsetenv("MAE");
-}
-
-/* Starts `harness` with words separated by spaces; output goes to the file `log`. */
-static pid_t start_harness(const char *words) {
-  const char *argv[32] = {HARNESS};
-  char *text = strdup(words);
-  int count = 1;
-  for (char *word = strtok(text, " "); word && count < 31; word = strtok(NULL, " "))
-    argv[count++] = word;
-  pid_t child = scratch_start(argv, "log");
-  free(text);
-  return child;
-}
-
-static int harness(const char *words) {
-  return scratch_wait(start_harness(words));
-}
-
-#define RUN_FAKE "run exp.ini --scale none --db r.db --out out --mae " FAKE
-
-static void expect_code(const char *words, int code, const char *said) {
-  int got = harness(words);
-  char *log = scratch_read("log");
-  ck_assert_msg(got == code, "exit code %d, expected %d:\n%s", got, code, log);
-  ck_assert_msg(strstr(log, said) != NULL, "expected to read '%s' in:\n%s", said, log);
-  free(log);
-}
-
-/* All rows of a query, columns by | and rows by newline; the caller frees. */
-static char *query_db(const char *path, const char *sql) {
-  sqlite3 *db;
-  sqlite3_stmt *statement;
-  char *text = NULL;
-  size_t size;
-  FILE *out = open_memstream(&text, &size);
-  ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-  sqlite3_busy_timeout(db, 5000);
-  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s",
-                sqlite3_errmsg(db));
-  while (sqlite3_step(statement) == SQLITE_ROW) {
-    for (int c = 0; c < sqlite3_column_count(statement); c++) {
-      const unsigned char *value = sqlite3_column_text(statement, c);
-      fprintf(out, "%s%s", c ? "|" : "", value ? (const char *)value : "");
-    }
-    fputc('\n', out);
-  }
-  sqlite3_finalize(statement);
-  sqlite3_close(db);
-  fclose(out);
-  return text;
-}
-
-static void expect_rows(const char *sql, const char *rows) {
-  char *got = query_db("r.db", sql);
-  ck_assert_str_eq(got, rows);
-  free(got);
-}
-
-static void expect_all_done(void) {
-  expect_rows("SELECT trial, status FROM trials ORDER BY trial",
-              "1|done\n2|done\n3|done\n4|done\n");
-}
+#include "tests/sweep.h"
 
 /* Waits until so many trials have reached a step. */
 static void wait_for_step(int trials, int step) {
@@ -219,7 +137,10 @@ START_TEST(another_build_runs_again) {
   expect_all_done();
   expect_rows("SELECT attempts FROM trials", "1\n1\n1\n1\n");
   expect_rows("SELECT DISTINCT resumed_from FROM attempts WHERE attempt IS NOT NULL", "0\n");
-  ck_assert_int_eq(system("ls -d out/exp/*/superseded-1/checkpoints out/exp/*/superseded-1/events.jsonl > names"), 0);
+  ck_assert_int_eq(
+      system(
+          "ls -d out/exp/*/superseded-1/checkpoints out/exp/*/superseded-1/events.jsonl > names"),
+      0);
 }
 END_TEST
 

@@ -1,0 +1,277 @@
+/* Whose a result is and whether it is finished: after damage, double starts, copied folders and
+ * processes that die at the worst moment, the database says what the trial folders hold. */
+#include <signal.h>
+
+#include "tests/suite.h"
+#include "tests/sweep.h"
+
+#define OTHER "run exp.ini --scale none --db other.db --out out --mae " FAKE
+
+static const char by_seed[] = "SELECT seed, mask_ratio, round(psnr_masked, 2) FROM trials "
+                              "WHERE status = 'done' ORDER BY 1, 2";
+/* What the fake trainer's scores are. */
+static const char scores[] = "1|0.5|18.01\n1|0.75|17.01\n2|0.5|18.02\n2|0.75|17.02\n";
+
+static void shell(const char *command) {
+  ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+/* The folder of the trial of seed 2 at 0.75 is $D of the commands. */
+#define D                                                                                          \
+  "D=$(dirname $(grep -l '^seed = 2' $(grep -l '^mask_ratio = 0.75' out/exp/*/config.ini))); "
+
+static const struct {
+  const char *name, *command;
+  bool import; /* tells of it; a file cut between two lines is noticed by what is not in it */
+} damages[] = {
+    {"a flipped bit", "sed -i '8s/loss/losr/' $D/events.jsonl", true},
+    {"an edited score", "sed -i 's/\"psnr_masked\":17/\"psnr_masked\":27/' $D/events.jsonl", true},
+    {"a line lost", "sed -i '9d' $D/events.jsonl", true},
+    {"two lines changed over", "sed -i '9{h;d};10{G}' $D/events.jsonl", true},
+    {"the end cut off", "sed -i '$d' $D/events.jsonl", false},
+    {"bytes cut off", "truncate -s -512 $D/events.jsonl", false},
+    {"emptied", ": > $D/events.jsonl", false},
+    {"deleted", "rm $D/events.jsonl", false},
+    {"a page of zeros",
+     "dd if=/dev/zero of=$D/events.jsonl bs=512 seek=1 count=1 conv=notrunc "
+     "2> dd.log",
+     true},
+    {"another trial's", "cp $(ls out/exp/*/events.jsonl | grep -v $D/ | head -1) $D/events.jsonl",
+     true},
+};
+
+/* Whatever is done to an event file, its trial is not done any more, in the database that knew it
+ * as well as in one that is made anew; the next run trains it again, and all scores are right. */
+START_TEST(damage_is_never_a_result) {
+  static const char three[] = "SELECT count(*) FROM trials WHERE status = 'done'";
+  expect_code(RUN_FAKE, 0, "done");
+  char command[1024];
+  snprintf(command, sizeof command, D "%s", damages[_i].command);
+  shell(command);
+  for (int fresh = 0; fresh < 2; fresh++) {
+    const char *db = fresh ? "fresh.db" : "r.db";
+    snprintf(command, sizeof command, "import --db %s --out out", db);
+    expect_code(command, 0, damages[_i].import ? "left out" : "4 trials");
+    char *done = query_db(db, three);
+    ck_assert_msg(!strcmp(done, "3\n"), "%s, %s: %s are done", damages[_i].name, db, done);
+    free(done);
+  }
+  expect_code(RUN_FAKE, 0, "3 of 4 trials are done already");
+  expect_rows(by_seed, scores);
+  expect_code("import --db last.db --out out", 0, "4 trials");
+  char *rebuilt = query_db("last.db", by_seed);
+  ck_assert_str_eq(rebuilt, scores);
+  free(rebuilt);
+}
+END_TEST
+
+static const char *const edits[] = {
+    "sed -i 's/^blr = .*/blr = 0.03/' $D/config.ini", ": > $D/config.ini",
+    "sed -i 's/\"config_hash\": \"./\"config_hash\": \"x/' $D/trial.json",
+    "mv $D out/exp/0123456789ab"};
+
+START_TEST(an_edited_description_is_left_out) {
+  expect_code(RUN_FAKE, 0, "done");
+  char command[512];
+  snprintf(command, sizeof command, D "%s", edits[_i]);
+  shell(command);
+  expect_code("import --db fresh.db --out out", 0, "left out");
+  char *rows = query_db("fresh.db", "SELECT count(*) FROM trials");
+  ck_assert_str_eq(rows, "3\n");
+  free(rows);
+}
+END_TEST
+
+/* A trainer that dies after its last event has finished its trial. */
+START_TEST(the_end_event_counts_whatever_the_exit) {
+  setenv("FAKE_TRAINER", "late", 1);
+  expect_code(RUN_FAKE, 0, "done");
+  expect_all_done();
+  expect_code(RUN_FAKE, 0, "4 of 4 trials are done already");
+  expect_code("import --db r.db --out out", 0, "4 trials");
+  expect_all_done();
+}
+END_TEST
+
+/* The same sweep started twice, with databases of their own: who comes second waits for the folder
+ * and finds the trial finished. */
+START_TEST(a_double_start_finishes_once) {
+  setenv("FAKE_TRAINER", "slow:30", 1);
+  pid_t first = start_harness(RUN_FAKE);
+  usleep(300000);
+  ck_assert_int_eq(harness(OTHER), 0);
+  ck_assert_int_eq(scratch_wait(first), 0);
+  expect_all_done();
+  char *other = query_db("other.db", by_seed);
+  expect_rows(by_seed, other);
+  free(other);
+  expect_rows("SELECT DISTINCT attempts FROM trials", "1\n");
+}
+END_TEST
+
+/* A trial's folder removed, and a seed more asked for: every row has its own score. */
+START_TEST(a_removed_folder_moves_no_score) {
+  expect_code(RUN_FAKE, 0, "done");
+  shell(D "rm -r $D && sed -i 's/seeds = 1, 2/seeds = 1, 2, 3/' exp.ini");
+  expect_code(RUN_FAKE, 0, "3 of 6 trials are done already");
+  expect_rows(by_seed, "1|0.5|18.01\n1|0.75|17.01\n2|0.5|18.02\n2|0.75|17.02\n3|0.5|18.03\n"
+                       "3|0.75|17.03\n");
+}
+END_TEST
+
+/* Two machines gave out the same numbers; their folders are copied together, and the sweep that was
+ * interrupted goes on there. */
+START_TEST(copied_folders_keep_their_scores) {
+  expect_code(RUN_FAKE, 0, "done");
+  shell(
+      "mkdir second && sed 's/^seeds = .*/seeds = 5, 6/' exp.ini > second/late.ini && cd second && "
+      "FAKE_TRAINER=slow timeout -s INT 1 " HARNESS
+      " run late.ini --scale none --db s.db --out out --mae " FAKE " > log 2>&1; "
+      "cd .. && cp -r second/out/late out/ && cp second/late.ini .");
+  expect_code("import --db all.db --out out", 0, "8 trials");
+  expect_code("run late.ini --scale none --db all.db --out out --mae " FAKE, 0, "done");
+  static const char first[] = "SELECT seed, mask_ratio, round(psnr_masked, 2) FROM trials "
+                              "WHERE experiment = 'exp' AND status = 'done' ORDER BY 1, 2";
+  char *rows = query_db("all.db", first);
+  ck_assert_str_eq(rows, scores);
+  free(rows);
+  rows = query_db("all.db", "SELECT count(*), count(DISTINCT psnr_masked) FROM trials "
+                            "WHERE experiment = 'late' AND status = 'done'");
+  ck_assert_str_eq(rows, "4|4\n");
+  free(rows);
+}
+END_TEST
+
+/* An event file that was cut while the database was kept, and has grown again. */
+START_TEST(a_cut_file_is_read_anew) {
+  setenv("FAKE_TRAINER", "slow:30", 1);
+  pid_t run = start_harness(RUN_FAKE);
+  for (int i = 0; i < 500 && system("grep -qs '\"step\":15,' out/exp/*/events.jsonl"); i++)
+    usleep(10000);
+  kill(run, SIGINT);
+  ck_assert_int_eq(scratch_wait(run), 128 + SIGINT);
+  shell("for f in out/exp/*/events.jsonl; do head -n 5 $f > cut && cp cut $f; done");
+  unsetenv("FAKE_TRAINER");
+  expect_code(RUN_FAKE, 0, "done");
+  expect_code("import --db fresh.db --out out", 0, "4 trials");
+  static const char *const queries[] = {
+      by_seed, "SELECT trial, count(*) FROM curves GROUP BY trial ORDER BY trial",
+      "SELECT trial, attempt, resumed_from, last_step FROM attempts WHERE attempt IS NOT NULL "
+      "ORDER BY 1, 2"};
+  for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+    char *fresh = query_db("fresh.db", queries[i]);
+    expect_rows(queries[i], fresh);
+    free(fresh);
+  }
+}
+END_TEST
+
+START_TEST(a_deleted_folder_goes_with_the_next_import) {
+  expect_code(RUN_FAKE, 0, "done");
+  shell(D "rm -r $D");
+  expect_code("import --db r.db --out out", 0, "has gone");
+  expect_rows("SELECT count(*) FROM trials", "3\n");
+}
+END_TEST
+
+/* What is no file, or too large, or of no use keeps nothing else out. */
+static const char *const obstacles[] = {
+    "rm $D/events.jsonl && mkdir $D/events.jsonl", "rm $D/events.jsonl && mkfifo $D/events.jsonl",
+    "mkdir out/other && echo '{\"format\":1}' > out/other/sweep.json",
+    "sed -i 's/\"id\": [0-9]*/\"id\": 9223372036854775807/' $D/trial.json"};
+
+START_TEST(one_bad_folder_blocks_no_import) {
+  expect_code(RUN_FAKE, 0, "done");
+  char command[512];
+  snprintf(command, sizeof command, D "%s", obstacles[_i]);
+  shell(command);
+  ck_assert_int_eq(harness("import --db fresh.db --out out"), 0);
+  char *rows = query_db("fresh.db", "SELECT count(*) >= 3 FROM trials WHERE status = 'done'");
+  ck_assert_str_eq(rows, "1\n");
+  free(rows);
+}
+END_TEST
+
+START_TEST(leftovers_of_killed_writers_go) {
+  shell("mkdir -p out/exp && touch out/exp/sweep.json.$(hostname)-999999.tmp "
+        "out/exp/sweep.json.elsewhere-999999.tmp");
+  expect_code(RUN_FAKE, 0, "done");
+  shell("test ! -e out/exp/sweep.json.$(hostname)-999999.tmp && "
+        "test -e out/exp/sweep.json.elsewhere-999999.tmp");
+}
+END_TEST
+
+/* A closed database is one plain file; a damaged one is refused. */
+START_TEST(the_database_is_whole_and_plain) {
+  expect_code(RUN_FAKE, 0, "done");
+  shell("test ! -e r.db-wal && test \"$(od -An -tu1 -j18 -N1 r.db | tr -d ' ')\" = 1");
+  shell("truncate -s -4096 r.db");
+  expect_code(RUN_FAKE, 4, "damaged");
+}
+END_TEST
+
+static const struct {
+  const char *words, *said;
+} refusals[] = {
+    {"run exp.ini --scale none --db r.db --out=", "--out is empty"},
+    {"import --db= --out out", "--db is empty"},
+    {"run exp.ini --scale none --db r.db --part 1/99999999999", "N at most"},
+};
+
+START_TEST(wrong_usage) {
+  expect_code(refusals[_i].words, 2, refusals[_i].said);
+}
+END_TEST
+
+/* The real trainer: the same configuration on other images is another result. */
+START_TEST(other_images_are_another_result) {
+  static const char pictures[] =
+      "python3 -c \"import os\n"
+      "from PIL import Image\n"
+      "for split, n in (('train', 16), ('val', 8)):\n"
+      "  os.makedirs('pics/%s/a' % split, exist_ok=True)\n"
+      "  for i in range(n): Image.new('RGB', (16, 16), (i * 9, SHADE, i)).save("
+      "'pics/%s/a/%d.png' % (split, i))\"";
+  char command[1024];
+  if (system("python3 -c 'import PIL' 2> pil.log") != 0) return; /* as other oracles */
+  scratch_write("exp.ini", "[experiment]\nquestion = ?\n[model]\nimage_size = 16\npatch_size = 4\n"
+                           "encoder = 16x1x2\ndecoder = 16x1x2\n[train]\nbatch = 8\nsteps = 4\n"
+                           "warmup_steps = 1\n[data]\nsource = imagefolder\npath = pics\n"
+                           "cache = cache\n[eval]\nimages = 8\n[sweep]\nseeds = 1\n");
+  for (int shade = 0; shade < 2; shade++) {
+    snprintf(command, sizeof command, "%s", pictures);
+    char *at = strstr(command, "SHADE");
+    memcpy(at, shade ? "200  " : "10   ", 5);
+    shell(command);
+    expect_code("run exp.ini --scale none --db r.db --out out --mae " REAL, 0,
+                shade ? "it was trained on other images" : "done");
+    expect_rows("SELECT count(*), count(DISTINCT dataset) FROM trials WHERE status = 'done'",
+                "1|1\n");
+  }
+  expect_code("run exp.ini --scale none --db r.db --out out --mae " REAL, 0,
+              "1 of 1 trials are done already");
+  shell("ls -d out/exp/*/superseded-1/events.jsonl > names");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("bookkeeping");
+  TCase *tc = tcase_create("bookkeeping");
+  tcase_set_timeout(tc, 120);
+  tcase_add_checked_fixture(tc, setup, scratch_teardown);
+  tcase_add_loop_test(tc, damage_is_never_a_result, 0, sizeof damages / sizeof *damages);
+  tcase_add_loop_test(tc, an_edited_description_is_left_out, 0, sizeof edits / sizeof *edits);
+  tcase_add_test(tc, the_end_event_counts_whatever_the_exit);
+  tcase_add_test(tc, a_double_start_finishes_once);
+  tcase_add_test(tc, a_removed_folder_moves_no_score);
+  tcase_add_test(tc, copied_folders_keep_their_scores);
+  tcase_add_test(tc, a_cut_file_is_read_anew);
+  tcase_add_test(tc, a_deleted_folder_goes_with_the_next_import);
+  tcase_add_loop_test(tc, one_bad_folder_blocks_no_import, 0, sizeof obstacles / sizeof *obstacles);
+  tcase_add_test(tc, leftovers_of_killed_writers_go);
+  tcase_add_test(tc, the_database_is_whole_and_plain);
+  tcase_add_loop_test(tc, wrong_usage, 0, sizeof refusals / sizeof *refusals);
+  tcase_add_test(tc, other_images_are_another_result);
+  suite_add_tcase(suite, tc);
+  return suite_run(suite);
+}
