@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "harness/cmd.h"
+#include "harness/evidence.h"
 #include "harness/locate.h"
 #include "harness/options.h"
 #include "harness/place.h"
@@ -20,23 +22,30 @@
 enum { STOP_GRACE_SECONDS = 10 };
 
 static const char about[] =
-    "Trains the trial again from its recorded configuration and compares the loss of every step\n"
-    "and the SHA-256 of the final training state. Prints the class that is proved:\n"
-    "  bitwise      every loss and the whole state are equal in every bit\n"
-    "  numerical    losses and score agree within a stated tolerance (another device or library)\n"
-    "  statistical  the score is one that another seed could have given\n"
-    "and otherwise the first step and tensor that differ and how the two provenances differ.\n"
-    "Exit code 3 when the class asked for does not hold.";
+    "First checks what was recorded: the seals of the event files, stored files and checkpoints\n"
+    "against their hashes, config.ini and trial.json against the start event, the database's rows\n"
+    "against the files, the packed images against their hash. Then trains the trial again from\n"
+    "its recorded configuration and compares every number but times and speeds, every score of\n"
+    "the model and the baselines, and the SHA-256 of the final training state. Prints the class\n"
+    "that is proved:\n"
+    "  bitwise      every number and the whole state are equal in every bit\n"
+    "  numerical    all agree within stated tolerances (another device or library)\n"
+    "  statistical  the score is one that another seed could have given, as far as at least 3\n"
+    "               other finished seeds of its point can say\n"
+    "and otherwise what is damaged, or the first step, score and tensor that differ and how the\n"
+    "two provenances differ. Exit code 3 when the class asked for does not hold, 2 when the\n"
+    "seeds are too few to say.";
 
 typedef struct Verification {
   const char *db, *trainer_given;
   double steps, timeout;
-  bool keep;
+  bool keep, said_done; /* said_done: the database calls the trial done */
   Proof asked;
   int64_t trial;
   char folder[CONFIG_PATH_MAX], scratch[CONFIG_PATH_MAX], name[64];
   char trainer[CONFIG_PATH_MAX];
   Config config;
+  Evidence evidence;
   RunRecord then, now;
   Comparison comparison;
   int signal;
@@ -61,6 +70,7 @@ static bool find_folder(Verification *v, Error *e) {
   bool ok = store_get_trial(store, v->trial, &info, &found, e);
   store_close(store);
   if (!ok) return false;
+  v->said_done = found && info.status == TRIAL_DONE;
   if (!found)
     return error_set(e, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments",
                      v->db, (long long)v->trial);
@@ -87,21 +97,31 @@ static bool read_recorded(Verification *v, Error *e) {
   return true;
 }
 
-/* The scratch folder beside the recorded files, with the configuration that was recorded. */
-static bool make_scratch(Verification *v, Error *e) {
+/* A name that no earlier verification has, by the time and, within one second, a number. */
+static bool choose_name(Verification *v, Error *e) {
   time_t now = time(NULL);
   struct tm utc;
+  char stamp[32], line[CONFIG_PATH_MAX + 8];
+  strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+  for (int number = 1;; number++) {
+    if (number == 1)
+      snprintf(v->name, sizeof v->name, "verify-%s", stamp);
+    else
+      snprintf(v->name, sizeof v->name, "verify-%s-%d", stamp, number);
+    if (!io_join(v->scratch, sizeof v->scratch, v->folder, v->name, e)) return false;
+    snprintf(line, sizeof line, "%s.jsonl", v->scratch);
+    if (access(v->scratch, F_OK) != 0 && access(line, F_OK) != 0) return true;
+  }
+}
+
+/* The scratch folder beside the recorded files, with the configuration that was recorded. */
+static bool make_scratch(Verification *v, Error *e) {
   char path[CONFIG_PATH_MAX];
-  /* Each in a folder of its own, should two begin within a second. */
-  strftime(v->name, sizeof v->name, "verify-%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
-  size_t length = strlen(v->name);
-  for (int n = 2; io_join(path, sizeof path, v->folder, v->name, NULL) && !access(path, F_OK); n++)
-    snprintf(v->name + length, sizeof v->name - length, "-%d", n);
   const char *text = member_text(v->then.start, "config");
   if (!text)
     return error_set(e, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);
-  if (!io_join(v->scratch, sizeof v->scratch, v->folder, v->name, e) ||
-      !io_make_folders(v->scratch, e) || !io_join(path, sizeof path, v->scratch, "config.ini", e))
+  if (!choose_name(v, e) || !io_make_folders(v->scratch, e) ||
+      !io_join(path, sizeof path, v->scratch, "config.ini", e))
     return false;
   int fd = io_create(path, e);
   if (fd < 0) return false;
@@ -109,6 +129,15 @@ static bool make_scratch(Verification *v, Error *e) {
   if (!io_finish(fd, path, ok ? e : NULL)) ok = false;
   config_init(&v->config);
   return ok && config_load(&v->config, path, e);
+}
+
+static bool check_evidence(Verification *v, Error *e) {
+  Store *store;
+  if (!store_open_readonly(&store, v->db, e)) return false;
+  EvidenceOf of = {store, v->trial, v->folder, &v->then, &v->config};
+  bool ok = evidence_check(&v->evidence, &of, e);
+  store_close(store);
+  return ok;
 }
 
 static bool train_again(Verification *v, Error *e) {
@@ -160,29 +189,39 @@ static void point_of(const Config *config, char hash[65]) {
   config_hash(&point, hash);
 }
 
-/* Final scores of the experiment's finished trials that differ in nothing but the seed. */
-static int seed_scores(const Verification *v, double *scores, int max) {
+/* The final score of one finished run of the same point and images, by its intact event file. */
+static bool score_of(const Verification *v, const char *folder, double *score) {
+  RunRecord record;
+  int64_t line;
+  char *events = string_format("%s/events.jsonl", folder);
+  bool ok = evidence_sealed(events, &line, NULL) && record_read(&record, events, NULL);
+  free(events);
+  if (!ok) return false;
+  ok = !strcmp(record.facts.end, "done") && isfinite(record.evaluated) &&
+       !strcmp(record_dataset(&record), record_dataset(&v->then));
+  *score = record.evaluated;
+  record_free(&record);
+  return ok;
+}
+
+enum { SEEDS_MAX = 256 };
+
+/* Final scores of the experiment's other finished trials that differ in nothing but the seed. */
+static int seed_scores(const Verification *v, double scores[SEEDS_MAX]) {
   char own[65], other[65];
   int count = 0;
   char *pattern = string_format("%s/../*/config.ini", v->folder);
   glob_t found = {0};
   point_of(&v->config, own);
   if (glob(pattern, 0, NULL, &found) == 0) {
-    for (size_t i = 0; i < found.gl_pathc && count < max; i++) {
+    for (size_t i = 0; i < found.gl_pathc && count < SEEDS_MAX; i++) {
       Config config;
-      RunRecord record;
       if (!config_load(&config, found.gl_pathv[i], NULL)) continue;
       point_of(&config, other);
-      if (strcmp(own, other) != 0) continue;
-      char *folder = string_format("%s", found.gl_pathv[i]);
+      if (strcmp(own, other) != 0 || config.run.seed == v->config.run.seed) continue;
+      char *folder = string_copy(found.gl_pathv[i]);
       *strrchr(folder, '/') = 0;
-      char *events = string_format("%s/events.jsonl", folder);
-      if (record_read(&record, events, NULL)) {
-        if (!strcmp(record.facts.end, "done") && isfinite(record.evaluated))
-          scores[count++] = record.evaluated;
-        record_free(&record);
-      }
-      free(events);
+      count += score_of(v, folder, &scores[count]);
       free(folder);
     }
     globfree(&found);
@@ -191,8 +230,25 @@ static int seed_scores(const Verification *v, double *scores, int max) {
   return count;
 }
 
+/* Asked for what the seeds cannot support: said before hours are spent on it. */
+static bool enough_seeds(const Verification *v, Error *e) {
+  double scores[SEEDS_MAX];
+  if (v->asked != PROOF_STATISTICAL) return true;
+  if (v->steps > 0)
+    return error_set(e, EXIT_CONFIG,
+                     "--class statistical compares final scores: it needs the "
+                     "whole run, without --steps");
+  int count = seed_scores(v, scores);
+  return count >= SEEDS_NEEDED ||
+         error_set(e, EXIT_CONFIG,
+                   "--class statistical needs at least %d other finished seeds of this point to "
+                   "know how far seeds lie apart, and there are %d: two say next to nothing of "
+                   "it, and the trial itself is no reference for itself; run %d more (harness run "
+                   "with a longer sweep.seeds)",
+                   SEEDS_NEEDED, count, SEEDS_NEEDED - count);
+}
+
 static bool compare(Verification *v, Error *e) {
-  enum { SEEDS_MAX = 256 };
   double scores[SEEDS_MAX];
   char path[CONFIG_PATH_MAX];
   if (!io_join(path, sizeof path, v->scratch, "events.jsonl", e) || !record_read(&v->now, path, e))
@@ -201,38 +257,73 @@ static bool compare(Verification *v, Error *e) {
   compare_runs(&v->comparison, &v->then, &v->now, v->folder, v->scratch, steps,
                v->config.train.precision);
   if (v->comparison.proof == PROOF_NONE && v->steps == 0)
-    compare_scores(&v->comparison, scores, seed_scores(v, scores, SEEDS_MAX));
+    compare_scores(&v->comparison, scores, seed_scores(v, scores));
   return true;
 }
 
-static const char *state_words(const Comparison *c) {
-  if (c->state_compared) return " and the training state (weights, moments, counters)";
-  return "; no state was recorded at that step to compare with";
+static void print_notes(const Verification *v) {
+  for (int i = 0; i < v->evidence.notes.count; i++) printf("  %s\n", v->evidence.notes.items[i]);
+  if (v->evidence.unsealed)
+    puts("  the event file is unsealed: an earlier version wrote it, and a change of a number in "
+         "it shows only where that number is computed again");
+}
+
+static void print_damage(const Verification *v) {
+  printf("trial %lld: no class holds: what was recorded is damaged, and it was not trained again\n",
+         (long long)v->trial);
+  for (int i = 0; i < v->evidence.faults.count; i++) printf("  %s\n", v->evidence.faults.items[i]);
+  print_notes(v);
 }
 
 static void print_outcome(const Verification *v) {
   const Comparison *c = &v->comparison;
   if (c->proof == PROOF_BITWISE) {
-    printf("trial %lld: bitwise. The losses of %lld steps%s are equal in every bit",
-           (long long)v->trial, (long long)c->steps, c->state_compared ? state_words(c) : "");
+    printf("trial %lld: bitwise. The numbers of %lld steps", (long long)v->trial,
+           (long long)c->steps);
+    if (c->scores) printf(", %d scores", c->scores);
+    printf("%s are equal in every bit",
+           c->state_compared ? " and the training state (weights, moments, counters)" : "");
     if (c->state_compared)
       printf("; state %.16s\n", v->now.facts.state_sha256);
     else
-      printf("%s\n", state_words(c));
+      puts("; no state was recorded at that step to compare with");
+    print_notes(v);
     return;
   }
-  printf("trial %lld: not bitwise; %s\n", (long long)v->trial,
-         c->proof ? proof_name(c->proof) : "no class holds");
+  printf("trial %lld: not bitwise; %s. What was recorded is intact; training again gave other "
+         "numbers\n",
+         (long long)v->trial, c->proof ? proof_name(c->proof) : "no class holds");
   printf("  %s\n", c->detail);
   if (!isnan(c->score_then))
     printf("  score %.6f dB recorded, %.6f dB now\n", c->score_then, c->score_now);
   if (*c->tensor)
     printf("  first tensor that differs in the checkpoints of step %lld: %s (%s)\n",
            (long long)c->steps, c->tensor, c->tensor_detail);
+  print_notes(v);
   puts("what differs in the two provenances (recorded -> now):");
   if (compare_provenance(stdout, &v->then, &v->now) == 0)
     puts(c->state_equal ? "  nothing"
                         : "  nothing: the same build on the same machine gave other bits");
+}
+
+/* What the record says beside the class: what differs or is damaged, and what was not checked. */
+static char *detail_of(const Verification *v) {
+  const Evidence *evidence = &v->evidence;
+  char *text = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&text, &size));
+  for (int i = 0; i < evidence->faults.count; i++)
+    fprintf(out, "%s%s", i ? "; " : "damaged: ", evidence->faults.items[i]);
+  if (!evidence->faults.count) {
+    fputs(v->comparison.detail, out);
+    if (v->comparison.proof == PROOF_BITWISE && !v->comparison.state_compared)
+      fputs("no state to compare", out);
+  }
+  for (int i = 0; i < evidence->notes.count; i++)
+    fprintf(out, "%s%s", ftell(out) ? "; " : "", evidence->notes.items[i]);
+  if (evidence->unsealed) fprintf(out, "%sunsealed event file", ftell(out) ? "; " : "");
+  fclose(out);
+  return need(text);
 }
 
 /* To the trial's folder first, then to the database; a database in use takes it in later. */
@@ -249,8 +340,9 @@ static bool write_down(const Verification *v, Error *e) {
   event_int(&log, "steps", c->steps);
   if (c->first_step) event_int(&log, "first_step", c->first_step);
   if (*c->tensor) event_string(&log, "first_tensor", c->tensor);
-  event_string(&log, "detail",
-               c->proof == PROOF_BITWISE && !c->state_compared ? "losses only" : c->detail);
+  char *detail = detail_of(v);
+  event_string(&log, "detail", detail);
+  free(detail);
   bool ok = event_end(&log, e);
   if (!events_close(&log, ok ? e : NULL)) ok = false;
   return ok;
@@ -286,17 +378,42 @@ static void enter_database(const Verification *v) {
             v->folder, v->name, e.message);
 }
 
+static bool record_outcome(const Verification *v, Error *e) {
+  if (!write_down(v, e)) return false;
+  enter_database(v);
+  return true;
+}
+
+/* The event file of a trial that is done cannot be used: it was cut, emptied or lost. */
+static bool report_cut(Verification *v, Error *e) {
+  if (!v->said_done || e->code != EXIT_DATA) return false;
+  strings_add(&v->evidence.faults,
+              string_format("%s/events.jsonl was cut, emptied or lost: %s says that the trial is "
+                            "done, but %s",
+                            v->folder, v->db, e->message));
+  *e = (Error){0};
+  print_damage(v);
+  return choose_name(v, e) && record_outcome(v, e);
+}
+
 static bool verify(Verification *v, Error *e) {
-  if (!locate_trainer(v->trainer, v->trainer_given, e) || !find_folder(v, e) ||
-      !read_recorded(v, e) || !make_scratch(v, e))
-    return false;
+  if (!locate_trainer(v->trainer, v->trainer_given, e) || !find_folder(v, e)) return false;
+  if (!read_recorded(v, e)) return report_cut(v, e);
+  if (!make_scratch(v, e)) return false;
+  bool checked = check_evidence(v, e);
+  if (!checked || v->evidence.faults.count || !enough_seeds(v, e)) {
+    bool removed = io_remove(v->scratch, NULL);
+    if (!checked || !v->evidence.faults.count) return false;
+    print_damage(v);
+    return record_outcome(v, e) &&
+           (removed || error_set(e, EXIT_DATA, "%s: cannot be removed", v->scratch));
+  }
   runner_block_signals();
   if (!train_again(v, e)) return error_suffix(e, "see %s", v->scratch);
   if (v->signal) return io_remove(v->scratch, e);
   if (!compare(v, e)) return false;
   print_outcome(v);
-  if (!write_down(v, e)) return false;
-  enter_database(v);
+  if (!record_outcome(v, e)) return false;
   if (v->comparison.proof == PROOF_BITWISE && !v->keep) return io_remove(v->scratch, e);
   printf("the second run is kept in %s\n", v->scratch);
   return true;
@@ -329,6 +446,7 @@ int cmd_verify(int argc, char **argv) {
            : v.signal                      ? 128 + v.signal
            : v.comparison.proof >= v.asked ? EXIT_OK
                                            : EXIT_MISMATCH;
+    evidence_free(&v.evidence);
     record_free(&v.then);
     record_free(&v.now);
   }

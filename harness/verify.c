@@ -1,97 +1,180 @@
-/* verify.c - two recorded runs side by side: losses, states, tensors, scores, provenance. */
+/* verify.c - two recorded runs side by side: steps, scores, files, states, tensors, provenance. */
 #include "harness/verify.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness/stats.h"
 #include "harness/strings.h"
-#include "harness/tail.h"
 #include "mae/base/io.h"
+#include "mae/evaluate/metrics.h"
 #include "mae/model/safetensors.h"
 #include "mae/record/step_folders.h"
 
-/* What `numerical` promises: the losses of every step within this relative difference, and the
- * final score within so many dB. Rounding differences of another device or library grow over
- * hundreds of steps; 16-bit products start from larger ones. */
-static const double loss_tolerance_fp32 = 1e-3, loss_tolerance_16 = 2e-2, score_tolerance = 0.05;
+/* What `numerical` promises: the losses of every step within this relative difference, every score
+ * in dB within so many dB and every SSIM within so much. Rounding differences of another device or
+ * library grow over hundreds of steps; 16-bit products start from larger ones. */
+static const double loss_tolerance_fp32 = 1e-3, loss_tolerance_16 = 2e-2, score_tolerance = 0.05,
+                    similarity_tolerance = 0.005;
 
 const char *proof_name(Proof proof) {
   static const char *const names[] = {"", "statistical", "numerical", "bitwise"};
   return names[proof];
 }
 
-static void take_step(RunRecord *record, const json_t *event) {
-  enum { STEPS_MAX = 1 << 28 }; /* against a damaged file */
-  int64_t step = member_integer(event, "step", 0);
-  if (step < 1 || step > STEPS_MAX) return;
-  if (step > record->count) {
-    size_t size = (size_t)step + 1;
-    record->losses = need(realloc(record->losses, size * sizeof *record->losses));
-    record->known = need(realloc(record->known, size * sizeof *record->known));
-    for (int64_t s = record->count + 1; s <= step; s++) record->known[s] = false;
-    record->count = step;
-  }
-  record->losses[step] = member_number(event, "loss").value;
-  record->known[step] = true;
+static void add_reason(Comparison *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_reason(Comparison *c, const char *format, ...) {
+  size_t used = strlen(c->detail);
+  va_list args;
+  if (c->reasons++) used += (size_t)snprintf(c->detail + used, sizeof c->detail - used, "; ");
+  if (used >= sizeof c->detail) return;
+  va_start(args, format);
+  vsnprintf(c->detail + used, sizeof c->detail - used, format, args);
+  va_end(args);
 }
 
-static void take_checkpoint(RunRecord *record, const json_t *event) {
-  char step[32];
-  snprintf(step, sizeof step, "%lld", (long long)member_integer(event, "step", 0));
-  json_object_set(record->saved, step, json_object_get(event, "state_sha256"));
+/* Steps -----------------------------------------------------------------------------------------*/
+
+static bool same_number(Number a, Number b) {
+  return a.kind == b.kind && (a.kind != NUMBER_FINITE || a.value == b.value);
 }
 
-static void take_line(void *user, const char *line, size_t length, uint64_t offset) {
-  (void)offset;
-  RunRecord *record = user;
-  EventLine event;
-  if (!event_line_read(&event, line, length, NULL)) return;
-  facts_take_event(&record->facts, &event);
-  if (event_line_is(&event, "step")) take_step(record, event.json);
-  if (event_line_is(&event, "checkpoint")) take_checkpoint(record, event.json);
-  if (event_line_is(&event, "start")) {
-    json_decref(record->start);
-    record->start = json_incref(event.json);
-    if (record->facts.step == 0) record->count = 0; /* begun anew: what came before is not its */
-  }
-  event_line_free(&event);
+static double relative_difference(Number a, Number b) {
+  if (a.kind != NUMBER_FINITE || b.kind != NUMBER_FINITE) return INFINITY;
+  return fabs(a.value - b.value) / fmax(fabs(a.value), 1e-12);
 }
 
-bool record_read(RunRecord *record, const char *events_path, Error *e) {
-  *record = (RunRecord){.saved = need(json_object())};
-  facts_init(&record->facts);
-  tail_read_file(events_path, take_line, record);
-  record->evaluated = facts_score(&record->facts);
-  if (record->start) return true;
-  record_free(record);
-  return error_set(e, EXIT_DATA, "%s: holds no start event", events_path);
+/* With the digits that events have: 9 of a float, 17 of a double. */
+static const char *number_text(char out[40], Number number, int digits) {
+  if (number.kind == NUMBER_FINITE)
+    snprintf(out, 40, "%.*g", digits, number.value);
+  else
+    snprintf(out, 40, "%s",
+             number.kind == NUMBER_INVALID ? "no number" : number_kind_name(number.kind));
+  return out;
 }
 
-void record_free(RunRecord *record) {
-  free(record->losses);
-  free(record->known);
-  json_decref(record->start);
-  json_decref(record->saved);
-  *record = (RunRecord){0};
+static const StepRecord *step_of(const RunRecord *record, int64_t step) {
+  static const StepRecord none = {.numbers = {{NAN, NUMBER_ABSENT},
+                                              {NAN, NUMBER_ABSENT},
+                                              {NAN, NUMBER_ABSENT},
+                                              {NAN, NUMBER_ABSENT},
+                                              {NAN, NUMBER_ABSENT}}};
+  return step <= record->count && record->steps[step].known ? &record->steps[step] : &none;
 }
 
-static bool same_number(double a, double b) {
-  return a == b || (isnan(a) && isnan(b));
-}
+typedef struct StepDifference {
+  int64_t first, count;
+  double worst; /* relative */
+} StepDifference;
 
-static void compare_losses(Comparison *c, const RunRecord *then, const RunRecord *now) {
+/* One of the numbers over all steps. */
+static StepDifference compare_number(const Comparison *c, const RunRecord *then,
+                                     const RunRecord *now, int number) {
+  StepDifference found = {0};
   for (int64_t s = 1; s <= c->steps; s++) {
-    bool both = s <= then->count && s <= now->count && then->known[s] && now->known[s];
-    double a = both ? then->losses[s] : NAN, b = both ? now->losses[s] : NAN;
-    if (both && same_number(a, b)) continue;
-    double difference = fabs(a - b) / fmax(fabs(a), 1e-12);
-    if (!(difference <= c->worst)) c->worst = isnan(difference) ? INFINITY : difference;
-    if (c->first_step) continue;
-    c->first_step = s;
-    c->loss_then = s <= then->count && then->known[s] ? then->losses[s] : NAN;
-    c->loss_now = s <= now->count && now->known[s] ? now->losses[s] : NAN;
+    Number a = step_of(then, s)->numbers[number], b = step_of(now, s)->numbers[number];
+    if (same_number(a, b) && (a.kind != NUMBER_ABSENT || number != STEP_LOSS)) continue;
+    if (!found.count++) found.first = s;
+    found.worst = fmax(found.worst, relative_difference(a, b));
+  }
+  return found;
+}
+
+static void compare_steps(Comparison *c, const RunRecord *then, const RunRecord *now,
+                          double tolerance) {
+  /* Gradient norms spread further than losses; the others are not computed from the weights. */
+  const double allowed[STEP_NUMBERS] = {
+      [STEP_LOSS] = tolerance, [STEP_LR] = 1e-5, [STEP_GRAD_NORM] = 10 * tolerance};
+  StepDifference found[STEP_NUMBERS];
+  for (int i = 0; i < STEP_NUMBERS; i++) {
+    found[i] = compare_number(c, then, now, i);
+    if (found[i].count && (!c->first_step || found[i].first < c->first_step))
+      c->first_step = found[i].first;
+  }
+  if (c->first_step) add_reason(c, "step %lld is the first that differs", (long long)c->first_step);
+  for (int i = 0; i < STEP_NUMBERS; i++) {
+    char before[40], after[40];
+    int digits = i == STEP_EPOCH ? 17 : 9;
+    if (!found[i].count) continue;
+    if (found[i].worst > allowed[i]) c->near = false;
+    add_reason(c,
+               "%s of step %lld: %s recorded, %s now; the largest relative difference of %s in "
+               "%lld steps is %.3g (numerical allows %.3g)",
+               step_numbers[i], (long long)found[i].first,
+               number_text(before, step_of(then, found[i].first)->numbers[i], digits),
+               number_text(after, step_of(now, found[i].first)->numbers[i], digits),
+               step_numbers[i], (long long)found[i].count, found[i].worst, allowed[i]);
+  }
+}
+
+/* Scores ----------------------------------------------------------------------------------------*/
+
+/* How far apart a score may be for `numerical`, in its own unit. */
+static double score_allowed(const char *name, double value, double tolerance) {
+  const Metric *metric = metric_find(name);
+  if (!strcmp(name, "images")) return 0;
+  if (metric && !strcmp(metric->unit, "dB")) return score_tolerance;
+  if (!strcmp(name, "loss")) return tolerance * fabs(value);
+  return !strcmp(name, "perfect") ? INFINITY : similarity_tolerance;
+}
+
+/* The scores of one evaluation; those that an older program did not record are not compared. */
+static int compare_evaluation(Comparison *c, const char *of, json_t *then, json_t *now,
+                              double tolerance, int told) {
+  enum { TOLD_MAX = 4 };
+  const char *name;
+  json_t *value;
+  int differ = 0;
+  json_object_foreach(then, name, value) {
+    if (!record_is_score(name)) continue;
+    c->scores++;
+    if (json_equal(value, json_object_get(now, name))) continue;
+    Number a = member_number(then, name), b = member_number(now, name);
+    double allowed = score_allowed(name, a.value, tolerance);
+    bool near = a.kind == b.kind && (a.kind != NUMBER_FINITE || fabs(a.value - b.value) <= allowed);
+    if (!near) c->near = false;
+    char before[40], after[40];
+    if (told + differ++ < TOLD_MAX)
+      add_reason(c, "%s of %s: %s recorded, %s now", name, of, number_text(before, a, 17),
+                 number_text(after, b, 17));
+  }
+  return differ;
+}
+
+static void compare_all_scores(Comparison *c, const RunRecord *then, const RunRecord *now,
+                               bool whole, double tolerance) {
+  const char *of;
+  json_t *event;
+  int differ = 0;
+  json_object_foreach(then->scores, of, event) {
+    int64_t step = member_integer(event, "step", 0);
+    json_t *again = json_object_get(now->scores, of);
+    if (!whole && (step == 0 || step > c->steps)) continue;
+    /* A run that is stopped earlier does not evaluate at its end. */
+    if (!whole && step == c->steps && !again) continue;
+    differ += compare_evaluation(c, of, event, again, tolerance, differ);
+  }
+  if (differ > 1) add_reason(c, "%d of %d scores differ", differ, c->scores);
+}
+
+/* Files and states ------------------------------------------------------------------------------*/
+
+static void compare_artifacts(Comparison *c, const RunRecord *then, const RunRecord *now) {
+  const char *path;
+  json_t *event;
+  json_object_foreach(then->artifacts, path, event) {
+    const char *before = member_text(event, "sha256");
+    const char *after = member_text(json_object_get(now->artifacts, path), "sha256");
+    if (!before || (after && !strcmp(before, after))) continue;
+    /* A run that was interrupted has weights of where it stopped. */
+    if (!after && !strncmp(path, "checkpoints/", 12)) continue;
+    add_reason(c, "%s has SHA-256 %.16s recorded, %.16s now", path, before,
+               after ? after : "(no such file)");
   }
 }
 
@@ -119,16 +202,17 @@ static void describe_tensor(Comparison *c, const Tensor *then, const Tensor *now
            differ, count, worst);
 }
 
-/* One of the two files of the checkpoints of the last compared step. */
-static void compare_file(Comparison *c, const char *then_folder, const char *now_folder,
+/* One of the two files of the checkpoints of the last compared step; false when one is missing. */
+static bool compare_file(Comparison *c, const char *then_folder, const char *now_folder,
                          const char *name) {
   char step[CONFIG_PATH_MAX], path[CONFIG_PATH_MAX];
   TensorFile then, now;
   if (!step_folder_path(step, then_folder, c->steps, NULL) ||
       !io_join(path, sizeof path, step, name, NULL) || !safetensors_open(&then, path, NULL))
-    return;
-  if (step_folder_path(step, now_folder, c->steps, NULL) &&
-      io_join(path, sizeof path, step, name, NULL) && safetensors_open(&now, path, NULL)) {
+    return false;
+  bool both = step_folder_path(step, now_folder, c->steps, NULL) &&
+              io_join(path, sizeof path, step, name, NULL) && safetensors_open(&now, path, NULL);
+  if (both) {
     for (int i = 0; i < then.count && !*c->tensor; i++) {
       const Tensor *a = &then.tensors[i], *b = safetensors_find(&now, a->name);
       if (!b || b->bytes != a->bytes || memcmp(a->data, b->data, a->bytes) != 0)
@@ -137,15 +221,18 @@ static void compare_file(Comparison *c, const char *then_folder, const char *now
     safetensors_close(&now);
   }
   safetensors_close(&then);
+  return both;
 }
 
-/* Names the first tensor that differs. */
-static void compare_tensors(Comparison *c, const char *then_folder, const char *now_folder) {
-  compare_file(c, then_folder, now_folder, "model.safetensors");
-  if (!*c->tensor) compare_file(c, then_folder, now_folder, "state.safetensors");
+/* Names the first tensor that differs; false when there is nothing to compare. */
+static bool compare_tensors(Comparison *c, const char *then_folder, const char *now_folder) {
+  bool both = compare_file(c, then_folder, now_folder, "model.safetensors");
+  return (both && *c->tensor) ||
+         (compare_file(c, then_folder, now_folder, "state.safetensors") && both);
 }
 
-static void compare_states(Comparison *c, const RunRecord *then, const RunRecord *now) {
+static void compare_states(Comparison *c, const RunRecord *then, const RunRecord *now,
+                           const char *then_folder, const char *now_folder) {
   char step[32];
   snprintf(step, sizeof step, "%lld", (long long)c->steps);
   bool whole = then->facts.step == c->steps && *then->facts.end;
@@ -156,47 +243,58 @@ static void compare_states(Comparison *c, const RunRecord *then, const RunRecord
   bool scored = whole && !strcmp(then->facts.end, "done");
   c->score_then = scored ? then->evaluated : NAN;
   c->score_now = scored ? now->evaluated : NAN;
+  if (!c->state_compared || c->state_equal) {
+    if (c->reasons && c->state_equal)
+      add_reason(c, "but the training states are equal in every bit: the numbers were changed "
+                    "after they were recorded, or the reporting of them was");
+    return;
+  }
+  bool both = compare_tensors(c, then_folder, now_folder);
+  add_reason(c,
+             "the training state (weights, moments, counters) has SHA-256 %.16s recorded, "
+             "%.16s now%s",
+             recorded, now->facts.state_sha256,
+             both && !*c->tensor ? ", though no tensor differs: the recorded hash was changed"
+                                 : "");
 }
 
 void compare_runs(Comparison *c, const RunRecord *then, const RunRecord *now,
                   const char *then_folder, const char *now_folder, int64_t steps,
                   Precision precision) {
-  *c = (Comparison){.steps = steps};
-  compare_losses(c, then, now);
-  compare_states(c, then, now);
-  bool bitwise = c->first_step == 0 && (c->state_equal || !c->state_compared) &&
-                 same_number(c->score_then, c->score_now);
-  if (!bitwise) compare_tensors(c, then_folder, now_folder);
   double tolerance = precision == PRECISION_FP32 ? loss_tolerance_fp32 : loss_tolerance_16;
-  bool near = c->worst <= tolerance && !(fabs(c->score_then - c->score_now) > score_tolerance);
-  c->proof = bitwise ? PROOF_BITWISE : near ? PROOF_NUMERICAL : PROOF_NONE;
-  if (bitwise) return;
-  if (c->first_step)
-    snprintf(c->detail, sizeof c->detail,
-             "step %lld is the first that differs: loss %.9g recorded, %.9g now; the largest "
-             "relative difference of a loss is %.3g (numerical allows %.3g)%s",
-             (long long)c->first_step, c->loss_then, c->loss_now, c->worst, tolerance,
-             c->state_equal ? "; but the training states are equal in every bit: the losses were "
-                              "changed after they were recorded"
-                            : "");
-  else
-    snprintf(c->detail, sizeof c->detail, "every loss is equal, but the final %s differ",
-             c->state_compared && !c->state_equal ? "weights or moments" : "scores");
+  bool whole = then->facts.step == steps && !strcmp(then->facts.end, "done");
+  *c = (Comparison){.steps = steps, .near = true};
+  c->same_data = !strcmp(record_dataset(then), record_dataset(now));
+  if (!c->same_data)
+    add_reason(c, "the images are others: SHA-256 %.16s recorded, %.16s now", record_dataset(then),
+               record_dataset(now));
+  compare_steps(c, then, now, tolerance);
+  compare_all_scores(c, then, now, whole, tolerance);
+  if (whole) compare_artifacts(c, then, now);
+  compare_states(c, then, now, then_folder, now_folder);
+  c->proof = !c->reasons ? PROOF_BITWISE : c->near && c->same_data ? PROOF_NUMERICAL : PROOF_NONE;
 }
 
-bool compare_scores(Comparison *c, const double *scores, int count) {
-  if (count < 2 || isnan(c->score_now)) return false;
+void compare_scores(Comparison *c, const double *scores, int count) {
+  if (isnan(c->score_now) || !c->same_data) return;
+  if (count < SEEDS_NEEDED) {
+    add_reason(c,
+               "whether another seed could have given its score cannot be said: that takes %d "
+               "other finished seeds, and there are %d",
+               SEEDS_NEEDED, count);
+    return;
+  }
   Summary seeds = stats_summary(scores, (size_t)count);
   /* Where one more observation falls, with 95%. */
   double reach = stats_t_quantile(0.975, count - 1) * seeds.sd * sqrt(1 + 1.0 / count);
-  bool inside = fabs(c->score_now - seeds.mean) <= reach;
-  size_t used = strlen(c->detail);
-  snprintf(c->detail + used, sizeof c->detail - used,
-           "; its score of %.3f dB lies %s %.3f +- %.3f dB, where 95%% of further seeds fall after "
-           "the %d recorded",
-           c->score_now, inside ? "within" : "outside", seeds.mean, reach, count);
-  if (inside && c->proof < PROOF_STATISTICAL) c->proof = PROOF_STATISTICAL;
-  return inside;
+  bool then = fabs(c->score_then - seeds.mean) <= reach;
+  bool now = fabs(c->score_now - seeds.mean) <= reach;
+  add_reason(c,
+             "its score of %.3f dB (%.3f dB recorded) lies %s %.3f +- %.3f dB, where 95%% of "
+             "further seeds fall after the %d others recorded",
+             c->score_now, c->score_then, then && now ? "within" : "outside", seeds.mean, reach,
+             count);
+  if (then && now && c->proof < PROOF_STATISTICAL) c->proof = PROOF_STATISTICAL;
 }
 
 static char *text_of(const json_t *value) {

@@ -230,23 +230,6 @@ START_TEST(an_older_name_of_launches_is_read) {
 }
 END_TEST
 
-START_TEST(verify_proves_or_names_the_step) {
-  expect_code(RUN_FAKE, 0, "done");
-  expect_code("verify 2 --db r.db --mae " FAKE, 0, "trial 2: bitwise. The losses of 20 steps and");
-  expect_code("verify 2 --db r.db --steps 7 --mae " FAKE, 0, "losses of 7 steps");
-  /* One bit of one loss in the record. */
-  ck_assert_int_eq(system("sed -i '/\"step\":7,/s/\"loss\":0.12600[0-9]*/\"loss\":0.126000017/' "
-                          "out/exp/*/events.jsonl; grep -q 0.126000017 out/exp/*/events.jsonl"),
-                   0);
-  expect_code("verify 2 --db r.db --mae " FAKE, 3, "step 7 is the first that differs");
-  expect_code("verify 2 --db r.db --class numerical --mae " FAKE, 0,
-              "changed after they were recorded");
-  expect_rows("SELECT asked, class, outcome, steps, first_step FROM verification ORDER BY time",
-              "bitwise|bitwise|match|20|\nbitwise|bitwise|match|7|\n"
-              "bitwise|numerical|mismatch|20|7\nnumerical|numerical|match|20|7\n");
-}
-END_TEST
-
 START_TEST(dry_run_changes_nothing) {
   expect_code(RUN_FAKE " --dry-run", 0, "4 trials,");
   ck_assert_int_ne(access("r.db", F_OK), 0);
@@ -321,7 +304,6 @@ int main(void) {
   tcase_add_test(cases, another_build_runs_again);
   tcase_add_test(cases, import_rebuilds_the_same);
   tcase_add_test(cases, an_older_name_of_launches_is_read);
-  tcase_add_test(cases, verify_proves_or_names_the_step);
   tcase_add_test(cases, dry_run_changes_nothing);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   tcase_add_test(cases, validated_before_the_first_starts);

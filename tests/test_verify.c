@@ -1,0 +1,310 @@
+/* `harness verify` with the real trainer: an intact trial is proved, and every kind of damage is
+ * found and named. */
+#include <glob.h>
+#include <sqlite3.h>
+
+#include "tests/scratch.h"
+#include "tests/suite.h"
+
+#define HARNESS PROGRAM_DIR "/harness"
+
+static const char experiment[] = "[experiment]\n"
+                                 "question = Is it found?\n"
+                                 "[model]\n"
+                                 "image_size = 16\n"
+                                 "patch_size = 4\n"
+                                 "encoder = 16x2x2\n"
+                                 "decoder = 24x1x3\n"
+                                 "[train]\n"
+                                 "batch = 8\n"
+                                 "steps = 6\n"
+                                 "warmup_steps = 2\n"
+                                 "[data]\n"
+                                 "train_images = 16\n"
+                                 "[eval]\n"
+                                 "images = 8\n"
+                                 "batch = 8\n"
+                                 "every = 3\n"
+                                 "[run]\n"
+                                 "device = cpu\n"
+                                 "threads = 1\n"
+                                 "checkpoint_every = 3\n"
+                                 "[sweep]\n"
+                                 "seeds = 1, 2\n";
+
+static void expect_code(const char *words, int code, const char *said) {
+  const char *argv[32] = {HARNESS};
+  char text[512];
+  int count = 1;
+  snprintf(text, sizeof text, "%s", words);
+  for (char *word = strtok(text, " "); word && count < 31; word = strtok(NULL, " "))
+    argv[count++] = word;
+  int got = scratch_wait(scratch_start(argv, "log"));
+  char *log = scratch_read("log");
+  ck_assert_msg(got == code, "%s: exit code %d, expected %d:\n%s", words, got, code, log);
+  ck_assert_msg(strstr(log, said) != NULL, "%s: expected to read '%s' in:\n%s", words, said, log);
+  free(log);
+}
+
+static void shell(const char *command) {
+  ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+static void change_db(const char *sql) {
+  sqlite3 *db;
+  ck_assert_int_eq(sqlite3_open_v2("r.db", &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+  ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+  ck_assert_msg(sqlite3_total_changes(db) > 0, "%s changes nothing", sql);
+  sqlite3_close(db);
+}
+
+static void expect_row(const char *sql, const char *wanted) {
+  sqlite3 *db;
+  sqlite3_stmt *row;
+  ck_assert_int_eq(sqlite3_open_v2("r.db", &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+  ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &row, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+  ck_assert_int_eq(sqlite3_step(row), SQLITE_ROW);
+  ck_assert_str_eq((const char *)sqlite3_column_text(row, 0), wanted);
+  sqlite3_finalize(row);
+  sqlite3_close(db);
+}
+
+/* One bit of a file, `from_end` bytes before its end. */
+static void flip_bit(const char *pattern, long from_end) {
+  glob_t found;
+  ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+  FILE *file = fopen(found.gl_pathv[0], "r+b");
+  ck_assert_ptr_nonnull(file);
+  ck_assert_int_eq(fseek(file, -from_end, SEEK_END), 0);
+  int byte = fgetc(file);
+  ck_assert_int_eq(fseek(file, -1, SEEK_CUR), 0);
+  fputc(byte ^ 4, file);
+  ck_assert_int_eq(fclose(file), 0);
+  globfree(&found);
+}
+
+/* T becomes the folder of trial 1, whatever its name; trial 2's is U. */
+static void run_sweep(const char *set) {
+  char words[256];
+  snprintf(words, sizeof words, "run exp.ini --scale none --db r.db --out out%s", set);
+  expect_code(words, 0, "done");
+  shell("ln -s $(dirname $(grep -l '\"id\": 1,' out/exp/*/trial.json)) T && "
+        "ln -s $(dirname $(grep -l '\"id\": 2,' out/exp/*/trial.json)) U");
+}
+
+static void setup(void) {
+  scratch_setup();
+  unsetenv("MAE");
+  char cache[128];
+  snprintf(cache, sizeof cache, "%s/cache", scratch);
+  setenv("XDG_CACHE_HOME", cache, 1);
+  scratch_write("exp.ini", experiment);
+  run_sweep("");
+}
+
+#define VERIFY "verify 1 --db r.db"
+/* As versions before the seals wrote it; the database is of the file as it is now. */
+#define UNSEAL "sed -i 's/,\"seal\":\"[0-9a-f]*\"}$/}/' T/*.jsonl"
+static void unsealed(const char *edit) {
+  shell(UNSEAL);
+  shell(edit);
+  shell("rm r.db*");
+  expect_code("import --db r.db --out out", 0, "trials of out");
+}
+
+START_TEST(intact_trials_pass) {
+  expect_code(VERIFY, 0, "trial 1: bitwise. The numbers of 6 steps, 36 scores and the training");
+  expect_code(VERIFY " --steps 4", 0, "no state was recorded at that step");
+  expect_code(VERIFY " --steps 3", 0, "The numbers of 3 steps, ");
+  expect_code(VERIFY " --class numerical", 0, "bitwise");
+  expect_row("SELECT group_concat(asked || ' ' || class || ' ' || outcome || ' ' || steps, ', ') "
+             "FROM (SELECT * FROM verification ORDER BY time)",
+             "bitwise bitwise match 6, bitwise bitwise match 4, bitwise bitwise match 3, "
+             "numerical bitwise match 6");
+  /* Nothing of it stays but the outcomes, and they are no damage. */
+  shell("test $(ls T/ | grep -c verify-) = 4 && test $(ls T/verify-*.jsonl | wc -l) = 4");
+  unsealed("true");
+  expect_code(VERIFY, 0, "the event file is unsealed");
+  expect_row("SELECT detail FROM verification ORDER BY time DESC", "unsealed event file");
+  /* What is not there any more is said, and is no damage. */
+  shell("rm -r T/checkpoints T/sheet.png");
+  expect_code(VERIFY, 0, "checkpoints/step-6 is not there: not checked");
+  expect_code(VERIFY, 0, "sheet.png is not there: not compared");
+}
+END_TEST
+
+/* A run that was interrupted and went on has more files and lines than one that was not. */
+START_TEST(a_resumed_trial_passes) {
+  expect_code("run exp.ini --scale none --db i.db --out i --set train.steps=4000", 0, "done");
+  const char *const argv[] = {
+      HARNESS,  "run", "exp.ini", "--scale",          "none", "--db", "j.db", "--out", "j",
+      "--jobs", "1",   "--set",   "train.steps=4000", NULL};
+  pid_t child = scratch_start(argv, "log");
+  for (int i = 0; i < 1000 && system("grep -qs '\"step\":50,' j/exp/*/events.jsonl"); i++)
+    usleep(10000);
+  kill(child, SIGINT);
+  ck_assert_int_eq(scratch_wait(child), 128 + SIGINT);
+  shell("grep -q interrupted j/exp/*/events.jsonl");
+  expect_code("run exp.ini --scale none --db j.db --out j --set train.steps=4000", 0, "done");
+  expect_code("verify 1 --db j.db", 0, "trial 1: bitwise. The numbers of 4000 steps, ");
+}
+END_TEST
+
+/* Each is found before anything is trained. */
+static const struct Damage {
+  const char *file; /* a bit of it is flipped */
+  long from_end;
+  const char *command, *sql; /* or one of these is done */
+  const char *said;
+} damages[] = {
+    {"T/checkpoints/step-6/model.safetensors", 9, NULL, NULL, "model.safetensors: the file was"},
+    {"T/checkpoints/step-6/state.safetensors", 99, NULL, NULL, "step-6 is damaged"},
+    {"T/checkpoints/step-3/state.safetensors", 9, NULL, NULL, "step-3 is damaged"},
+    {"T/sheet.png", 20, NULL, NULL, "sheet.png: the file was changed: its SHA-256 is"},
+    {"cache/maebench/*.pack", 5000, NULL, NULL, ".pack"},
+#define EVENT(event, key, said)                                                                    \
+  {                                                                                                \
+    NULL, 0,                                                                                       \
+        "sed -i '/\"event\":\"" event "\"/s/\"" key "\":[0-9.e-]*/\"" key                          \
+        "\":0.125/' T/events.jsonl",                                                               \
+        NULL, said                                                                                 \
+  }
+    EVENT("eval", "psnr_composite", "events.jsonl:6: the line does not follow"),
+    EVENT("baseline", "psnr_masked", "events.jsonl:14: the line does not follow"),
+    EVENT("step", "images_per_second", "events.jsonl:2: the line does not follow"),
+    EVENT("step", "lr", "step 1: lr is 0.0, its files say 0.125"),
+    EVENT("step", "grad_norm", "events.jsonl:2: the line does not follow"),
+    EVENT("step", "loss", "events.jsonl:2: the line does not follow"),
+#undef EVENT
+    {NULL, 0, "sed -i '/\"event\":\"end\"/s/state_sha256\":\"./state_sha256\":\"Z/' T/events.jsonl",
+     NULL, "the end event has state_sha256 Z"},
+    {NULL, 0, "truncate -s -200 T/events.jsonl", NULL, "events.jsonl was cut, emptied or lost"},
+    {NULL, 0, ": > T/events.jsonl", NULL, "events.jsonl was cut, emptied or lost"},
+    {NULL, 0, "sed -i '/\"step\":2,/d' T/events.jsonl", NULL, "events.jsonl:3: the line does not"},
+    {NULL, 0, "sed -i 's/\"pid\":[0-9]*/\"pid\":1/' T/launches.jsonl", NULL, "launches.jsonl:1: "},
+    {NULL, 0, "sed -i 's/^blr = .*/blr = 0.03/' T/config.ini", NULL,
+     "config.ini: train.blr = 0.03, the run was started with"},
+    {NULL, 0, ": > T/config.ini", NULL, "config.ini: model.image_size = "},
+    {NULL, 0, "sed -i 's/\"config_hash\": \"./\"config_hash\": \"Z/' T/trial.json", NULL,
+     "trial.json: config_hash is Z"},
+    {NULL, 0, "sed -i 's/\"run.seed\": \"1\"/\"run.seed\": \"7\"/' T/trial.json", NULL,
+     "trial.json: swept \"run.seed\" is 7, the run was started with 1"},
+    {NULL, 0, "cp U/events.jsonl T/events.jsonl", NULL, "config.ini: run.seed = 1"},
+    {NULL, 0, NULL, "UPDATE metric SET value = 31.5 WHERE trial = 1 AND name = 'psnr_masked'",
+     "metric fill_mean 0 psnr_masked: value is 31.5, its files say"},
+    {NULL, 0, NULL, "UPDATE step SET loss = 31.5 WHERE trial = 1 AND step = 2",
+     "r.db: step 2: loss is 31.5, its files say"},
+    {NULL, 0, NULL, "UPDATE step SET grad_norm = 31.5 WHERE trial = 1 AND step = 2",
+     "r.db: step 2: grad_norm is 31.5, its files say"},
+    {NULL, 0, NULL, "DELETE FROM step WHERE trial = 1 AND step = 2",
+     "r.db: step 2: the row is missing"},
+    {NULL, 0, NULL, "INSERT INTO metric VALUES (1, 'model', 6, 'psnr_better', 1, 99.0, 'finite')",
+     "r.db: metric model 6 psnr_better: a row that its files do not have"},
+    {NULL, 0, NULL, "UPDATE attempt SET state_sha256 = 'Z' WHERE trial = 1",
+     "r.db: attempt 1: state_sha256 is Z, its files say"},
+    {NULL, 0, NULL, "UPDATE launch SET status = 'failed' WHERE trial = 1",
+     "r.db: trials: status is failed, its files say done"},
+    {NULL, 0, NULL, "UPDATE param SET value = '0.9' WHERE trial = 1 AND key = 'train.mask_ratio'",
+     "r.db: param train.mask_ratio: value is 0.9, its files say 0.75"},
+    {NULL, 0, NULL, "UPDATE trial SET point = 'Z' WHERE trial = 1", "r.db: trial: point is Z"},
+};
+
+START_TEST(damage_is_found_and_named) {
+  const struct Damage *damage = &damages[_i];
+  if (damage->file) flip_bit(damage->file, damage->from_end);
+  if (damage->command) shell(damage->command);
+  if (damage->sql) change_db(damage->sql);
+  expect_code(VERIFY, 3, damage->said);
+  expect_code(VERIFY " --class statistical", 3, damage->said);
+  expect_code(VERIFY " --class numerical", 3, "was recorded is damaged, and it was not trained");
+  expect_row("SELECT DISTINCT class || outcome || substr(detail, 1, 9) FROM verification",
+             "mismatchdamaged: ");
+  /* Another trial of the sweep is as good as before, unless its images are damaged. */
+  if (!damage->file || strncmp(damage->file, "cache", 5))
+    expect_code("verify 2 --db r.db", 0, "trial 2: bitwise");
+}
+END_TEST
+
+/* Numbers that no seal protects are found when they are computed again. */
+static const struct {
+  const char *edit, *said;
+  int numerical; /* exit code of --class numerical */
+} recomputed[] = {
+#define EVENT(event, key, value, said, numerical)                                                  \
+  {                                                                                                \
+    "sed -i '/\"event\":\"" event "\"/s/\"" key "\":[0-9.e-]*/\"" key "\":" value "/' "            \
+    "T/events.jsonl",                                                                              \
+        said, numerical                                                                            \
+  }
+    EVENT("step", "loss", "0.125", "loss of step 1: 0.125 recorded", 3),
+    EVENT("step", "lr", "0.125", "lr of step 1: 0.125 recorded", 3),
+    EVENT("step", "grad_norm", "0.125", "grad_norm of step 1: 0.125 recorded", 3),
+    EVENT("step", "loss_scale", "2", "loss_scale of step 1: 2 recorded, 1 now", 3),
+    EVENT("step", "epoch", "2", "epoch of step 1: 2 recorded, 0.5 now", 3),
+    EVENT("eval", "psnr_composite", "31.5", "psnr_composite of model at step 3: 31.5 recorded", 3),
+    EVENT("eval", "ssim_full", "0.9", "ssim_full of model at step 3: 0.9 recorded", 3),
+    EVENT("baseline", "psnr_masked", "31.5", "psnr_masked of fill_mean: 31.5 recorded", 3),
+#undef EVENT
+    {"sed -i '/\"step\":4,/s/\"grad_norm\":\\([0-9.]*\\)[0-9]/\"grad_norm\":\\1/' T/events.jsonl",
+     "step 4 is the first that differs; grad_norm of step 4: ", 0},
+    {"sed -i '/\"step\":6,/s/\\(\"psnr_masked\":[0-9.]*\\)[0-9]/\\1/' T/events.jsonl",
+     "psnr_masked of model at step 6: ", 0},
+    {"sed -i 's/\"kind\":\"sheet\",\\(.*\\)\"sha256\":\"./\"kind\":\"sheet\",\\1\"sha256\":\"Z/' "
+     "T/events.jsonl; rm T/sheet.png",
+     "sheet.png has SHA-256 Z", 0},
+    {"sed -i 's/state_sha256\":\"./state_sha256\":\"Z/' T/events.jsonl; rm -r T/checkpoints",
+     "the training state (weights, moments, counters) has SHA-256 Z", 0},
+};
+
+START_TEST(other_numbers_are_found_and_named) {
+  unsealed(recomputed[_i].edit);
+  expect_code(VERIFY, 3, recomputed[_i].said);
+  expect_code(VERIFY " --class numerical", recomputed[_i].numerical,
+              "What was recorded is intact; training again gave other numbers");
+}
+END_TEST
+
+/* A whole checkpoint of another trial is sound in itself. */
+START_TEST(another_trials_checkpoint_is_found) {
+  shell("mv T/checkpoints kept && cp -r U/checkpoints T/checkpoints");
+  expect_code(VERIFY, 3, "step-6: its state has SHA-256");
+  shell("rm -r T/checkpoints && mv kept T/checkpoints");
+  expect_code(VERIFY, 0, "bitwise");
+}
+END_TEST
+
+START_TEST(few_seeds_support_no_statistics) {
+  expect_code(VERIFY " --class statistical", 2,
+              "needs at least 3 other finished seeds of this point to know how far seeds lie "
+              "apart, and there are 1");
+  expect_code(VERIFY " --class statistical --steps 3", 2, "without --steps");
+  shell("test -z \"$(ls T/ | grep verify-)\""); /* nothing was trained */
+  /* A score of +10 dB and a class that two seeds cannot prove. */
+  unsealed("sed -i '/\"step\":6,/s/\"psnr_masked\":[0-9.]*/\"psnr_masked\":21.5/' T/events.jsonl");
+  expect_code(VERIFY, 3, "that takes 3 other finished seeds, and there are 1");
+  expect_code(VERIFY " --class statistical", 2, "run 2 more");
+  shell("rm T U");
+  run_sweep(" --set sweep.seeds=1..4");
+  expect_code(VERIFY " --class statistical", 3, "(21.500 dB recorded) lies outside");
+  /* Within what other seeds give it is proved, and no more than that. */
+  unsealed("sed -i '/\"step\":6,/s/\"psnr_masked\":[0-9.]*/\"psnr_masked\":11.6/' T/events.jsonl");
+  expect_code(VERIFY " --class statistical", 0, "(11.600 dB recorded) lies within");
+  expect_code(VERIFY, 3, "not bitwise; statistical");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("verify");
+  TCase *cases = tcase_create("verify");
+  tcase_set_timeout(cases, 120);
+  tcase_add_checked_fixture(cases, setup, scratch_teardown);
+  tcase_add_test(cases, intact_trials_pass);
+  tcase_add_test(cases, a_resumed_trial_passes);
+  tcase_add_loop_test(cases, damage_is_found_and_named, 0, sizeof damages / sizeof *damages);
+  tcase_add_loop_test(cases, other_numbers_are_found_and_named, 0,
+                      sizeof recomputed / sizeof *recomputed);
+  tcase_add_test(cases, another_trials_checkpoint_is_found);
+  tcase_add_test(cases, few_seeds_support_no_statistics);
+  suite_add_tcase(suite, cases);
+  return suite_run(suite);
+}
