@@ -198,7 +198,7 @@ static bool score_of(const Verification *v, const char *folder, double *score) {
   free(events);
   if (!ok) return false;
   ok = !strcmp(record.facts.end, "done") && isfinite(record.evaluated) &&
-       !strcmp(record_dataset(&record), record_dataset(&v->then));
+       !strcmp(record.facts.dataset_sha256, v->then.facts.dataset_sha256);
   *score = record.evaluated;
   record_free(&record);
   return ok;

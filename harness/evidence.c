@@ -254,7 +254,7 @@ static bool check_images(Evidence *evidence, const EvidenceOf *of, Error *e) {
   Source source;
   Dataset data;
   Error problem = {0};
-  const char *recorded = record_dataset(of->record);
+  const char *recorded = of->record->facts.dataset_sha256;
   if (!source_open(&source, of->config, e)) return false;
   source_close(&source);
   if (!data_open(&data, of->config, NULL, NULL, &problem)) {

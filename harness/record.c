@@ -105,11 +105,6 @@ void record_free(RunRecord *record) {
   *record = (RunRecord){0};
 }
 
-const char *record_dataset(const RunRecord *record) {
-  const char *sha256 = member_text(json_object_get(record->start, "dataset"), "sha256");
-  return sha256 ? sha256 : "";
-}
-
 bool record_is_score(const char *member) {
   static const char *const head[] = {"event", "time", "step", "name", "scorer", "seal"};
   for (size_t i = 0; i < sizeof head / sizeof *head; i++)

@@ -31,8 +31,6 @@ typedef struct RunRecord {
 
 bool record_read(RunRecord *, const char *events_path, Error *);
 void record_free(RunRecord *);
-/* SHA-256 of the images that the newest attempt read; "" when the file does not say. */
-const char *record_dataset(const RunRecord *);
 /* Whether a member of an eval or baseline event is one of its scores. */
 bool record_is_score(const char *member);
 

@@ -48,13 +48,17 @@ static double relative_difference(Number a, Number b) {
   return fabs(a.value - b.value) / fmax(fabs(a.value), 1e-12);
 }
 
-/* With the digits that events have: 9 of a float, 17 of a double. */
-static const char *number_text(char out[40], Number number, int digits) {
-  if (number.kind == NUMBER_FINITE)
-    snprintf(out, 40, "%.*g", digits, number.value);
-  else
+/* As events have it: as many digits as tell it from every other number. */
+static const char *number_text(char out[40], Number number) {
+  if (number.kind != NUMBER_FINITE) {
     snprintf(out, 40, "%s",
              number.kind == NUMBER_INVALID ? "no number" : number_kind_name(number.kind));
+    return out;
+  }
+  for (int digits = 9; digits <= 17; digits++) {
+    snprintf(out, 40, "%.*g", digits, number.value);
+    if (strtod(out, NULL) == number.value) break;
+  }
   return out;
 }
 
@@ -99,16 +103,15 @@ static void compare_steps(Comparison *c, const RunRecord *then, const RunRecord 
   if (c->first_step) add_reason(c, "step %lld is the first that differs", (long long)c->first_step);
   for (int i = 0; i < STEP_NUMBERS; i++) {
     char before[40], after[40];
-    int digits = i == STEP_EPOCH ? 17 : 9;
     if (!found[i].count) continue;
     if (found[i].worst > allowed[i]) c->near = false;
     add_reason(c,
                "%s of step %lld: %s recorded, %s now; the largest relative difference of %s in "
                "%lld steps is %.3g (numerical allows %.3g)",
                step_numbers[i], (long long)found[i].first,
-               number_text(before, step_of(then, found[i].first)->numbers[i], digits),
-               number_text(after, step_of(now, found[i].first)->numbers[i], digits),
-               step_numbers[i], (long long)found[i].count, found[i].worst, allowed[i]);
+               number_text(before, step_of(then, found[i].first)->numbers[i]),
+               number_text(after, step_of(now, found[i].first)->numbers[i]), step_numbers[i],
+               (long long)found[i].count, found[i].worst, allowed[i]);
   }
 }
 
@@ -140,8 +143,8 @@ static int compare_evaluation(Comparison *c, const char *of, json_t *then, json_
     if (!near) c->near = false;
     char before[40], after[40];
     if (told + differ++ < TOLD_MAX)
-      add_reason(c, "%s of %s: %s recorded, %s now", name, of, number_text(before, a, 17),
-                 number_text(after, b, 17));
+      add_reason(c, "%s of %s: %s recorded, %s now", name, of, number_text(before, a),
+                 number_text(after, b));
   }
   return differ;
 }
@@ -264,10 +267,10 @@ void compare_runs(Comparison *c, const RunRecord *then, const RunRecord *now,
   double tolerance = precision == PRECISION_FP32 ? loss_tolerance_fp32 : loss_tolerance_16;
   bool whole = then->facts.step == steps && !strcmp(then->facts.end, "done");
   *c = (Comparison){.steps = steps, .near = true};
-  c->same_data = !strcmp(record_dataset(then), record_dataset(now));
+  c->same_data = !strcmp(then->facts.dataset_sha256, now->facts.dataset_sha256);
   if (!c->same_data)
-    add_reason(c, "the images are others: SHA-256 %.16s recorded, %.16s now", record_dataset(then),
-               record_dataset(now));
+    add_reason(c, "the images are others: SHA-256 %.16s recorded, %.16s now",
+               then->facts.dataset_sha256, now->facts.dataset_sha256);
   compare_steps(c, then, now, tolerance);
   compare_all_scores(c, then, now, whole, tolerance);
   if (whole) compare_artifacts(c, then, now);
