@@ -182,10 +182,28 @@ static char *blame(const Reading *reading, const char *message, const char *file
   return found ? origin_text(found) : string_copy(file);
 }
 
-static bool same_hash_before(const Plan *plan, const char *hash) {
-  for (int i = 0; i < plan->count; i++)
-    if (!strcmp(plan->trials[i].hash, hash)) return true;
-  return false;
+/* The hashes of the trials so far, in open addressing: a configuration hash is as good as random,
+ * so its first digits are the place where the search begins. */
+typedef struct HashSet {
+  const char **slots; /* NULL: free; the hashes are the trials' own */
+  size_t mask;        /* slots - 1; the slots are a power of two, at least twice the hashes */
+} HashSet;
+
+static HashSet hash_set(int most) {
+  size_t size = 2;
+  while (size < 2 * (size_t)most) size *= 2;
+  return (HashSet){need(calloc(size, sizeof(char *))), size - 1};
+}
+
+/* Keeps the pointer; false when an equal hash is there already. */
+static bool hash_set_add(HashSet *set, const char *hash) {
+  char digits[17];
+  snprintf(digits, sizeof digits, "%.16s", hash);
+  size_t at = (size_t)strtoull(digits, NULL, 16) & set->mask;
+  for (; set->slots[at]; at = (at + 1) & set->mask)
+    if (!strcmp(set->slots[at], hash)) return false;
+  set->slots[at] = hash;
+  return true;
 }
 
 static void trial_free(PlanTrial *trial) {
@@ -228,6 +246,7 @@ static bool expand(Plan *plan, const Reading *reading, const char *file, Error *
                      SWEEP_TRIALS_MAX);
   plan->trials = need(calloc((size_t)combinations, sizeof *plan->trials));
   int *choice = need(calloc((size_t)reading->sweep.count + 1, sizeof *choice));
+  HashSet hashes = hash_set(combinations);
   bool ok = true;
   for (int i = 0; ok && i < combinations; i++) {
     if (!sweep_choose(&reading->sweep, i, choice)) {
@@ -236,12 +255,13 @@ static bool expand(Plan *plan, const Reading *reading, const char *file, Error *
     }
     PlanTrial *trial = &plan->trials[plan->count];
     ok = make_trial(trial, reading, choice, file, e);
-    bool keep = ok && !same_hash_before(plan, trial->hash);
+    bool keep = ok && hash_set_add(&hashes, trial->hash);
     if (ok && !keep) plan->duplicates++;
     if (keep) plan->count++;
     if (!keep) trial_free(trial);
   }
   free(choice);
+  free(hashes.slots);
   if (ok && plan->count == 0)
     ok = error_set(e, EXIT_CONFIG, "%s: [sweep] is empty: exclude leaves out all %d combinations",
                    file, combinations);
@@ -291,6 +311,11 @@ static bool read_all(Reading *reading, const char *file, const char *scale_file,
   Plan *plan = reading->plan;
   if (scale_file && !ini_read(&reading->files[0], scale_file, e)) return false;
   if (!ini_read(&reading->files[1], file, e)) return false;
+  if (reading->files[1].count == 0)
+    return error_set(e, EXIT_CONFIG,
+                     "%s: no setting in it: an experiment has a [sweep], an [experiment] or a "
+                     "section of the trainer's options, such as [train]",
+                     file);
   if (!name_is_safe(plan->name))
     return error_set(e, EXIT_CONFIG,
                      "%s: the file's name names a folder: only letters, digits, '.', '_' and '-'",

@@ -133,31 +133,32 @@ static void number_cell(Table *table, int digits, double value) {
 }
 
 /* Headline metrics; the leaky ones where there are any. */
-static bool is_column(int metric, const Plan *plan, const Job *jobs) {
-  if (!metric_list[metric].headline) return false;
-  bool shown = (metric_list[metric].needs & OFFERS_LEAKY) == 0;
-  for (int i = 0; i < plan->count; i++) shown |= !isnan(jobs[i].facts.metrics[metric]);
-  return shown;
+static void choose_columns(bool shown[METRICS_MAX], const Plan *plan, const Job *jobs) {
+  for (int m = 0; m < metric_count; m++) {
+    shown[m] = (metric_list[m].needs & OFFERS_LEAKY) == 0;
+    for (int i = 0; i < plan->count; i++) shown[m] |= !isnan(jobs[i].facts.metrics[m]);
+    shown[m] &= metric_list[m].headline;
+  }
 }
 
-static void results_heading(Table *table, const Plan *plan, const Job *jobs) {
+static void results_heading(Table *table, const Job *jobs, const bool shown[METRICS_MAX]) {
   const char *name;
   table_cell(table, "trial");
   swept_headings(table, jobs[0].trial);
   table_cell(table, "status");
   for (int m = 0; m < metric_count; m++)
-    if (is_column(m, plan, jobs)) table_cell(table, "%s", metric_list[m].name);
+    if (shown[m]) table_cell(table, "%s", metric_list[m].name);
   for (int f = 0; (name = facts_baseline_name(f)); f++) table_cell(table, "%s", name);
   table_cell(table, "images/s");
 }
 
-static void results_row(Table *table, const Plan *plan, const Job *jobs, const Job *job) {
+static void results_row(Table *table, const Job *job, const bool shown[METRICS_MAX]) {
   const Facts *facts = &job->facts;
   table_cell(table, "%lld", (long long)job->id);
   swept_cells(table, job->trial);
   table_cell(table, "%s", trial_status_name(job->status));
   for (int m = 0; m < metric_count; m++)
-    if (is_column(m, plan, jobs)) number_cell(table, metric_list[m].digits, facts->metrics[m]);
+    if (shown[m]) number_cell(table, metric_list[m].digits, facts->metrics[m]);
   for (int f = 0; facts_baseline_name(f); f++)
     number_cell(table, metric_find("psnr_masked")->digits, facts->baselines[f]);
   number_cell(table, 0, facts->images_per_second);
@@ -169,9 +170,11 @@ void report_results(FILE *out, const Plan *plan, const Job *jobs, bool json) {
     return;
   }
   Table table = {0};
-  results_heading(&table, plan, jobs);
+  bool shown[METRICS_MAX] = {0};
+  choose_columns(shown, plan, jobs);
+  results_heading(&table, jobs, shown);
   table.columns = table.cells.count;
-  for (int i = 0; i < plan->count; i++) results_row(&table, plan, jobs, &jobs[i]);
+  for (int i = 0; i < plan->count; i++) results_row(&table, &jobs[i], shown);
   table_print(&table, out);
   table_free(&table);
   for (int i = 0; i < plan->count; i++)

@@ -104,22 +104,31 @@ static bool looks_numeric(const char *cell) {
   return !*end || *end == ' ' || *end == '%';
 }
 
-void table_print(const Table *table, FILE *out) {
-  int rows = table->columns ? table->cells.count / table->columns : 0;
-  for (int r = 0; r < rows; r++) {
-    for (int c = 0; c < table->columns; c++) {
-      int width = 0;
-      bool numeric = rows > 1;
-      for (int i = 0; i < rows; i++) {
-        const char *cell = table->cells.items[i * table->columns + c];
-        if ((int)strlen(cell) > width) width = (int)strlen(cell);
-        if (i > 0 && !looks_numeric(cell)) numeric = false;
-      }
+/* The printf width of every column: its widest cell, negative for text, which is set flush left. */
+static int *column_widths(const Table *table, int rows) {
+  int *widths = need(calloc((size_t)table->columns, sizeof *widths));
+  for (int c = 0; c < table->columns; c++) {
+    bool numeric = rows > 1;
+    for (int r = 0; r < rows; r++) {
       const char *cell = table->cells.items[r * table->columns + c];
-      bool last = c + 1 == table->columns;
-      fprintf(out, "%*s%s", numeric ? width : last ? 0 : -width, cell, last ? "\n" : "  ");
+      int length = (int)strlen(cell);
+      if (length > widths[c]) widths[c] = length;
+      if (r > 0 && !looks_numeric(cell)) numeric = false;
     }
+    if (!numeric) widths[c] = c + 1 == table->columns ? 0 : -widths[c];
   }
+  return widths;
+}
+
+void table_print(const Table *table, FILE *out) {
+  if (!table->columns) return;
+  int rows = table->cells.count / table->columns;
+  int *widths = column_widths(table, rows);
+  for (int i = 0; i < rows * table->columns; i++) {
+    int c = i % table->columns;
+    fprintf(out, "%*s%s", widths[c], table->cells.items[i], c + 1 == table->columns ? "\n" : "  ");
+  }
+  free(widths);
 }
 
 void table_free(Table *table) {

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "harness/plan.h"
+#include "harness/strings.h"
+#include "harness/sweep.h"
 #include "tests/suite.h"
 
 static char folder[] = "/tmp/test_plan_XXXXXX";
@@ -143,6 +145,8 @@ static const struct {
      "trial model.decoder=34x1x1"},
     {"[sweep]\ntrain.mask_ratio = .5, .999\n", ":2:20", "trial train.mask_ratio=0.999"},
     {"[model]\nimage_size = 65\n", ":2:", "patch"},
+    {"", "exp.ini", "no setting in it"},
+    {"; nothing but a comment\n", "exp.ini", "no setting in it"},
 };
 
 START_TEST(refuses) {
@@ -277,6 +281,47 @@ START_TEST(shipped_experiments) {
 }
 END_TEST
 
+/* As many trials as are allowed, each twice. No time is measured: this takes seconds, and a search
+ * through all earlier trials, or through all rows for each cell, would take the better part of an
+ * hour and run into the case's limit. */
+START_TEST(most_trials_allowed) {
+  Plan plan;
+  Error error = {0};
+  char text[128];
+  snprintf(text, sizeof text, "[sweep]\nrun.threads = 1, 2\nseeds = 1..%d\n", SWEEP_TRIALS_MAX / 2);
+  write_text(path, text);
+  ck_assert_msg(plan_load(&plan, path, NULL, NULL, 0, &error), "%s", error.message);
+  ck_assert_int_eq(plan.count, SWEEP_TRIALS_MAX / 2);
+  ck_assert_int_eq(plan.duplicates, SWEEP_TRIALS_MAX / 2);
+  plan_free(&plan);
+}
+END_TEST
+
+START_TEST(table_of_the_most_rows_allowed) {
+  Table table = {.columns = 4};
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  for (int i = 0; i < 4; i++) table_cell(&table, "%c", 'a' + i);
+  for (int r = 0; r < SWEEP_TRIALS_MAX; r++) {
+    table_cell(&table, "%d", r);
+    table_cell(&table, "%s", r ? "x" : "word");
+    table_cell(&table, "%s", r ? "-" : "1.5 MiB");
+    table_cell(&table, "end");
+  }
+  table_print(&table, out);
+  table_free(&table);
+  fclose(out);
+  ck_assert_msg(!strncmp(text,
+                         "    a  b           c  d\n    0  word  1.5 MiB  end\n"
+                         "    1  x           -  end\n",
+                         70),
+                "%.80s", text);
+  ck_assert_uint_eq(size, 24 + (size_t)SWEEP_TRIALS_MAX * 26);
+  free(text);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("plan");
   TCase *cases = tcase_create("plan");
@@ -290,5 +335,11 @@ int main(void) {
   tcase_add_test(cases, missing_files);
   tcase_add_test(cases, shipped_experiments);
   suite_add_tcase(suite, cases);
+  TCase *large = tcase_create("large");
+  tcase_add_checked_fixture(large, setup, teardown);
+  tcase_set_timeout(large, 60);
+  tcase_add_test(large, most_trials_allowed);
+  tcase_add_test(large, table_of_the_most_rows_allowed);
+  suite_add_tcase(suite, large);
   return suite_run(suite);
 }
