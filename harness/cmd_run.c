@@ -125,19 +125,25 @@ static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error
   return true;
 }
 
+static void note_elsewhere(const Error *e) {
+  fprintf(stderr, "note: this machine could not run it: %s\n", e->message);
+}
+
 static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   Job *jobs;
   Places places;
+  Error elsewhere = {0};
   char basis[256];
   if (!make_jobs(&jobs, run, plan, e)) return false;
   jobs_estimate(jobs, plan->count, basis, sizeof basis);
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
   fflush(stdout);
-  bool ok = make_places(&places, run, jobs, plan->count, e);
+  /* A plan may be for another machine than this one. */
+  if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
   places_free(&places);
   jobs_free(jobs, plan->count);
-  return ok;
+  return true;
 }
 
 /* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
@@ -252,7 +258,11 @@ static void say_next(const RunCommand *run) {
     fprintf(stderr, "\nnext, when the other parts are done too: harness import --out %s\n",
             run->out);
   else
-    fprintf(stderr, "\nnext: sqlite3 %s 'select * from trials'; make plots; harness status\n",
+    fprintf(stderr,
+            "\nnext: harness status; make plots; or a line per point:\n"
+            "  sqlite3 -box %s \"select experiment, settings, n,\n"
+            "    round(mean, 2) as mean, round(sd, 2) as sd from points\n"
+            "    where metric = 'psnr_masked' and planned\"\n",
             run->db);
 }
 
@@ -296,7 +306,11 @@ static bool check_trials(const RunCommand *run, Error *e) {
 
 static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
-  if (!read_part(run, e) || !load_plans(run, e) || !check_trials(run, e)) return false;
+  if (!read_part(run, e) || !load_plans(run, e)) return false;
+  if (!check_trials(run, run->dry_run ? &missing : e)) {
+    if (!run->dry_run) return false;
+    note_elsewhere(&missing);
+  }
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
                sha256_file(run->build.sha256, run->trainer, &missing);
   if (!found && run->dry_run) {

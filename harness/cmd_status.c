@@ -7,7 +7,8 @@
 
 static const char about[] =
     "One line per experiment: its trials by status, the range of scores, the time spent. With an\n"
-    "EXPERIMENT (as it stands in the first column), one line per trial.";
+    "EXPERIMENT (as it stands in the first column, or its name without the scale: then those of\n"
+    "every scale), one line per trial.";
 
 static const char experiments_sql[] =
     "SELECT experiment, count(*) AS trials, sum(status = 'done') AS done, "
@@ -21,21 +22,37 @@ static const char experiments_sql[] =
 static const char shown[] = "headline AND (needs <> 'leaky' OR name IN (SELECT metric FROM scores "
                             "WHERE value IS NOT NULL))";
 
+/* The newest training step, and the minutes that a running trial needs for the rest at the mean
+ * pace of its last 50 steps (evaluations are not in it). */
+static const char progress_columns[] =
+    "(SELECT max(step) FROM step WHERE step.trial = trials.trial) AS step, steps, "
+    "CASE status WHEN 'running' THEN round((steps - (SELECT max(step) FROM step WHERE step.trial = "
+    "trials.trial)) / 60.0 * (SELECT avg(seconds) FROM step WHERE step.trial = trials.trial AND "
+    "step.step > (SELECT max(step) - 50 FROM step WHERE step.trial = trials.trial)), 1) END AS "
+    "minutes_left";
+
 /* A line per trial. */
-static char *trials_sql(Store *store, const char *experiment, Error *e) {
-  char *quoted = string_copy(""), *longer, *metrics;
-  if (!store_columns(store, &metrics, shown, true, e)) return NULL;
-  for (const char *c = experiment; *c; c++) {
-    longer = string_format("%s%s%c", quoted, *c == '\'' ? "'" : "", *c);
-    free(quoted);
-    quoted = longer;
+static char *trials_sql(Store *store, const char *name, Error *e) {
+  StringList found = {0};
+  char *metrics = NULL, *list = NULL, *sql = NULL;
+  if (store_find_experiments(store, name, &found, e) &&
+      store_columns(store, &metrics, shown, true, e)) {
+    size_t size;
+    FILE *out = need(open_memstream(&list, &size));
+    for (int i = 0; i < found.count; i++) {
+      fputs(i ? ", '" : "'", out);
+      for (const char *c = found.items[i]; *c; c++) fprintf(out, "%s%c", *c == '\'' ? "'" : "", *c);
+      fputc('\'', out);
+    }
+    fclose(out);
+    sql = string_format("SELECT %strial, status, %s, swept, %sround(images_per_second) AS "
+                        "images_per_second, attempts, error FROM trials WHERE experiment IN (%s) "
+                        "ORDER BY experiment, trial",
+                        found.count > 1 ? "experiment, " : "", progress_columns, metrics, list);
   }
-  char *sql = string_format(
-      "SELECT trial, status, swept, %sround(images_per_second) AS images_per_second, attempts, "
-      "error FROM trials WHERE experiment = '%s' ORDER BY trial",
-      metrics, quoted);
-  free(quoted);
+  strings_free(&found);
   free(metrics);
+  free(list);
   return sql;
 }
 

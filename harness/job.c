@@ -14,6 +14,7 @@
 #include "kernels/backend.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
+#include "mae/data/dataset.h"
 #include "mae/model/params.h"
 #include "mae/train/memory.h"
 #include "mae/train/schedule.h"
@@ -37,7 +38,52 @@ static char *make_label(const PlanTrial *trial) {
   return need(label);
 }
 
-static bool measure_config(Job *job, Error *e) {
+/* The data sets of a plan whose training images have been counted: listing a large folder takes
+ * seconds, and its trials share it. */
+typedef struct Counted {
+  struct {
+    const Config *config; /* of the first trial that has it */
+    int images;
+  } * list;
+  int count;
+} Counted;
+
+static bool same_data(const Config *a, const Config *b) {
+  return a->data.source == b->data.source && !strcmp(a->data.path, b->data.path) &&
+         !strcmp(a->data.cache, b->data.cache);
+}
+
+static bool count_images(Counted *counted, const Config *config, int *images, Error *e) {
+  *images = config_train_images(config);
+  if (*images > 0) return true;
+  for (int i = 0; i < counted->count; i++) {
+    if (!same_data(counted->list[i].config, config)) continue;
+    *images = counted->list[i].images;
+    return true;
+  }
+  if (!data_count_train(config, images, e)) return false;
+  size_t size = ((size_t)counted->count + 1) * sizeof *counted->list;
+  counted->list = need(realloc(counted->list, size));
+  counted->list[counted->count].config = config;
+  counted->list[counted->count++].images = *images;
+  return true;
+}
+
+/* What a launcher starts runs on other machines: what they see is not known here. */
+static bool count_steps(Job *job, Counted *counted, Error *e) {
+  const Config *config = &job->trial->config;
+  bool here = !*config->resources.launcher && job->action != JOB_SKIP;
+  double per_epoch;
+  int images = config_train_images(config);
+  if (here && !data_check_path(config, e)) return false;
+  job->steps = job->facts.steps > 0 ? job->facts.steps : config->train.steps;
+  if (job->steps > 0) return true;
+  if (here && !count_images(counted, config, &images, e)) return false;
+  if (images > 0 && !schedule_steps(config, images, &job->steps, &per_epoch, NULL)) job->steps = 0;
+  return true;
+}
+
+static bool measure_config(Job *job, Counted *counted, Error *e) {
   const Config *config = &job->trial->config;
   ParamTable table;
   if (!params_build(&table, config, e)) return false;
@@ -46,14 +92,7 @@ static bool measure_config(Job *job, Error *e) {
   params_free(&table);
   job->memory = memory_plan(config).total;
   job->gflops_per_image = model_gflops_per_image(config, true);
-  job->steps = config->train.steps;
-  double per_epoch;
-  int images = config_train_images(config);
-  if (job->steps == 0 && images > 0 &&
-      !schedule_steps(config, images, &job->steps, &per_epoch, NULL))
-    job->steps = 0;
-  if (job->facts.steps > 0) job->steps = job->facts.steps;
-  return true;
+  return count_steps(job, counted, e);
 }
 
 /* The event file decides; launches only say how a trial that is not finished came to its end. */
@@ -109,6 +148,7 @@ void job_look(Job *job, const JobBuild *build) {
 bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *build, Error *e) {
   char sweep[CONFIG_PATH_MAX];
   *jobs = need(calloc((size_t)plan->count + 1, sizeof **jobs));
+  Counted counted = {0};
   bool ok = folder_of_sweep(sweep, out, plan, e);
   for (int i = 0; ok && i < plan->count; i++) {
     Job *job = &(*jobs)[i];
@@ -119,8 +159,9 @@ bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *
       job->id = folder_trial_id(job->folder);
       job_look(job, build);
     }
-    ok = ok && measure_config(job, e);
+    ok = ok && measure_config(job, &counted, e);
   }
+  free(counted.list);
   if (!ok) jobs_free(*jobs, plan->count);
   return ok;
 }

@@ -32,7 +32,7 @@ typedef struct Job {
   /* From the configuration alone. */
   size_t params_encoder, params_decoder, memory;
   double gflops_per_image;
-  int64_t steps;  /* 0: not known before the data is packed */
+  int64_t steps;  /* 0: not known here: the data is on other machines */
   double seconds; /* estimated for what is left to do; NAN: unknown */
 } Job;
 

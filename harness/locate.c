@@ -2,6 +2,7 @@
  */
 #include "harness/locate.h"
 
+#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "harness/gpus.h"
 #include "harness/strings.h"
+#include "mae/base/suggest.h"
 
 static bool is_file(const char *path) {
   struct stat info;
@@ -49,6 +51,44 @@ static bool ends_with_ini(const char *name) {
   return length > 4 && !strcmp(name + length - 4, ".ini");
 }
 
+/* A name without its folders and without ".ini". */
+static char *bare_name(const char *path) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  return need(strndup(name, strlen(name) - (ends_with_ini(name) ? 4 : 0)));
+}
+
+/* The experiments that come with the program, as `harness run` takes them, and their bare names. */
+static void list_experiments(const StringList *folders, StringList *files, StringList *names) {
+  for (int i = 0; i < folders->count; i++) {
+    glob_t found;
+    char *here = string_format("%s/*.ini", folders->items[i]);
+    char *below = string_format("%s/*/*.ini", folders->items[i]);
+    glob(here, 0, NULL, &found);
+    glob(below, GLOB_APPEND, NULL, &found);
+    for (size_t j = 0; j < found.gl_pathc; j++) {
+      const char *file = found.gl_pathv[j] + strlen(folders->items[i]) + 1;
+      if (!strncmp(file, "scales/", 7)) continue;
+      strings_add(files, string_copy(file));
+      strings_add(names, bare_name(file));
+    }
+    globfree(&found);
+    free(here);
+    free(below);
+  }
+}
+
+/* "mask_ratio" or "mask_ration" -> "ablations/mask_ratio.ini". */
+static void suggest_experiment(const char *name, const StringList *folders, Error *e) {
+  StringList files = {0}, names = {0};
+  list_experiments(folders, &files, &names);
+  char *bare = bare_name(name);
+  int near = suggest_index(bare, (const char *const *)names.items, names.count);
+  if (near >= 0) error_suffix(e, "did you mean %s?", files.items[near]);
+  free(bare);
+  strings_free(&files);
+  strings_free(&names);
+}
+
 /* Looks for name and name.ini in every folder; a NULL folder stands for the name as given. */
 static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *name, bool as_given,
                    const char *below, Error *e) {
@@ -70,6 +110,7 @@ static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *nam
       size_t used = strlen(e->message);
       snprintf(e->message + used, sizeof e->message - used, "%s %s", i ? "," : "", tried.items[i]);
     }
+    if (!strcmp(what, "experiment")) suggest_experiment(name, &folders, e);
   }
   strings_free(&tried);
   strings_free(&folders);

@@ -60,15 +60,43 @@ static double time_left(const ProgressTrial *trial) {
   return left * (clock_seconds() - trial->started) / done;
 }
 
-static char *trial_line(const ProgressTrial *trial) {
+/* The label in at most so many columns: its middle gives way to "..", for a sweep's labels differ
+ * at the end as often as at the beginning. */
+static char *shorten(const char *label, int room) {
+  int length = (int)strlen(label);
+  if (length <= room) return string_copy(label);
+  if (room < 6) return string_format("%.*s", room > 0 ? room : 0, label);
+  int tail = (room - 2) / 2, head = room - 2 - tail;
+  return string_format("%.*s..%s", head, label, label + length - tail);
+}
+
+/* What the trial has come to, with the units spelled out or not. */
+static char *trial_numbers(const ProgressTrial *trial, bool spelled) {
   const Facts *facts = trial->facts;
   char left[32];
-  if (facts->steps == 0 || isnan(facts->loss)) return string_format("%s  preparing", trial->label);
+  if (facts->steps == 0 || isnan(facts->loss)) return string_copy("preparing");
   format_duration(left, sizeof left, time_left(trial));
-  return string_format("%s  %3.0f%%  step %lld/%lld  epoch %.1f  loss %.4f  %.0f images/s  %s left",
-                       trial->label, 100.0 * (double)facts->step / (double)facts->steps,
-                       (long long)facts->step, (long long)facts->steps, facts->epoch, facts->loss,
-                       facts->speed, left);
+  return string_format(
+      spelled ? "%3.0f%%  step %lld/%lld  epoch %.1f  loss %.4f  %.0f images/s  %s left"
+              : "%3.0f%%  %lld/%lld  ep %.1f  loss %.4f  %.0f/s  %s",
+      100.0 * (double)facts->step / (double)facts->steps, (long long)facts->step,
+      (long long)facts->steps, facts->epoch, facts->loss, facts->speed, left);
+}
+
+char *progress_line(const ProgressTrial *trial, int columns) {
+  enum { LABEL_MIN = 24, GAP = 2 }; /* a label this long still tells trials apart */
+  int wanted = (int)strlen(trial->label), least = wanted < LABEL_MIN ? wanted : LABEL_MIN;
+  char *numbers = trial_numbers(trial, true);
+  if (columns > 0 && columns - (int)strlen(numbers) - GAP < least) {
+    free(numbers);
+    numbers = trial_numbers(trial, false);
+  }
+  int room = columns - (int)strlen(numbers) - GAP;
+  char *label = shorten(trial->label, columns > 0 ? room : wanted);
+  char *line = string_format("%s%*s%s", label, *label ? GAP : 0, "", numbers);
+  free(label);
+  free(numbers);
+  return line;
 }
 
 static char *sweep_line(const ProgressSweep *sweep) {
@@ -94,12 +122,13 @@ void progress_show(Progress *progress, const ProgressTrial *trials, int count,
   if (progress->live) {
     int width = terminal_width();
     erase(progress);
-    for (int i = 0; i < count; i++) draw_line(progress, trial_line(&trials[i]), width, "");
+    for (int i = 0; i < count; i++)
+      draw_line(progress, progress_line(&trials[i], width - 1), width, "");
     draw_line(progress, sweep_line(sweep), width, "\033[1m");
   } else {
     char *whole = sweep_line(sweep);
     for (int i = 0; i < count; i++) {
-      char *line = trial_line(&trials[i]);
+      char *line = progress_line(&trials[i], 0);
       fprintf(progress->out, "%s  (%s)\n", line, whole);
       free(line);
     }

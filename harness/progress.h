@@ -34,6 +34,9 @@ void progress_say(Progress *, const char *format, ...) __attribute__((format(pri
 void progress_say_outcome(Progress *, bool good, const char *text);
 /* Redraws, or prints a plain line for each trial, when it is time to. */
 void progress_show(Progress *, const ProgressTrial *, int count, const ProgressSweep *);
+/* A trial's line in at most so many columns (0: any number). The label is shortened, then the words
+ * between the numbers; numbers of the usual length fit in 64. The caller frees. */
+char *progress_line(const ProgressTrial *, int columns);
 /* Removes the display. */
 void progress_close(Progress *);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/strings.h"
+#include "mae/record/json_text.h"
 
 /* NULL where there is no number: JSON has no NaN. */
 static json_t *real(double value) {
@@ -27,8 +28,7 @@ static json_t *plan_object(const Plan *plan) {
 
 static void print_json(FILE *out, json_t *object, json_t *trials) {
   json_object_set_new(object, "trials", trials);
-  json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-  fputc('\n', out);
+  need(json_print(out, object, JSON_INDENT(2)) ? out : NULL);
   json_decref(object);
 }
 

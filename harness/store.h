@@ -31,6 +31,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "harness/strings.h"
 #include "mae/base/error.h"
 
 typedef struct Store Store;
@@ -113,6 +114,11 @@ typedef struct TrialInfo {
 bool store_find_trial(Store *, const char *experiment, const char *config_hash, TrialInfo *,
                       bool *found, Error *);
 bool store_get_trial(Store *, int64_t id, TrialInfo *, bool *found, Error *);
+
+/* The experiments that a name stands for: itself, or, when it is the name that an INI file gave,
+ * that of every scale ("mask_ratio", also with folders and .ini). None is an error of code
+ * EXIT_CONFIG that names the nearest. */
+bool store_find_experiments(Store *, const char *name, StringList *found, Error *);
 
 /* Runs a read-only query and prints an aligned table (or JSON); for status and show. */
 bool store_print(Store *, FILE *, const char *sql, bool json, Error *);

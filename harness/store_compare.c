@@ -7,6 +7,8 @@
 
 #include "harness/stats.h"
 #include "harness/strings.h"
+#include "mae/config/config.h"
+#include "mae/record/json_text.h"
 
 /* One side of a comparison: the trials that are done of one point, ordered by seed. */
 typedef struct Side {
@@ -91,6 +93,62 @@ static sqlite3_stmt *prepare(Store *store, char *sql, Error *e) {
   return statement;
 }
 
+/* Says which values of a key the trials that are done have, when `value` is none of them. False:
+ * it is one. */
+static bool explain_setting(Store *store, const char *experiment, const char *key,
+                            const char *value, Error *e) {
+  bool row = false, explained = false;
+  sqlite3_stmt *statement = store_query(
+      store, NULL,
+      "SELECT group_concat(value, ', '), sum(value = ?1 OR (CAST(value AS REAL) = CAST(?1 AS REAL) "
+      "AND CAST(value AS REAL) <> 0)) FROM (SELECT DISTINCT param.value AS value FROM param "
+      "JOIN trials USING (trial) WHERE key = ?2 AND status = 'done' AND (?3 IS NULL OR "
+      "experiment = ?3) ORDER BY CAST(param.value AS REAL), param.value)",
+      "ttt", value, key, experiment);
+  if (!statement || !store_row(store, NULL, statement, &row) || !row) return true;
+  const char *values = (const char *)sqlite3_column_text(statement, 0);
+  if (!values) {
+    const char *near = config_suggest(key);
+    explained = true;
+    if (near && strcmp(near, key) != 0)
+      error_suffix(e, "there is no option %s; did you mean %s?", key, near);
+  } else if (sqlite3_column_int(statement, 1) == 0) {
+    explained = true;
+    error_suffix(e, "%s is %.400s there", key, values);
+  }
+  sqlite3_reset(statement);
+  return explained;
+}
+
+/* Why nothing fits: the experiment, or the first setting with a value that is not there. */
+static bool explain_absent(Store *store, const char *text, Error *e) {
+  error_set(e, EXIT_CONFIG, "\"%.300s\": no trial that is done fits", text);
+  const char *equals = strchr(text, '='), *colon = strchr(text, ':');
+  bool named = colon && (!equals || colon < equals), explained = false;
+  char *experiment = named ? need(strndup(text, (size_t)(colon - text))) : NULL;
+  char *rest = string_copy(named ? colon + 1 : text), *save = NULL;
+  StringList known = {0};
+  Error unknown = {0};
+  if (named && !store_find_experiments(store, experiment, &known, &unknown)) {
+    error_suffix(e, "%s", unknown.message);
+    explained = true;
+  } else if (named && strings_find(&known, experiment) < 0) {
+    error_suffix(e, "with its scale that experiment is %s", known.items[0]);
+    explained = true;
+  }
+  for (char *word = strtok_r(rest, " \t", &save); word && !explained;
+       word = strtok_r(NULL, " \t", &save)) {
+    char *value = strchr(word, '=');
+    if (!value) break;
+    *value++ = '\0';
+    explained = explain_setting(store, experiment, word, value, e);
+  }
+  strings_free(&known);
+  free(experiment);
+  free(rest);
+  return false;
+}
+
 /* More than one point would be averaged silently: name them instead. */
 static bool check_one_point(Store *store, const Side *side, const char *condition, Error *e) {
   sqlite3_stmt *statement = prepare(
@@ -109,7 +167,7 @@ static bool check_one_point(Store *store, const Side *side, const char *conditio
   int points = sqlite3_column_int(statement, 0);
   bool ok = points == 1;
   if (points == 0)
-    error_set(e, EXIT_CONFIG, "\"%s\": no trial that is done fits", side->text);
+    explain_absent(store, side->text, e);
   else if (points > 1)
     error_set(e, EXIT_CONFIG, "\"%s\" fits %d points; give more settings to choose one: %.600s",
               side->text, points, (const char *)sqlite3_column_text(statement, 1));
@@ -253,9 +311,8 @@ static bool print_json(FILE *out, const Comparison *c, const char *metric, Error
       side_json(&c->b), "difference", real_or_null(d->mean), "low", real_or_null(d->mean - d->half),
       "high", real_or_null(d->mean + d->half), "n", (json_int_t)d->n, "paired", c->paired,
       "same_images", c->same_images, "same_masks", c->same_masks, "verdict", c->verdict);
-  bool ok = json && (!json_dumpf(json, out, JSON_INDENT(2)) || ferror(out));
+  bool ok = json && json_print(out, json, JSON_INDENT(2));
   json_decref(json);
-  if (ok) fputc('\n', out);
   return ok || error_set(e, EXIT_DATA, "out of memory");
 }
 

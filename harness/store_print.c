@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/strings.h"
+#include "mae/record/json_text.h"
 
 static json_t *cell_json(sqlite3_stmt *statement, int column) {
   switch (sqlite3_column_type(statement, column)) {
@@ -54,9 +55,8 @@ static bool print_json(Store *store, sqlite3_stmt *statement, FILE *out, Error *
       json_object_set_new(object, sqlite3_column_name(statement, i), cell_json(statement, i));
     json_array_append_new(rows, object);
   }
-  if (ok && json_dumpf(rows, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) && !ferror(out))
+  if (ok && !json_print(out, rows, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
     ok = error_set(e, EXIT_DATA, "out of memory");
-  if (ok) fputc('\n', out);
   json_decref(rows);
   return ok;
 }

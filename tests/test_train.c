@@ -122,6 +122,9 @@ START_TEST(test_complete_run) {
                            "@/run/sheet.png"),
                    EXIT_OK);
   check_sheet("files.png", 2);
+  ck_assert_int_eq(run_mae("reconstruct --checkpoint @/run --out @/files.jpg @/run/sheet.png"),
+                   EXIT_CONFIG);
+  ck_assert_ptr_nonnull(strstr(mae_output(), "the sheet is a PNG; call it"));
   json_decref(events);
 }
 END_TEST

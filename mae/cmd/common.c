@@ -6,6 +6,7 @@
 
 #include "mae/cmd/cmd.h"
 #include "mae/config/ini.h"
+#include "mae/record/json_text.h"
 #include "mae/record/run_folder.h"
 
 enum { OPTIONS_MAX = 32 };
@@ -66,9 +67,8 @@ json_t *cmd_json_real(double value) {
 
 bool cmd_print_json(json_t *json, size_t indent, Error *e) {
   if (!json) return error_set(e, EXIT_DEVICE, "out of memory for the result");
-  bool ok = !json_dumpf(json, stdout, JSON_INDENT(indent)) || ferror(stdout);
+  bool ok = json_print(stdout, json, JSON_INDENT(indent));
   json_decref(json);
-  if (ok) putchar('\n');
   return ok || error_set(e, EXIT_DEVICE, "out of memory for the result");
 }
 

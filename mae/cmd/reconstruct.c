@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "mae/base/progress.h"
@@ -96,6 +97,14 @@ static bool draw(const char *out, const ConfigCommand *command, Error *e) {
   return ok;
 }
 
+/* The sheet is a PNG whatever it is called: another ending would deceive whoever opens it. */
+static bool check_name(const char *out, Error *e) {
+  const char *slash = strrchr(out, '/'), *ending = strrchr(slash ? slash : out, '.');
+  if (!ending || !strcasecmp(ending, ".png")) return true;
+  return error_set(e, EXIT_CONFIG, "--out %s: the sheet is a PNG; call it %.*s.png", out,
+                   (int)(ending - out), out);
+}
+
 int cmd_reconstruct(int argc, char **argv) {
   const char *out = "sheet.png";
   CheckpointChoice chosen = {0};
@@ -114,7 +123,7 @@ int cmd_reconstruct(int argc, char **argv) {
   int code;
   Error e = {0};
   if (!cmd_parse(&command, argc, argv, &code)) return code;
-  if (!draw(out, &command, &e)) return command_fail(command.line.name, &e);
+  if (!check_name(out, &e) || !draw(out, &command, &e)) return command_fail(command.line.name, &e);
   printf("%s\n", out);
   return EXIT_OK;
 }

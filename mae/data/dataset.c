@@ -20,18 +20,29 @@
 #include "mae/data/pack.h"
 #include "mae/data/source.h"
 
-bool source_open(Source *source, const Config *config, Error *e) {
+typedef struct SourceRow {
+  bool (*open)(Source *, const Config *, Error *);
+  const char *holds;
+  bool in_folder;
+} SourceRow;
+
+static const SourceRow *source_row(const Config *config) {
 #define SOURCE_ROW(id, name, holds, open, in_folder, images) [id] = {open, holds, in_folder},
-  static const struct SourceRow {
-    bool (*open)(Source *, const Config *, Error *);
-    const char *holds;
-    bool in_folder;
-  } sources[] = {SOURCES(SOURCE_ROW)};
-  const struct SourceRow *row = &sources[config->data.source];
+  static const SourceRow sources[] = {SOURCES(SOURCE_ROW)};
+  return &sources[config->data.source];
+}
+
+bool data_check_path(const Config *config, Error *e) {
   const char *path = config->data.path;
   struct stat about;
-  if (row->in_folder && (stat(path, &about) || !S_ISDIR(about.st_mode)))
+  if (source_row(config)->in_folder && (stat(path, &about) || !S_ISDIR(about.st_mode)))
     return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder", path);
+  return true;
+}
+
+bool source_open(Source *source, const Config *config, Error *e) {
+  const SourceRow *row = source_row(config);
+  if (!data_check_path(config, e)) return false;
   if (row->open(source, config, e)) return true;
   return row->in_folder ? error_suffix(e, "data.path should hold %s", row->holds) : false;
 }
@@ -127,14 +138,36 @@ static bool pack_once(Dataset *data, const char *cache, const char *name, const 
   return ok;
 }
 
+enum { PACK_NAME_MAX = 64 };
+
+static void pack_name(char name[PACK_NAME_MAX], const Source *source) {
+  snprintf(name, PACK_NAME_MAX, "%s-%.16s.pack", source->name, source->fingerprint);
+}
+
+bool data_count_train(const Config *config, int *images, Error *e) {
+  char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
+  Source source;
+  Dataset data;
+  if (!source_open(&source, config, e)) return false;
+  pack_name(name, &source);
+  *images = source.count[SPLIT_TRAIN];
+  if (data_cache_folder(cache, sizeof cache, config, NULL) &&
+      io_join(pack, sizeof pack, cache, name, NULL) && data_open_pack(&data, pack, NULL)) {
+    *images = data.train_count;
+    data_close(&data);
+  }
+  source_close(&source);
+  return true;
+}
+
 bool data_open(Dataset *data, const Config *config, DataProgress progress, void *user, Error *e) {
   *data = (Dataset){0};
-  char cache[CONFIG_PATH_MAX], name[64], pack[CONFIG_PATH_MAX];
+  char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
   Source source;
   if (config->run.threads > 0) omp_set_num_threads(config->run.threads); /* for packing */
   if (!data_cache_folder(cache, sizeof cache, config, e)) return false;
   if (!source_open(&source, config, e)) return false;
-  snprintf(name, sizeof name, "%s-%.16s.pack", source.name, source.fingerprint);
+  pack_name(name, &source);
   bool ok = io_join(pack, sizeof pack, cache, name, e);
   if (ok && access(pack, F_OK))
     ok = pack_once(data, cache, name, pack, &source, config->data.skip_bad, progress, user, e);

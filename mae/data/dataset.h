@@ -51,6 +51,10 @@ typedef void (*DataProgress)(void *user, const char *what, size_t done, size_t t
  * before use; a damaged pack is an error that names the file and says to delete it. */
 bool data_open(Dataset *, const Config *, DataProgress, void *user, Error *);
 void data_close(Dataset *);
+/* For plans, without packing: whether data.path is there for a source that has one, and the number
+ * of training images, of the pack when there is one, else as many as the source lists. */
+bool data_check_path(const Config *, Error *);
+bool data_count_train(const Config *, int *images, Error *);
 /* The folder of packs: data.cache, else $XDG_CACHE_HOME/maebench, else ~/.cache/maebench. */
 bool data_cache_folder(char *out, size_t size, const Config *, Error *);
 
