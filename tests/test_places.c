@@ -211,32 +211,37 @@ END_TEST
 static const struct {
   const char *gpus, *visible, *words, *said;
   int code;
+  bool anywhere; /* the settings contradict each other: no machine could run them */
 } refusals[] = {
     {"1", NULL, "--set resources.gpus_per_trial=2",
      "resources.gpus_per_trial = 2, but this machine has 1 usable GPU; --set "
      "resources.gpus_per_trial=1 trains on one",
-     4},
+     4, false},
     {"4", "2", "--set resources.gpus_per_trial=2",
-     "this machine has 1 usable GPU with CUDA_VISIBLE_DEVICES=2", 4},
-    {"0", NULL, "--set run.device=cuda", "run.device = cuda, but there is no usable GPU here", 4},
-    {"2", "", "--set run.device=cuda", "there is no usable GPU here", 4},
+     "this machine has 1 usable GPU with CUDA_VISIBLE_DEVICES=2", 4, false},
+    {"0", NULL, "--set run.device=cuda", "run.device = cuda, but there is no usable GPU here", 4,
+     false},
+    {"2", "", "--set run.device=cuda", "there is no usable GPU here", 4, false},
     {"2", NULL, "--set run.device=cuda:2", "run.device = cuda:2 with resources.gpus_per_trial = 1",
-     4},
-    {"1 0.001", NULL, "--jobs-per-gpu 4", "resources.jobs_per_gpu = 4: so many trials of", 4},
+     4, false},
+    {"1 0.001", NULL, "--jobs-per-gpu 4", "resources.jobs_per_gpu = 4: so many trials of", 4,
+     false},
     {"2", NULL, "--jobs-per-gpu 2 --set resources.gpus_per_trial=2",
-     "resources.jobs_per_gpu = 2 lets trials of one GPU share it", 2},
-    {"4", NULL, "--set resources.gpus_per_trial=4", "needs train.shards = 4", 2},
+     "resources.jobs_per_gpu = 2 lets trials of one GPU share it", 2, true},
+    {"4", NULL, "--set resources.gpus_per_trial=4", "needs train.shards = 4", 2, true},
     {"1", NULL, "--set sweep.train.precision=fp16,bf16",
-     "train.precision=bf16: train.precision = bf16: cuda:0 (Fake T1) has no bf16", 2},
-    {"0", NULL, "--set train.precision=fp16", "has no fast fp16; use train.precision = fp32", 2},
+     "train.precision=bf16: train.precision = bf16: cuda:0 (Fake T1) has no bf16", 2, false},
+    {"0", NULL, "--set train.precision=fp16", "has no fast fp16; use train.precision = fp32", 2,
+     false},
 };
 
+/* A run is refused; a plan, which may be for another machine, only says so. */
 START_TEST(refuses) {
   char words[256];
   setenv("FAKE_GPUS", refusals[_i].gpus, 1);
   if (refusals[_i].visible) setenv("CUDA_VISIBLE_DEVICES", refusals[_i].visible, 1);
   snprintf(words, sizeof words, "%s --dry-run", refusals[_i].words);
-  expect_code(words, refusals[_i].code, refusals[_i].said);
+  expect_code(words, refusals[_i].anywhere ? refusals[_i].code : 0, refusals[_i].said);
   ck_assert_int_ne(access("out", F_OK), 0);
   expect_code(refusals[_i].words, refusals[_i].code, refusals[_i].said);
   ck_assert_int_eq(read_notes(), 0);
