@@ -290,9 +290,9 @@ static void print_outcome(const Verification *v) {
     print_notes(v);
     return;
   }
-  printf("trial %lld: not bitwise; %s. What was recorded is intact; training again gave other "
-         "numbers\n",
-         (long long)v->trial, c->proof ? proof_name(c->proof) : "no class holds");
+  printf("trial %lld: not bitwise; %s. What was recorded %s; training again gave other numbers\n",
+         (long long)v->trial, c->proof ? proof_name(c->proof) : "no class holds",
+         v->evidence.unsealed ? "fits together" : "is intact");
   printf("  %s\n", c->detail);
   if (!isnan(c->score_then))
     printf("  score %.6f dB recorded, %.6f dB now\n", c->score_then, c->score_now);

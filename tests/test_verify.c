@@ -32,14 +32,19 @@ static const char experiment[] = "[experiment]\n"
                                  "[sweep]\n"
                                  "seeds = 1, 2\n";
 
-static void expect_code(const char *words, int code, const char *said) {
+/* Starts `harness` with words separated by spaces; output goes to the file `log`. */
+static pid_t start(const char *words) {
   const char *argv[32] = {HARNESS};
   char text[512];
   int count = 1;
   snprintf(text, sizeof text, "%s", words);
   for (char *word = strtok(text, " "); word && count < 31; word = strtok(NULL, " "))
     argv[count++] = word;
-  int got = scratch_wait(scratch_start(argv, "log"));
+  return scratch_start(argv, "log");
+}
+
+static void expect_code(const char *words, int code, const char *said) {
+  int got = scratch_wait(start(words));
   char *log = scratch_read("log");
   ck_assert_msg(got == code, "%s: exit code %d, expected %d:\n%s", words, got, code, log);
   ck_assert_msg(strstr(log, said) != NULL, "%s: expected to read '%s' in:\n%s", words, said, log);
@@ -134,18 +139,17 @@ START_TEST(intact_trials_pass) {
 END_TEST
 
 /* A run that was interrupted and went on has more files and lines than one that was not. */
+#define LONG_RUN                                                                                   \
+  "run exp.ini --scale none --db j.db --out j --set sweep.seeds=1 --set train.steps=4000 "         \
+  "--set run.checkpoint_every=1000 --set eval.every=0"
 START_TEST(a_resumed_trial_passes) {
-  expect_code("run exp.ini --scale none --db i.db --out i --set train.steps=4000", 0, "done");
-  const char *const argv[] = {
-      HARNESS,  "run", "exp.ini", "--scale",          "none", "--db", "j.db", "--out", "j",
-      "--jobs", "1",   "--set",   "train.steps=4000", NULL};
-  pid_t child = scratch_start(argv, "log");
+  pid_t child = start(LONG_RUN);
   for (int i = 0; i < 1000 && system("grep -qs '\"step\":50,' j/exp/*/events.jsonl"); i++)
     usleep(10000);
   kill(child, SIGINT);
   ck_assert_int_eq(scratch_wait(child), 128 + SIGINT);
   shell("grep -q interrupted j/exp/*/events.jsonl");
-  expect_code("run exp.ini --scale none --db j.db --out j --set train.steps=4000", 0, "done");
+  expect_code(LONG_RUN, 0, "done");
   expect_code("verify 1 --db j.db", 0, "trial 1: bitwise. The numbers of 4000 steps, ");
 }
 END_TEST
@@ -262,7 +266,7 @@ START_TEST(other_numbers_are_found_and_named) {
   unsealed(recomputed[_i].edit);
   expect_code(VERIFY, 3, recomputed[_i].said);
   expect_code(VERIFY " --class numerical", recomputed[_i].numerical,
-              "What was recorded is intact; training again gave other numbers");
+              "What was recorded fits together; training again gave other numbers");
 }
 END_TEST
 
