@@ -19,6 +19,7 @@ typedef struct Side {
   int64_t *seeds;
   double *values;
   size_t count;
+  double common; /* the mean over the seeds that both sides have; NAN when there is none */
 } Side;
 
 static void side_free(Side *side) {
@@ -215,17 +216,22 @@ static bool side_load(Store *store, Side *side, const char *text, const char *me
   return ok;
 }
 
-/* The differences of the seeds that both sides have. */
-static size_t pair(const Side *a, const Side *b, double *differences) {
+/* The differences of the seeds that both sides have, and each side's mean over these. */
+static size_t pair(Side *a, Side *b, double *differences) {
+  double sum_a = 0, sum_b = 0;
   size_t n = 0;
   for (size_t i = 0, j = 0; i < a->count && j < b->count;) {
-    if (a->seeds[i] == b->seeds[j])
+    if (a->seeds[i] == b->seeds[j]) {
+      sum_a += a->values[i];
+      sum_b += b->values[j];
       differences[n++] = a->values[i++] - b->values[j++];
-    else if (a->seeds[i] < b->seeds[j])
+    } else if (a->seeds[i] < b->seeds[j])
       i++;
     else
       j++;
   }
+  a->common = n ? sum_a / (double)n : NAN;
+  b->common = n ? sum_b / (double)n : NAN;
   return n;
 }
 
@@ -275,6 +281,9 @@ static void print_text(FILE *out, const Comparison *c, const char *metric, const
     fprintf(out, "%c  %s = %.5g%s", 'A' + i, metric, s.mean, unit);
     if (!isnan(s.sd)) fprintf(out, ", standard deviation %.3g", s.sd);
     fprintf(out, ", n = %zu (%s; trials %s)\n", s.n, sides[i]->text, sides[i]->trials);
+    if (c->paired && s.n > d->n)
+      fprintf(out, "   %s = %.5g%s over the %zu %s that A and B have in common\n", metric,
+              sides[i]->common, unit, d->n, d->n == 1 ? "seed" : "seeds");
   }
   fprintf(out, "A - B = %.4g%s", d->mean, unit);
   if (!isnan(d->half))
@@ -300,8 +309,9 @@ static json_t *side_json(const Side *side) {
   for (size_t i = 0; i < side->count; i++)
     json_array_append_new(values, json_pack("{s:I,s:f}", "seed", (json_int_t)side->seeds[i],
                                             "value", side->values[i]));
-  return json_pack("{s:s,s:I,s:o,s:o,s:o}", "selector", side->text, "n", (json_int_t)s.n, "mean",
-                   real_or_null(s.mean), "sd", real_or_null(s.sd), "values", values);
+  return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o}", "selector", side->text, "n", (json_int_t)s.n,
+                   "mean", real_or_null(s.mean), "common_mean", real_or_null(side->common), "sd",
+                   real_or_null(s.sd), "values", values);
 }
 
 static bool print_json(FILE *out, const Comparison *c, const char *metric, Error *e) {

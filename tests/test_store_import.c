@@ -224,6 +224,14 @@ START_TEST(compare_pairs_by_seed) {
   free(text);
   text = compare(store, "1", "4", NULL, false, &e);
   ck_assert_msg(strstr(text, "Run more seeds") != NULL, "%s", text);
+  ck_assert_msg(strstr(text, "in common") == NULL, "%s", text);
+  free(text);
+  /* A's mean is over three seeds, the difference over one: both means are said. */
+  text = compare(store, "train.mask_ratio=0.5", "4", NULL, false, &e);
+  char common[128];
+  snprintf(common, sizeof common,
+           "psnr_masked = %.5g dB over the 1 seed that A and B have in common", fakes[0].psnr);
+  ck_assert_msg(strstr(text, common) && strstr(text, ", n = 3 ("), "%s", text);
   free(text);
   store_close(store);
 }
