@@ -279,6 +279,10 @@ INSERT OR REPLACE INTO t_quantile VALUES
 --            are NULL
 --   wall_seconds  over all attempts, a killed one counted up to its last event
 --   gflops_per_image  of one training step; peak_memory_mb in 2^20 bytes
+--   images_per_second  from the median time of the last attempt's steps; step_seconds_p10, _p90:
+--            the times that a tenth of the steps stayed below and went beyond
+--   speed_note  why images_per_second may not be the machine's at rest: "resumed" (more than one
+--            attempt), "busy" (step_seconds_p90 over 1.5 x the median); NULL: no reason is known
 DROP VIEW IF EXISTS trials;
 CREATE VIEW trials AS
 WITH config AS (
@@ -299,7 +303,8 @@ tries AS ( -- "max" with bare columns: SQLite takes them from the row of the max
     peak_memory_bytes, steps, last_step, state_sha256
   FROM attempt GROUP BY trial),
 speeds AS ( -- of the attempt that timed the most steps: the last one may have had none left
-  SELECT trial, max(counted_steps) AS counted, images_per_second
+  SELECT trial, max(counted_steps) AS counted, images_per_second, step_seconds_median,
+    step_seconds_p10, step_seconds_p90
   FROM attempt WHERE images_per_second IS NOT NULL GROUP BY trial),
 walls AS (
   SELECT trial, count(*) AS attempts, sum(coalesce(wall_seconds, last_event - started)) AS seconds
@@ -344,7 +349,12 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
   coalesce(nullif(environment.gpu, ''), environment.cpu) AS processor, trial.config_hash,
   trial.point, tries.state_sha256, trial.folder,
   EXISTS (SELECT 1 FROM planned WHERE planned.sweep = trial.sweep
-    AND planned.config_hash = trial.config_hash) AS planned
+    AND planned.config_hash = trial.config_hash) AS planned,
+  speeds.step_seconds_median, speeds.step_seconds_p10, speeds.step_seconds_p90,
+  nullif(ltrim(iif(walls.attempts > 1, ', resumed', '')
+    || iif(step_seconds_p90 > 1.5 * step_seconds_median,
+      printf(', busy: p90 of a step''s time is %.1f x its median',
+        step_seconds_p90 / step_seconds_median), ''), ', '), '') AS speed_note
 FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN config USING (trial) LEFT JOIN tries USING (trial) LEFT JOIN walls USING (trial)
   LEFT JOIN speeds USING (trial)

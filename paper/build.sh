@@ -25,7 +25,7 @@ out=${3:-$here/out}
 [ -r "$plots/index.md" ] || refuse "$plots/index.md: not there; make plots draws it"
 
 ask() {
-  sqlite3 -readonly -bail -batch -cmd ".timeout 5000" "$db" "$@" ||
+  sqlite3 -safe -readonly -bail -batch -cmd ".timeout 5000" "$db" "$@" ||
     refuse "$db: cannot be read (see above)"
 }
 
@@ -36,8 +36,11 @@ results() {
   cp "$plots/$1"/*.svg "$out/$1/"
   echo "### $1"
   echo
-  ask -list -noheader -cmd ".parameter set @experiment \"'$1'\"" \
-    -cmd ".read $here/../plots/common.sql" ".read $here/verdict.sql"
+  {
+    echo ".parameter init"
+    echo "INSERT INTO temp.sqlite_parameters VALUES ('@experiment', '$1'), ('@figure', 'table');"
+    cat "$here/../plots/common.sql" "$here/verdict.sql"
+  } | ask -list -noheader
   echo
   awk -v section="## $1" '/^## / { on = $0 == section; next } on && (NF || !blank) { print }
     { blank = !NF }' "$plots/index.md"
@@ -51,12 +54,14 @@ while IFS= read -r line; do
     experiments=$(ask "SELECT experiment FROM experiments WHERE name = '$name' AND done > 0") ||
       exit 4
     [ -n "$experiments" ] || echo "Not run yet: \`harness run ablations/$name.ini\`."
+    IFS='
+' # a name a line, with its blanks
     for experiment in $experiments; do
       results "$experiment"
     done
     ;;
   @provenance)
-    ask -markdown ".read $here/provenance.sql"
+    ask -markdown <"$here/provenance.sql"
     ;;
   *)
     printf '%s\n' "$line"

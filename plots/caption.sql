@@ -1,25 +1,38 @@
--- Title and caption of figure @figure: the question; what the marks mean; what was run. One line of
--- the page each.
+-- Title and caption of figure @figure: the question; what the marks mean; what was run; what is not
+-- shown and why. One line of the page each.
 WITH seeds AS (
   SELECT max(n) > 5 AS bars, iif(min(n) = max(n), '', min(n) || ' to ') || max(n)
     || iif(max(n) = 1, ' seed', ' seeds') AS text
-  FROM means WHERE metric IN ('psnr_masked', 'psnr_leaky')),
+  FROM means WHERE metric = iif(@figure = 'throughput', 'images_per_second', 'psnr_masked')),
 ranges AS (
   SELECT baseline, metric, min(value) AS low, max(value) AS high
   FROM baseline_means GROUP BY baseline, metric),
+pairs AS (
+  SELECT psnr.baseline, psnr.high - psnr.low >= 0.005 OR ssim.high - ssim.low >= 0.0005 AS differs,
+    iif(psnr.high - psnr.low < 0.005, '', printf('%.2f to ', psnr.low))
+      || printf('%.2f', psnr.high) AS psnr,
+    iif(ssim.high - ssim.low < 0.0005, '', printf('%.3f to ', ssim.low))
+      || printf('%.3f', ssim.high) AS ssim
+  FROM ranges AS psnr JOIN ranges AS ssim USING (baseline)
+  WHERE psnr.metric = 'psnr_masked' AND ssim.metric = 'ssim_composite'
+  ORDER BY psnr.baseline DESC),
 baseline AS (
-  SELECT group_concat(baseline || ' ' || psnr || ' dB and ' || ssim, ', ') AS text FROM (
-    SELECT psnr.baseline,
-      iif(psnr.high - psnr.low < 0.005, '', printf('%.2f to ', psnr.low))
-        || printf('%.2f', psnr.high) AS psnr,
-      iif(ssim.high - ssim.low < 0.0005, '', printf('%.3f to ', ssim.low))
-        || printf('%.3f', ssim.high) AS ssim
-    FROM ranges AS psnr JOIN ranges AS ssim USING (baseline)
-    WHERE psnr.metric = 'psnr_masked' AND ssim.metric = 'ssim_composite'
-    ORDER BY psnr.baseline DESC)),
+  SELECT iif(max(differs), 'On each setting''s own masks: ',
+      'Masked PSNR and SSIM on the same masks: ')
+    || group_concat(baseline || ' ' || psnr || ' dB and ' || ssim, ', ')
+    || iif(max(differs), ' by setting (gains: table).', '.') AS text
+  FROM pairs),
+data AS (
+  SELECT group_concat(data_source || iif(sets > 1, ' (' || substr(dataset, 1, 8) || ')', ''), ', ')
+    AS text
+  FROM (SELECT DISTINCT data_source, dataset,
+      (SELECT count(DISTINCT dataset) FROM chosen) AS sets
+    FROM chosen ORDER BY data_source, dataset)),
 run AS (
-  SELECT @experiment || ': ' || count(*) || iif(count(*) = 1, ' trial', ' trials') || ' on '
-    || group_concat(DISTINCT data_source)
+  SELECT @experiment || ': ' || count(*)
+    || iif(count(*) < (SELECT count(*) FROM everyone),
+      ' of ' || (SELECT count(*) FROM everyone) || ' planned trials',
+      iif(count(*) = 1, ' trial', ' trials')) || ' on ' || (SELECT text FROM data)
     || iif(min(eval_images) = max(eval_images), ', ' || min(eval_images) || ' held-out images', '')
     || iif(min(encoder) = max(encoder), ', encoder ' || min(encoder), '')
     || iif(min(decoder) = max(decoder), ', decoder ' || min(decoder), '')
@@ -27,8 +40,13 @@ run AS (
     || iif(min(steps) = max(steps) AND min(batch) = max(batch),
       ', ' || min(steps) || ' steps of ' || min(batch), '')
     || ', ' || group_concat(DISTINCT precision) || '.' AS text,
-    group_concat(DISTINCT processor) AS processors
-  FROM chosen)
+    group_concat(DISTINCT processor) AS processors, count(speed_note) AS noted
+  FROM chosen
+  WHERE @figure = 'curves' OR trial NOT IN (SELECT trial FROM missing)),
+missed AS (
+  SELECT group_concat(char(10)
+    || iif(@figure = 'curves', 'No curve of psnr_masked: ', 'Not shown: ') || text || '.', '') AS text
+  FROM missing_text)
 SELECT CASE @figure
     WHEN 'quality' THEN 'How does reconstruction quality depend on the mask ratio?'
     WHEN 'throughput' THEN 'How does training speed depend on the mask ratio?'
@@ -39,6 +57,8 @@ SELECT CASE @figure
   || char(10) || CASE
     WHEN @figure = 'sheet' THEN 'The first held-out images; under reconstruction and fill, '
       || 'psnr_composite of that image.'
+      || iif((SELECT max(norm_pix = 'true') FROM chosen), char(10) || 'LEAKY: a norm_pix model''s '
+        || 'picture, un-normalised with the hidden patches'' own statistics; not comparable.', '')
     WHEN @figure = 'curves' THEN 'Thin lines and small marks: ' || seeds.text || '. Thick lines: '
       || 'their mean, on the left over 1/30 of the steps.'
     WHEN bars THEN 'Marks: mean of ' || seeds.text
@@ -48,10 +68,12 @@ SELECT CASE @figure
     ELSE 'Circles: ' || seeds.text || ', each shown. Crosses: their mean.' END
   || CASE
     WHEN @figure = 'throughput' THEN ' Ideal: the lowest ratio''s GFLOP/s at every ratio.'
+      || char(10) || 'A trial''s speed is from the median time of its steps.'
+      || iif(noted > 0, ' Ringed: ' || noted || iif(noted = 1, ' trial', ' trials')
+        || ', resumed, or on a busy machine (p90 of a step over 1.5 x its median).', '')
     WHEN @figure IN ('decoder', 'settings') THEN char(10)
-      || coalesce('Masked PSNR and SSIM on the same masks: ' || baseline.text || '.',
-        'No baseline was scored.')
+      || coalesce(baseline.text, 'No baseline was scored.')
     ELSE '' END
-  || char(10) || run.text
-  || iif(@figure = 'throughput', char(10) || 'On ' || processors || '.', '')
-FROM seeds, baseline, run;
+  || char(10) || run.text || coalesce(missed.text, '')
+  || iif(@figure = 'throughput', coalesce(char(10) || 'On ' || processors || '.', ''), '')
+FROM seeds, baseline, run, missed;

@@ -1,12 +1,12 @@
 # Training loss, and masked PSNR of the held-out images, by step.
 width = 7.2
-# A legend of four columns between title and panels; names() of style.gp needs the page's size first.
-legend_rows = (system('awk -F"\t" ''$1 == "smooth" { print $2 }'' "$DATA" | sort -u | wc -l') + 3) / 4
+load 'names.gp'
+settings = names('smooth', 'setting')
+legend_rows = (words(settings) + 3) / 4 # of four columns, between title and panels
 height = 3.5 + 0.17 * legend_rows
 load 'style.gp'
 top = 1 - (0.65 + 0.17 * legend_rows) / height
 
-settings = names('smooth', 'setting')
 is(kind, name) = strcol('kind') eq kind && strcol('setting') eq name
 # Each seed's curve ends where the next begins.
 seeds = names('raw', 'seed')

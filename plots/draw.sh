@@ -40,8 +40,9 @@ fill="fill it with: harness run ablations/mask_ratio.ini --db $db"
 [ -f "$db" ] && [ -r "$db" ] || refuse "$db: not a readable file"
 [ -s "$db" ] || refuse "$db: an empty file; $fill"
 
+# Whatever text is in a database, -safe keeps the shell from running programs and touching files.
 ask() {
-  sqlite3 -readonly -bail -batch -cmd ".timeout 5000" "$db" "$@" ||
+  sqlite3 -safe -readonly -bail -batch -cmd ".timeout 5000" "$db" "$@" ||
     refuse "$db: cannot be read (see above); harness import rebuilds it from the event files"
 }
 # application_id is "MAEb": harness/store.c stamps it on every results database.
@@ -49,8 +50,14 @@ application=$(ask "PRAGMA application_id") || exit 4
 [ "$application" = 1296123234 ] || refuse "$db: a database of another program, not of harness"
 
 version=$(ask "PRAGMA user_version") || exit 4
-[ "$version" -ge 2 ] ||
+noted=$(ask "SELECT count(*) FROM pragma_table_info('trials') WHERE name = 'speed_note'") || exit 4
+[ "$version" -ge 2 ] && [ "$noted" = 1 ] ||
   refuse "$db: written by an older harness; harness status --db $db brings it up to date"
+
+# An experiment's name becomes a folder's: letters, digits, ".", "_", "-" and blanks, no "." first.
+odd=$(ask "SELECT experiment FROM experiments WHERE experiment GLOB '*[^a-zA-Z0-9._ -]*'
+  OR experiment GLOB '[. ]*' OR experiment = ''") || exit 4
+[ -z "$odd" ] || refuse "$db: \"$odd\" is no name of an experiment: letters, digits, . _ - and blanks"
 
 experiments=$(ask "SELECT experiment FROM experiments WHERE done > 0 ORDER BY experiment") || exit 4
 names=$(ask "SELECT DISTINCT name FROM experiments WHERE done > 0") || exit 4
@@ -65,14 +72,24 @@ mkdir -p "$out" || exit 4
 
 # Figures -----------------------------------------------------------------------------------------
 
-# rows MODE QUERY [noheader]: the rows of a query, a file or a SELECT, about $experiment and $figure.
+# rows MODE QUERY [noheader]: the rows of a query, a file or a SELECT, about $experiment and $figure,
+# whose letters (see above) need no quoting.
 rows() {
-  case $2 in
-  *.sql) query=".read $here/$2" ;;
-  *) query=$2 ;;
-  esac
-  ask "-$1" "-${3-header}" -cmd ".parameter set @experiment \"'$experiment'\"" \
-    -cmd ".parameter set @figure \"'${figure-}'\"" -cmd ".read $here/common.sql" "$query"
+  {
+    echo ".parameter init"
+    echo "INSERT INTO temp.sqlite_parameters VALUES ('@experiment', '$experiment');"
+    echo "INSERT INTO temp.sqlite_parameters VALUES ('@figure', '$figure');"
+    cat "$here/common.sql"
+    case $2 in
+    *.sql) cat "$here/$2" ;;
+    *) printf '%s\n' "$2" ;;
+    esac
+  } | ask "-$1" "-${3-header}"
+}
+
+# Text for index.md, in which no character of the database is markup.
+plain() {
+  sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/[][`*\\]/\\&/g'
 }
 
 # Cairo writes the time into a PDF; the same time gives the same bytes. faketime stops the clock for
@@ -90,8 +107,8 @@ undate() {
 draw() {
   DATA=$1/$figure.tsv
   text=$(rows list caption.sql noheader) || exit 4
-  TITLE=$(echo "$text" | head -n 1)
-  CAPTION=$(echo "$text" | tail -n +2)
+  TITLE=$(printf '%s\n' "$text" | head -n 1)
+  CAPTION=$(printf '%s\n' "$text" | tail -n +2)
   export DATA TITLE CAPTION
   for FORMAT in svg pdf; do
     OUTPUT=$1/$figure.new
@@ -102,14 +119,15 @@ draw() {
     rm "$OUTPUT"
     [ "$clock" ] || [ $FORMAT = svg ] || LC_ALL=C grep -q '(D:19700101' "$1/$figure.pdf" || dated=1
   done
-  printf '![%s](%s/%s.svg)\n\n' "$TITLE" "$experiment" "$figure" >>"$out/index.new"
+  printf '![%s](%s/%s.svg)\n\n' "$(printf '%s\n' "$TITLE" | plain)" \
+    "$(printf '%s\n' "$experiment" | sed 's/ /%20/g')" "$figure" >>"$out/index.new"
 }
 
 # Turns the rows of sheet.sql into a TSV of pictures that are there and unchanged.
 sheets() (
   tab=$(printf '\t')
-  printf 'setting\tcell\trows\tkeys\tfile\n'
-  while IFS=$tab read -r setting cell count keys sha256 folder path; do
+  printf 'setting\tcell\trows\tkeys\tfile\tkind\n'
+  while IFS=$tab read -r setting cell count keys kind sha256 folder path; do
     case $path in
     /*) file=$path ;;
     *) file=$folder/$path ;;
@@ -123,7 +141,7 @@ sheets() (
     elif [ "$(sha256sum <"$file" | cut -d ' ' -f 1)" != "$sha256" ]; then
       say "$experiment: $file is not the picture that was recorded; the sheet is drawn without it"
     else
-      printf '%s\t%s\t%s\t%s\t%s\n' "$setting" "$cell" "$count" "$keys" "$file"
+      printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$setting" "$cell" "$count" "$keys" "$file" "$kind"
     fi
   done
 )
@@ -132,11 +150,18 @@ cat >"$out/index.new" <<END
 # Figures and tables of $(basename "$db")
 
 In the tables every number is a mean over seeds; \`_sd\` is the standard deviation over seeds (n - 1).
-PSNR is in dB. \`gain_mean\` and \`gain_harmonic\` say how far \`psnr_masked\` lies above that baseline on
-the same images and masks. \`images_per_second\` and GFLOP per image are of whole training steps,
-\`gflops_decoder\` is the decoder's part.
+PSNR is in dB. \`gain_mean\` and \`gain_harmonic\` say how far \`psnr_masked\` lies above that baseline: of
+each trial on its own images and masks, then the mean over seeds. \`psnr_leaky\` and \`ssim_leaky\` are of
+norm_pix models, un-normalised with the hidden patches' own statistics: they compare with nothing else.
+\`images_per_second\` (from the median time of a trial's steps) and GFLOP per image are of whole training
+steps, \`gflops_decoder\` is the decoder's part. \`speed_notes\` names trials that were resumed, or a
+tenth of whose steps took over 1.5 times the median: the machine was busy. \`missing\` counts planned
+trials without \`psnr_masked\`. Trials on different images (\`data\`) are never averaged.
 
 END
+# One name a line, with its blanks; standard input stays as it is.
+IFS='
+'
 for experiment in $experiments; do
   folder=$out/$experiment
   mkdir -p "$folder"
@@ -151,14 +176,14 @@ for experiment in $experiments; do
   for figure in $figures; do
     if [ "$figure" = sheet ]; then
       recorded=$(rows tabs sheet.sql noheader) || exit 4
-      echo "$recorded" | sheets >"$folder/sheet.tsv"
+      printf '%s\n' "$recorded" | sheets >"$folder/sheet.tsv"
       [ "$(wc -l <"$folder/sheet.tsv")" -gt 1 ] || continue
     else
       rows tabs "$figure.sql" >"$folder/$figure.tsv"
     fi
     draw "$folder"
   done
-  cat "$folder/table.md" >>"$out/index.new"
+  plain <"$folder/table.md" >>"$out/index.new"
   echo >>"$out/index.new"
   echo "draw.sh: $experiment:" $figures "table"
 done

@@ -1,7 +1,8 @@
 -- The figures that fit what @experiment sweeps, in the order of reading.
 WITH keys AS (
   SELECT key FROM settings JOIN chosen USING (trial)
-  WHERE settings.swept = 1 AND key <> 'run.seed' GROUP BY key HAVING count(DISTINCT value) > 1),
+  WHERE settings.swept = 1 AND key <> 'run.seed' GROUP BY key HAVING count(DISTINCT value) > 1
+  UNION ALL SELECT 'data' WHERE (SELECT count(DISTINCT dataset) FROM chosen) > 1),
 scored AS (SELECT count(psnr_masked) > 0 AS yes FROM chosen) -- norm_pix models have leaky scores only
 SELECT 'quality' FROM scored WHERE yes AND 'train.mask_ratio' IN keys
 UNION ALL SELECT 'throughput' WHERE 'train.mask_ratio' IN keys

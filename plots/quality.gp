@@ -1,11 +1,14 @@
 # A panel for each shown metric, against the mask ratio.
 width = 7.2
-height = 3.5
-load 'style.gp'
-top = 1 - 0.7 / height # the legend has a line of its own
-
+load 'names.gp'
 series = names('mean', 'series')
 baselines = names('baseline', 'series')
+entries = words(series) + words(baselines)
+legend_rows = entries <= 5 ? 1 : (entries + 3) / 4 # between title and panels
+height = 3.33 + 0.17 * legend_rows
+load 'style.gp'
+top = 1 - (0.53 + 0.17 * legend_rows) / height
+
 metrics = names('mean', 'metric')
 labels = names('mean', 'label')
 pitch = width / words(metrics)
@@ -41,6 +44,7 @@ do for [panel = 1:words(metrics)] {
   unset label
 }
 @LEGEND
+set key maxrows legend_rows at screen 0.5, screen 1 - (0.41 + 0.09 * legend_rows) / height
 plot for [i = 1:words(series)] NaN with linespoints linetype i title word(series, i), \
   for [i = 1:words(baselines)] NaN with linespoints @BASELINE title word(baselines, i)
 unset multiplot

@@ -9,7 +9,8 @@ lines = system('awk ''END { print NR - 1 }'' "$DATA"') + 0
 item(line, field) = system(sprintf('awk -F"\t" ''NR == %d { print $%d }'' "$DATA"', line + 1, field))
 images = 1
 do for [line = 1:lines] { if (item(line, 3) > images) { images = item(line, 3) + 0 } }
-left = 0.95 # inches, for the settings' names
+load 'names.gp'
+left = name_width('', 1) > 0.95 ? name_width('', 1) : 0.95 # inches, for the settings' names
 strip = (width - left - 0.05) / images # of the page, for one strip
 cell = item(1, 2) + 0
 strip_height = strip * (cell + foot) / (4 * cell + 5 * gap)
@@ -18,7 +19,7 @@ load 'style.gp'
 
 set multiplot
 @TEXTS
-set label 100 item(1, 4) at screen 0.1 / width, screen 1 - 0.42 / height left
+set label 100 (item(1, 4) eq '-' ? '' : item(1, 4)) at screen 0.1 / width, screen 1 - 0.42 / height left
 unset border
 unset tics
 unset grid
@@ -27,7 +28,7 @@ do for [line = 1:lines] {
   cell = item(line, 2) + 0
   strip_width = 4 * cell + 5 * gap
   y = 1 - (0.72 + (line - 1) * strip_height) / height
-  set label 1 item(line, 1) at screen (left - 0.08) / width, screen y - 0.4 * strip_height / height \
+  set label 1 fitted(item(line, 1)) . (item(line, 6) eq 'LEAKY' ? "\nLEAKY" : '') at screen (left - 0.08) / width, screen y - 0.4 * strip_height / height \
     right
   set tmargin at screen y
   set bmargin at screen y - strip_height / height

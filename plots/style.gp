@@ -1,6 +1,7 @@
 # style.gp - what the figures share: page, colours, marks, and the text around the panels.
 #
-# A figure sets width and height in inches before it loads this, then places its panels between the
+# A figure sets width and height in inches before it loads this (names.gp says how many names there
+# are and how long they get), then places its panels between the
 # screen coordinates `bottom` (of the axis; its tics and title hang below) and `top`, and says @TEXTS
 # once, before its first panel. draw.sh passes FORMAT (svg or pdf), OUTPUT, DATA (the TSV), TITLE and
 # CAPTION in the environment, so that no text out of the database is ever read as a command.
@@ -40,11 +41,6 @@ set lmargin at screen 0; set rmargin at screen 1; set bmargin at screen 0; set t
 set xrange [0:1]; set yrange [0:1]; \
 set key at screen 0.5, screen 1 - 0.5 / height center center horizontal maxrows 1 reverse Left"
 
-# The distinct values of column `field` in rows of a kind, in order, each quoted for word().
-names(kind, field) = system(sprintf('awk -F"\t" -v kind=%s -v field=%s ' . "'" . \
-  'NR == 1 { for (i = 1; i <= NF; i++) if ($i == field) column = i } ' . \
-  'NR > 1 && $1 == kind && $column != "" && !seen[$column]++ { printf "\"%%s\" ", $column }' . "' \"$DATA\"", \
-  kind, field))
 # A field of the rows where the condition holds, nothing to draw elsewhere.
 only(condition, field) = condition ? column(field) : NaN
 # A round step that cuts a range into about five; for panels too narrow for the default's ten tics.

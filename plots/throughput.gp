@@ -1,6 +1,7 @@
 # Images per second of training against the mask ratio.
 width = 7.2
 height = 3.3
+load 'names.gp'
 load 'style.gp'
 
 series = names('mean', 'series')
@@ -27,4 +28,6 @@ plot for [i = 1:words(series)] data using (column('mask_ratio')):\
     (only(is('mean', word(series, i)), 'bar_high')) with yerrorbars linetype i pointsize 0.2, \
   for [i = 1:words(series)] data using (column('mask_ratio')):\
     (only(is('seed', word(series, i)), 'value')) with points linetype i, \
+  data using (column('mask_ratio')):(only(strcol('kind') eq 'noted', 'value')) with points \
+    pointtype 6 pointsize 1.4 linecolor rgb '#D55E00', \
   for [i = 1:words(series)] NaN with linespoints linetype i title word(series, i)

@@ -101,6 +101,129 @@ START_TEST(a_report_is_filled_in) {
 }
 END_TEST
 
+/* Changes rows of r.db as if the trainer had measured otherwise. */
+static void change(const char *sql) {
+  char command[1024];
+  snprintf(command, sizeof command, "sqlite3 r.db \"%s\"", sql);
+  expect(command, 0, "");
+}
+
+#define TRIAL_OF(settings) "(SELECT trial FROM trial WHERE swept LIKE '" settings "')"
+
+/* A gain is a trial's own score less its own baseline's; then the mean over seeds. psnr_masked is
+ * 17.01 and 17.02 for every setting. The fill, made to depend on the patch size and the seed's
+ * masks: patch 4: 20 and 22, gains -2.99 and -4.98, mean -3.985; patch 8: 14.5 twice, mean +2.515.
+ * Averaged over settings the fill would be 17.75 and both gains -0.735. */
+START_TEST(a_gain_is_over_the_trials_own_baseline) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n[model]\n"
+                           "image_size = 32\n[sweep]\nmodel.patch_size = 4, 8\n"
+                           "train.mask_ratio = 0.75, 0.9\nseeds = 1, 2\n");
+  expect(RUN_FAKE, 0, "done");
+  change(
+      "UPDATE metric SET value = 18 + 2 * (SELECT seed FROM trial WHERE trial.trial = metric.trial)"
+      " WHERE scorer = 'fill_mean' AND name = 'psnr_masked' AND trial IN " TRIAL_OF(
+          "%patch_size=4%ratio=0.75%"));
+  draw("one");
+  expect("cut -f 1,3,5 one/exp/table.tsv", 0, "4/0.75\t17.02\t-3.99\n");
+  expect_file("log", "8/0.75\t17.02\t+2.52\n");
+  expect_file("log", "8/0.9\t16.42\t+1.92\n");
+  expect_file("one/exp/quality.tsv", "baseline\tfill_mean 4\tpsnr_masked\t0.75\t21.0\t");
+  expect_file("one/exp/quality.tsv", "baseline\tfill_mean 8\tpsnr_masked\t0.75\t14.5\t");
+  expect_file("one/exp/settings.svg", "On each setting's own masks: fill_mean 14.50 to 21.00 dB");
+  char command[1024];
+  snprintf(command, sizeof command,
+           "{ echo .parameter init; echo \"INSERT INTO temp.sqlite_parameters VALUES "
+           "('@experiment', 'exp'), ('@figure', 'table');\"; cat %s/plots/common.sql "
+           "%s/paper/verdict.sql; } | sqlite3 r.db",
+           SOURCE_DIR, SOURCE_DIR);
+  expect(command, 0,
+         "Against fill_mean, psnr_masked is higher in 3 of 4 settings: by -3.99 to +2.52");
+}
+END_TEST
+
+/* Two data sets under one experiment: a row for each, never a mean of both. */
+START_TEST(data_sets_are_not_averaged) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n"
+                           "[sweep]\nmodel.pos_embed = learned, none\nseeds = 1, 2\n");
+  expect(RUN_FAKE, 0, "done");
+  change("INSERT INTO dataset SELECT 'abcdef0123', 'folder', 1, 1, 0; UPDATE attempt SET dataset = "
+         "'abcdef0123' WHERE trial = " TRIAL_OF("%seed=2 %learned%"));
+  draw("one");
+  expect("cut -f 1-4 one/exp/table.tsv", 0, "learned/abcdef01\tfolder abcdef01\t1\t17.02\n");
+  expect_file("log", "\t1\t17.01\n");
+  expect_file("log", "\t2\t17.02\n");
+  expect_file("one/exp/settings.tsv", "mean\tlearned/abcdef01\tpsnr_masked\t");
+  expect_file("one/exp/settings.svg", "folder (abcdef01), shapes (");
+}
+END_TEST
+
+#define LEARNED TRIAL_OF("%l.pos_embed=learned%")
+/* What has no score is named with its reason, in the figure and in the table; a leaky score is no
+ * psnr_masked. */
+START_TEST(what_is_missing_is_named) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n[sweep]\n"
+                           "model.pos_embed = learned, none, sincos2d\nmodel.decoder_pos_embed = "
+                           "none, sincos2d\nseeds = 1, 2\n");
+  setenv("FAKE_TRAINER", "exit:3", 1);
+  setenv("FAKE_ONLY", "\npos_embed = none", 1);
+  expect(RUN_FAKE "", 1, "");
+  unsetenv("FAKE_TRAINER");
+  unsetenv("FAKE_ONLY");
+  change("UPDATE param SET value = 'true' WHERE key = 'train.norm_pix' AND trial IN " LEARNED);
+  change("UPDATE metric SET value = 25, kind = 'finite' WHERE name = 'psnr_leaky' AND trial "
+         "IN " LEARNED);
+  change("UPDATE metric SET value = NULL, kind = 'absent' WHERE name = 'psnr_masked' AND "
+         "scorer = 'model' AND trial IN " LEARNED);
+  draw("one");
+  expect_file("one/exp/settings.svg", "Not shown: 4 failed: ");
+  expect_file("one/exp/settings.svg", "Not shown: 4 leaky (norm_pix): ");
+  expect_file("one/exp/settings.svg", "exp: 4 of 12 planned trials");
+  expect_file("one/exp/settings.svg", ">sincos2d/sincos2d<");
+  expect_file("one/exp/settings.tsv", "row\tnone/learned\t\t");
+  expect_file("one/exp/table.tsv", "\tpsnr_leaky\t");
+  expect_file("one/exp/table.tsv", "\t2 leaky (norm_pix)\n");
+  expect_file("one/exp/table.tsv", "\t2 failed\n");
+  expect_file("one/exp/table.tsv", "\t25.00\t");
+}
+END_TEST
+
+/* Seeds at 14 and 100 images/s are no "57": the spread stands beside the mean, and so does what is
+ * known against a number. */
+START_TEST(speeds_have_a_spread_and_notes) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n"
+                           "[sweep]\ntrain.mask_ratio = 0.5, 0.75\nseeds = 1, 2\n");
+  expect(RUN_FAKE, 0, "done");
+  change("UPDATE attempt SET images_per_second = 14, step_seconds_p90 = 0.032 WHERE trial "
+         "= " TRIAL_OF("%seed=1 %=0.5") "; UPDATE attempt SET images_per_second = 100 WHERE trial "
+                                        "= " TRIAL_OF("%seed=2 %=0.5"));
+  draw("one");
+  /* 57 and sqrt(2) x 43 = 60.8 */
+  expect_file("one/exp/table.tsv", "\t57\t61\t");
+  expect_file("one/exp/table.tsv", "seed 1 busy: p90 of a step's time is 3.2 x its median");
+  expect_file("one/exp/throughput.tsv", "noted\tmodel\t0.5\t14.0\t");
+  expect_file("one/exp/throughput.svg", "Ringed: 1 trial, resumed, or on a busy machine");
+}
+END_TEST
+
+/* Text of a database is never a command, a folder elsewhere, or markup. */
+START_TEST(text_of_a_database_does_nothing) {
+  scratch_write("exp.ini", "[experiment]\nquestion = <script>alert(1)</script> [a](b)\n[train]\n"
+                           "batch = 8\n[sweep]\nmodel.pos_embed = learned, none\nseeds = 1\n");
+  expect(RUN_FAKE, 0, "done");
+  change("UPDATE sweep SET experiment = 'a blank'");
+  draw("one");
+  expect_file("one/index.md", "](a%20blank/settings.svg)");
+  expect_file("one/index.md", "&lt;script&gt;alert(1)&lt;/script&gt; \\[a\\](b)");
+  ck_assert_int_eq(access("one/a blank/settings.svg", R_OK), 0);
+  change("UPDATE sweep SET experiment = '../outside'");
+  expect(DRAW "r.db one", 4, "is no name of an experiment");
+  change("UPDATE sweep SET experiment = 'x''||edit(''y'',''touch pwned'')||''z'");
+  expect(DRAW "r.db one", 4, "is no name of an experiment");
+  ck_assert_int_ne(access("pwned", F_OK), 0);
+  ck_assert_int_ne(access("outside", F_OK), 0);
+}
+END_TEST
+
 /* Up to five seeds are shown one by one; more as an interval, which the caption names. */
 START_TEST(many_seeds_are_an_interval) {
   scratch_write("exp.ini", "[experiment]\nquestion = Is 'this' \"text\" `id` $(id)?\n"
@@ -175,6 +298,11 @@ int main(void) {
   tcase_add_checked_fixture(cases, setup, scratch_teardown);
   tcase_add_test(cases, a_sweep_is_drawn_twice_alike);
   tcase_add_test(cases, a_report_is_filled_in);
+  tcase_add_test(cases, a_gain_is_over_the_trials_own_baseline);
+  tcase_add_test(cases, data_sets_are_not_averaged);
+  tcase_add_test(cases, what_is_missing_is_named);
+  tcase_add_test(cases, speeds_have_a_spread_and_notes);
+  tcase_add_test(cases, text_of_a_database_does_nothing);
   tcase_add_test(cases, many_seeds_are_an_interval);
   tcase_add_test(cases, a_sheet_is_taken_in);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);

@@ -37,6 +37,7 @@ static const struct Glyph {
     {'S', {0x0F, 0x10, 0x10, 0x0E, 0x01, 0x01, 0x1E}},
     {'T', {0x1F, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04}},
     {'U', {0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x0E}},
+    {'Y', {0x11, 0x11, 0x0A, 0x04, 0x04, 0x04, 0x04}},
     {'d', {0x01, 0x01, 0x0D, 0x13, 0x11, 0x13, 0x0D}},
     {'0', {0x0E, 0x11, 0x13, 0x15, 0x19, 0x11, 0x0E}},
     {'1', {0x04, 0x0C, 0x04, 0x04, 0x04, 0x04, 0x0E}},
@@ -108,6 +109,10 @@ enum { ORIGINAL, MASKED, RECONSTRUCTION, HARMONIC, COLUMNS };
 static const char *const labels[COLUMNS] = {"ORIGINAL", "MASKED", "RECONSTRUCTION",
                                             "HARMONIC FILL"};
 
+/* Over and under the pictures of a norm_pix model, which are un-normalised with the hidden patches'
+ * own statistics: no number of theirs compares with the fill's. */
+static const char leaky_label[] = "LEAKY RECONSTRUCTION", leaky_caption[] = "LEAKY";
+
 /* psnr_composite of a picture as the sheet's caption. */
 static void describe(char *text, size_t size, const float *picture, const uint8_t *image,
                      size_t values) {
@@ -131,7 +136,7 @@ static bool place_row(Sheet *sheet, int row, const Config *config, const uint8_t
   }
   sheet_place(sheet, row, MASKED, picture, NULL);
   describe(caption, sizeof caption, composite, image, values);
-  sheet_place(sheet, row, RECONSTRUCTION, composite, leaky ? NULL : caption);
+  sheet_place(sheet, row, RECONSTRUCTION, composite, leaky ? leaky_caption : caption);
   if (!fill_harmonic(picture, image, masked, size, patch))
     return error_set(e, EXIT_DEVICE, "out of memory for the harmonic fill");
   describe(caption, sizeof caption, picture, image, values);
@@ -170,7 +175,9 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
     sheet_destroy(&sheet);
     return false;
   }
-  for (int column = 0; column < COLUMNS; column++) sheet_label(&sheet, column, labels[column]);
+  for (int column = 0; column < COLUMNS; column++)
+    sheet_label(&sheet, column,
+                column == RECONSTRUCTION && config->train.norm_pix ? leaky_label : labels[column]);
   float *composite = malloc(((size_t)capacity + 1) * values * sizeof *composite);
   uint8_t *images = malloc((size_t)capacity * values);
   bool ok = composite && images;

@@ -22,8 +22,8 @@ void sheet_place(Sheet *, int row, int column, const float *picture, const char 
 
 /* Writes original | masked | reconstruction | harmonic fill of `count` images, cut by `crops` out
  * of the pool's, to a PNG. The reconstruction is the composite; the captions are its
- * and the fill's psnr_composite (none for norm_pix models, whose pictures leak the target's
- * statistics). Masks are those of the first evaluation images. */
+ * and the fill's psnr_composite (of norm_pix models, whose pictures leak the target's
+ * statistics, the word LEAKY instead). Masks are those of the first evaluation images. */
 bool sheet_write(const char *path, Model *, const ImagePool *, const Crop *crops, int count,
                  Error *);
 /* The same for the first `count` held-out images, or all when there are fewer. */
