@@ -121,11 +121,29 @@ static bool put_sweep(Store *store, void *context, Error *e) {
   return true;
 }
 
+/* The name is the folder's, and is one that can be a folder's, a file's and a figure's: what comes
+ * in a copied folder must not be able to point elsewhere. */
+static bool check_experiment(const json_t *sweep, const char *folder, Error *e) {
+  static const char allowed[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._- ";
+  const char *experiment, *slash = strrchr(folder, '/');
+  if (!member_need_text(sweep, "experiment", &experiment, e)) return false;
+  if (!*experiment || *experiment == '.' || experiment[strspn(experiment, allowed)])
+    return error_set(e, EXIT_DATA,
+                     "experiment \"%.100s\": a name has letters, digits, '.', '_', '-' and blanks "
+                     "only, and does not begin with '.'",
+                     experiment);
+  return !strcmp(experiment, slash ? slash + 1 : folder) ||
+         error_set(e, EXIT_DATA, "it is of experiment %.100s, which is not the folder's name",
+                   experiment);
+}
+
 bool store_add_sweep(Store *store, const char *folder, int64_t *sweep, Error *e) {
   json_t *json = read_json(folder, "sweep.json", e);
   if (!json) return false;
   SweepPart part = {.json = json};
-  bool ok = whole(store, put_sweep, &part, e) || error_prefix(e, "%s/sweep.json", folder);
+  bool ok = (check_experiment(json, folder, e) && whole(store, put_sweep, &part, e)) ||
+            error_prefix(e, "%s/sweep.json", folder);
   *sweep = part.sweep;
   json_decref(json);
   return ok;

@@ -176,8 +176,13 @@ END_TEST
 
 /* What is no file, or too large, or of no use keeps nothing else out. */
 static const char *const obstacles[] = {
-    "rm $D/events.jsonl && mkdir $D/events.jsonl", "rm $D/events.jsonl && mkfifo $D/events.jsonl",
+    "rm $D/events.jsonl && mkdir $D/events.jsonl",
+    "rm $D/events.jsonl && mkfifo $D/events.jsonl",
     "mkdir out/other && echo '{\"format\":1}' > out/other/sweep.json",
+    "cp -r out/exp out/x && sed -i 's|\"experiment\": \"exp\"|\"experiment\": \"../../x\"|' "
+    "out/x/sweep.json",
+    "cp -r out/exp out/y && sed -i \"s|\\\"experiment\\\": \\\"exp\\\"|\\\"experiment\\\": "
+    "\\\"edit('x')\\\"|\" out/y/sweep.json",
     "sed -i 's/\"id\": [0-9]*/\"id\": 9223372036854775807/' $D/trial.json"};
 
 START_TEST(one_bad_folder_blocks_no_import) {
