@@ -2,7 +2,7 @@
 width = 7.2
 load 'names.gp'
 settings = names('smooth', 'setting')
-legend_rows = (words(settings) + 3) / 4 # of four columns, between title and panels
+legend_rows = rows_of(words(settings), name_width('smooth', 2)) # between title and panels
 height = 3.5 + 0.17 * legend_rows
 load 'style.gp'
 top = 1 - (0.65 + 0.17 * legend_rows) / height
@@ -35,7 +35,8 @@ plot for [i = 1:words(settings)] data using 'step':\
   for [i = 1:words(settings)] data using 'step':\
     (only(is('eval', word(settings, i)), 'value')) with points linetype i
 @LEGEND
-set key at screen 0.5, screen 1 - 0.34 / height center top maxrows legend_rows \
-  title word(names('raw', 'keys'), 1)
+set label 200 word(names('raw', 'keys'), 1) at screen 0.5, screen 1 - 0.42 / height center \
+  font line_font(word(names('raw', 'keys'), 1))
+set key at screen 0.5, screen 1 - 0.5 / height center top maxrows legend_rows
 plot for [i = 1:words(settings)] NaN with linespoints linetype i title word(settings, i)
 unset multiplot

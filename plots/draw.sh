@@ -108,7 +108,7 @@ draw() {
   DATA=$1/$figure.tsv
   text=$(rows list caption.sql noheader) || exit 4
   TITLE=$(printf '%s\n' "$text" | head -n 1)
-  CAPTION=$(printf '%s\n' "$text" | tail -n +2)
+  CAPTION=$(printf '%s\n' "$text" | tail -n +2 | fold -s -w 110)
   export DATA TITLE CAPTION
   for FORMAT in svg pdf; do
     OUTPUT=$1/$figure.new

@@ -15,3 +15,5 @@ name_width(kind, number) = 0.2 + 0.072 * (system(sprintf("awk -F'\t' -v kind='%s
   "END { print (most > %d ? %d : most + 0) }' \"$DATA\"", kind, number, number, NAME_MAX, NAME_MAX)) + 0)
 fitted(name) = strlen(name) <= NAME_MAX ? name : \
   name[1:NAME_MAX / 2 - 2] . '...' . name[strlen(name) - NAME_MAX / 2 + 2:*]
+# Rows of a legend across the page, of `entries` names that take `inches` each beside their lines.
+rows_of(entries, inches) = (entries + int(6.8 / (inches + 0.5)) - 1) / int(6.8 / (inches + 0.5))

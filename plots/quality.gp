@@ -3,8 +3,10 @@ width = 7.2
 load 'names.gp'
 series = names('mean', 'series')
 baselines = names('baseline', 'series')
-entries = words(series) + words(baselines)
-legend_rows = entries <= 5 ? 1 : (entries + 3) / 4 # between title and panels
+# A baseline with a line for each series ("fill_mean 16") has one style and one place in the legend.
+fills = names('baseline', 'fill')
+style(line) = sum [i = 1:words(fills)] (word(fills, i) eq word(word(baselines, line), 1)) * i
+legend_rows = rows_of(words(series) + words(fills), name_width('mean', 2)) # between title and panels
 height = 3.33 + 0.17 * legend_rows
 load 'style.gp'
 top = 1 - (0.53 + 0.17 * legend_rows) / height
@@ -15,7 +17,7 @@ pitch = width / words(metrics)
 is(kind, name, metric) = strcol('kind') eq kind && strcol('series') eq name && \
   strcol('metric') eq metric
 
-BASELINE = "linecolor rgb '#666666' dashtype i + 1 pointtype 4 * i"
+BASELINE = "linecolor rgb '#666666' dashtype style(i) + 1 pointtype 4 * style(i)"
 
 set multiplot
 @TEXTS
@@ -46,5 +48,6 @@ do for [panel = 1:words(metrics)] {
 @LEGEND
 set key maxrows legend_rows at screen 0.5, screen 1 - (0.41 + 0.09 * legend_rows) / height
 plot for [i = 1:words(series)] NaN with linespoints linetype i title word(series, i), \
-  for [i = 1:words(baselines)] NaN with linespoints @BASELINE title word(baselines, i)
+  for [j = 1:words(fills)] NaN with linespoints linecolor rgb '#666666' dashtype j + 1 \
+    pointtype 4 * j title word(fills, j)
 unset multiplot

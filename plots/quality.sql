@@ -5,11 +5,13 @@ WITH alike AS (
     SELECT baseline, max(value) - min(value) <= 1e-9 * max(abs(value)) AS yes
     FROM baseline_means GROUP BY baseline, metric, mask_ratio)
   GROUP BY baseline)
-SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high, label
-FROM (SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high FROM marks
+SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high, label, fill
+FROM (SELECT kind, series, metric, mask_ratio, value, bar_low, bar_high, NULL AS fill
+  FROM marks
   UNION ALL
   SELECT DISTINCT 'baseline', baseline || iif(yes, '', ' ' || series), metric, mask_ratio,
-    iif(yes, avg(value) OVER (PARTITION BY baseline, metric, mask_ratio), value), NULL, NULL
-  FROM baseline_means JOIN alike USING (baseline))
+    iif(yes, avg(value) OVER (PARTITION BY baseline, metric, mask_ratio), value), NULL, NULL, baseline
+  FROM baseline_means JOIN alike USING (baseline)
+  WHERE position IN (SELECT position FROM means WHERE metric = 'psnr_masked'))
   JOIN shown ON name = metric
-ORDER BY kind, series, position, mask_ratio, value;
+ORDER BY kind, series, shown.position, mask_ratio, value;

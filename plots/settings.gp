@@ -11,7 +11,8 @@ is(kind, metric) = strcol('kind') eq kind && strcol('metric') eq metric
 
 set multiplot
 @TEXTS
-set label 200 word(names('mean', 'keys'), 1) at screen 0.1 / width, screen top + 0.1 / height left
+set label 200 word(names('mean', 'keys'), 1) at screen 0.1 / width, screen top + 0.1 / height left \
+  font line_font(word(names('mean', 'keys'), 1))
 # Why a setting has no marks, or "-".
 reasons = system('awk -F"\t" ''$1 == "row" { printf "\"%s\" ", $9 == "" ? "-" : $9 }'' "$DATA"')
 left = name_width('row', 2) > 1.4 ? name_width('row', 2) : 1.4 # inches

@@ -19,7 +19,8 @@ load 'style.gp'
 
 set multiplot
 @TEXTS
-set label 100 (item(1, 4) eq '-' ? '' : item(1, 4)) at screen 0.1 / width, screen 1 - 0.42 / height left
+set label 100 (item(1, 4) eq '-' ? '' : item(1, 4)) at screen 0.1 / width, screen 1 - 0.42 / height left \
+  font line_font(item(1, 4))
 unset border
 unset tics
 unset grid
@@ -40,7 +41,7 @@ do for [line = 1:lines] {
       do for [column = 1:4] {
         set label 1 + column word('original masked reconstruction "harmonic fill"', column) at \
           first gap + (column - 0.5) * cell + (column - 1) * gap, graph 1.09 center font \
-          ',' . (environment('FORMAT') eq 'pdf' ? '6.5' : '9')
+          sprintf(',%.1f', (environment('FORMAT') eq 'pdf' ? 6.5 : 9) * (strip < 3.1 ? strip / 3.1 : 1))
       }
     }
     plot item(line, 5) binary filetype=png every \

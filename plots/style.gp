@@ -47,6 +47,9 @@ only(condition, field) = condition ? column(field) : NaN
 round_down(x) = 10 ** floor(log10(x))
 step(range) = range > 0 ? round_down(range / 5) * \
   (range / 5 < 2 * round_down(range / 5) ? 2 : range / 5 < 5 * round_down(range / 5) ? 5 : 10) : 1
+# The font of a line of text across the page, smaller where it would leave the page.
+line_font(text) = sprintf(',%.1f', (environment('FORMAT') eq 'pdf' ? 7.2 : 11) * \
+  (strlen(text) > 84 ? 84.0 / strlen(text) : 1))
 set errorbars 0
 
 caption_lines = int(system('printf "%s\n" "$CAPTION" | wc -l'))

@@ -54,8 +54,8 @@ START_TEST(a_sweep_is_drawn_twice_alike) {
   draw("one");
   expect_file("log", "pos_embed: not in r.db; fill it with: harness run ablations/pos_embed.ini");
   expect_file("one/mask_ratio/quality.tsv",
-              "seed\tmodel\tpsnr_masked\t0.75\t17.01\t\t\tpsnr_masked (dB)\n"
-              "seed\tmodel\tpsnr_masked\t0.75\t17.02\t\t\tpsnr_masked (dB)\n");
+              "seed\tmodel\tpsnr_masked\t0.75\t17.01\t\t\tpsnr_masked (dB)\t\n"
+              "seed\tmodel\tpsnr_masked\t0.75\t17.02\t\t\tpsnr_masked (dB)\t\n");
   expect_file("one/mask_ratio/quality.tsv", "baseline\tfill_mean\tssim_composite\t0.5\t0.4\t");
   expect_file("one/mask_ratio/throughput.tsv", "ideal\tmodel\t0.75\t1600.0");
   expect_file("one/mask_ratio/curves.tsv", "raw\t0.5\t1\t20.0\t");
