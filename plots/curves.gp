@@ -8,9 +8,6 @@ load 'style.gp'
 top = 1 - (0.65 + 0.17 * legend_rows) / height
 
 is(kind, name) = strcol('kind') eq kind && strcol('setting') eq name
-# Each seed's curve ends where the next begins.
-seeds = names('raw', 'seed')
-of(kind, name, seed) = is(kind, name) && strcol('seed') eq seed
 
 set multiplot
 @TEXTS
@@ -18,11 +15,11 @@ set tmargin at screen top
 set bmargin at screen bottom
 set xlabel 'training step'
 set xrange [0:*]
-set lmargin at screen 0.6 / width
+set lmargin at screen 0.75 / width
 set rmargin at screen 3.4 / width
 set ylabel 'training loss' offset 1,0
-plot for [i = 1:words(settings)] for [j = 1:words(seeds)] data using 'step':\
-    (only(of('raw', word(settings, i), word(seeds, j)), 'value')) with lines linetype i \
+plot for [i = 1:words(settings)] data using (column('step')):\
+    (only(is('raw', word(settings, i)) && strcol('value') ne '', 'value')) with lines linetype i \
     linewidth 0.3 dashtype solid, \
   for [i = 1:words(settings)] data using 'step':\
     (only(is('smooth', word(settings, i)), 'value')) with lines linetype i linewidth 2
