@@ -264,6 +264,22 @@ START_TEST(a_sheet_is_taken_in) {
 }
 END_TEST
 
+/* A norm_pix model's pictures are labelled, and its scores have a column of their own. */
+START_TEST(a_leaky_sheet_is_labelled) {
+  scratch_write("exp.ini",
+                "[model]\nimage_size = 16\npatch_size = 4\nencoder = 16x1x1\ndecoder = 8x1x1\n"
+                "[train]\nbatch = 4\nsteps = 2\nwarmup_steps = 1\n[eval]\nimages = 8\nbatch = 4\n"
+                "[data]\ntrain_images = 16\n[sweep]\ntrain.norm_pix = false, true\nseeds = 1\n");
+  expect(HARNESS " run exp.ini --scale none --db r.db --out out", 0, "done");
+  draw("one");
+  expect("cut -f 1,6 one/exp/sheet.tsv", 0, "false\t-\ntrue\tLEAKY\n");
+  expect_file("one/exp/sheet.svg", ">LEAKY<");
+  expect_file("one/exp/sheet.svg", "un-normalised with the hidden patches' own statistics");
+  expect_file("one/exp/settings.svg", ">leaky (norm_pix)<");
+  expect_file("one/exp/table.tsv", "\tpsnr_leaky\t");
+}
+END_TEST
+
 static const struct {
   const char *make, *words, *said;
   int code;
@@ -306,6 +322,7 @@ int main(void) {
   tcase_add_test(cases, text_of_a_database_does_nothing);
   tcase_add_test(cases, many_seeds_are_an_interval);
   tcase_add_test(cases, a_sheet_is_taken_in);
+  tcase_add_test(cases, a_leaky_sheet_is_labelled);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
