@@ -24,8 +24,8 @@ bool io_rename(const char *from, const char *to, Error *);
 bool io_make_folders(const char *path, Error *);
 /* Removes a file, or a folder and everything below it; nothing there is fine. */
 bool io_remove(const char *path, Error *);
-/* Opens a regular file for reading; -1 on failure. A FIFO or a device is an error at once, not a wait
- * for somebody who writes into it. */
+/* Opens a regular file for reading; -1 on failure. A FIFO or a device is an error at once, not a
+ * wait for somebody who writes into it. */
 int io_open(const char *path, size_t *size, Error *);
 /* malloc for large staging buffers; NULL and EXIT_DEVICE with the size when there is no memory. */
 void *io_buffer(size_t size, const char *purpose, Error *);

@@ -15,8 +15,8 @@
 
 #include "kernels/backend.h"
 #include "mae/base/error.h"
-#include "mae/config/ini.h"
 #include "mae/config/choices.h"
+#include "mae/config/ini.h"
 
 /* A transformer's size, written WIDTHxDEPTHxHEADS or by a preset's name. */
 typedef struct Tower {

@@ -12,7 +12,7 @@
  *  step        step (from 1), epoch (fraction), loss (float), lr, grad_norm, loss_scale, seconds,
  *              images_per_second
  *  eval        step, scorer (absent: the model), images, and every number of metrics.h that has a
- *              meaning for it; norm_pix models: psnr_leaky, ssim_leaky and the leak-free ones absent
+ *              meaning for it; norm_pix models: psnr_leaky, ssim_leaky, the leak-free ones absent
  *  baseline    name (fill_mean | fill_harmonic: scorers.h), images, and the numbers, as in eval
  *  checkpoint  step, path, state_sha256
  *  artifact    kind (sheet | weights), path, sha256, bytes
@@ -37,7 +37,7 @@
 typedef struct EventLog {
   int fd; /* -1: closed */
   char *path;
-  int attempt; /* of this process: 1 more than the start events found in the file */
+  int attempt;   /* of this process: 1 more than the start events found in the file */
   int64_t lines; /* in the file */
   Seal seal;
   bool failed; /* a write failed; `error` says how */
