@@ -42,16 +42,21 @@ static void take_start(Facts *facts, const json_t *event) {
   facts->end_code = 0;
 }
 
-/* An evaluation of another scorer than the model says nothing of the model. */
+/* The model's reconstructions, or the probe of its features. An evaluation of another scorer says
+ * nothing of the model. */
 static void take_eval(Facts *facts, const json_t *event) {
   const char *scorer = member_text(event, "scorer");
-  if (scorer && strcmp(scorer, scorer_list[0]->name) != 0) return;
-  for (int i = 0; i < metric_count; i++) facts->metrics[i] = number(event, metric_list[i].name);
+  bool probe = scorer && !strcmp(scorer, scorer_probe.name);
+  if (scorer && !probe && strcmp(scorer, scorer_model.name) != 0) return;
+  for (int i = 0; i < metric_count; i++)
+    if ((metric_list[i].needs == OFFERS_PROBE) == probe)
+      facts->metrics[i] = number(event, metric_list[i].name);
 }
 
 const char *facts_baseline_name(int index) {
   for (int i = 0; i < scorer_count && index < FACTS_BASELINES_MAX; i++)
-    if (scorer_list[i]->baseline && index-- == 0) return scorer_list[i]->name;
+    if (scorer_list[i]->baseline && !scorer_list[i]->probes && index-- == 0)
+      return scorer_list[i]->name;
   return NULL;
 }
 

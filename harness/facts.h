@@ -23,7 +23,7 @@ typedef struct Facts {
   double images_per_second;                   /* steady state, once measured; NAN before */
   /* The model's newest evaluation, in the order of metric_list; NAN: not yet, or no meaning. */
   double metrics[METRICS_MAX];
-  /* psnr_masked of the baselines, in the order of scorer_list without the others; NAN: not yet. */
+  /* psnr_masked of the fills: the baselines of scorer_list that do not probe; NAN: not yet. */
   double baselines[FACTS_BASELINES_MAX];
   char end[16]; /* done, interrupted, failed; "" while running or killed */
   int end_code;

@@ -106,7 +106,7 @@ void record_free(RunRecord *record) {
 }
 
 bool record_is_score(const char *member) {
-  static const char *const head[] = {"event", "time", "step", "name", "scorer", "seal"};
+  static const char *const head[] = {"event", "time", "step", "name", "scorer", "seconds", "seal"};
   for (size_t i = 0; i < sizeof head / sizeof *head; i++)
     if (!strcmp(member, head[i])) return false;
   return true;

@@ -132,10 +132,10 @@ static void number_cell(Table *table, int digits, double value) {
     table_cell(table, "%.*f", digits, value);
 }
 
-/* Headline metrics; the leaky ones where there are any. */
+/* Headline metrics; the leaky ones and a probe's where there are any. */
 static void choose_columns(bool shown[METRICS_MAX], const Plan *plan, const Job *jobs) {
   for (int m = 0; m < metric_count; m++) {
-    shown[m] = (metric_list[m].needs & OFFERS_LEAKY) == 0;
+    shown[m] = (metric_list[m].needs & (OFFERS_LEAKY | OFFERS_PROBE)) == 0;
     for (int i = 0; i < plan->count; i++) shown[m] |= !isnan(jobs[i].facts.metrics[m]);
     shown[m] &= metric_list[m].headline;
   }

@@ -121,6 +121,7 @@ CREATE TABLE IF NOT EXISTS attempt (
   code INTEGER,
   wall_seconds REAL,
   state_sha256 TEXT, -- of the complete training state at the end
+  probe_seconds REAL, -- what probes took, all together
   PRIMARY KEY (trial, attempt)
 ) STRICT, WITHOUT ROWID;
 
@@ -277,7 +278,8 @@ INSERT OR REPLACE INTO t_quantile VALUES
 --            The view `metrics` says what each is.
 --   nonfinite  metrics that were measured and are not numbers, as "psnr_masked=nan"; their columns
 --            are NULL
---   wall_seconds  over all attempts, a killed one counted up to its last event
+--   wall_seconds  over all attempts, a killed one counted up to its last event; probe_seconds: what
+--            probes took of them
 --   gflops_per_image  of one training step; peak_memory_mb in 2^20 bytes
 --   images_per_second  from the median time of the last attempt's steps; step_seconds_p10, _p90:
 --            the times that a tenth of the steps stayed below and went beyond
@@ -307,7 +309,8 @@ speeds AS ( -- of the attempt that timed the most steps: the last one may have h
     step_seconds_p10, step_seconds_p90
   FROM attempt WHERE images_per_second IS NOT NULL GROUP BY trial),
 walls AS (
-  SELECT trial, count(*) AS attempts, sum(coalesce(wall_seconds, last_event - started)) AS seconds
+  SELECT trial, count(*) AS attempts, sum(coalesce(wall_seconds, last_event - started)) AS seconds,
+    sum(probe_seconds) AS probe_seconds
   FROM attempt GROUP BY trial),
 launches AS (
   SELECT trial, max(launch) AS launch, status, device, error FROM launch GROUP BY trial),
@@ -327,11 +330,12 @@ final AS (
 scores AS (
   SELECT metric.trial,
     max(CASE name WHEN '{metric}' THEN value END) AS {metric},
-    max(CASE name WHEN 'images' THEN CAST(value AS INTEGER) END) AS eval_images,
+    max(CASE WHEN name = 'images' AND scorer = 'model' THEN CAST(value AS INTEGER) END)
+      AS eval_images,
     group_concat(CASE WHEN kind NOT IN ('finite', 'absent') THEN name || '=' || kind END, ' ')
       AS nonfinite
   FROM metric JOIN final ON final.trial = metric.trial AND final.step = metric.step
-  WHERE metric.scorer = 'model' GROUP BY metric.trial)
+  WHERE metric.scorer IN ('model', 'probe') GROUP BY metric.trial)
 SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, config.mask_ratio,
   config.encoder, config.decoder, config.pos_embed, config.precision,
   coalesce(nullif(launches.device, ''), config.device) AS device,
@@ -354,7 +358,8 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
   nullif(ltrim(iif(walls.attempts > 1, ', resumed', '')
     || iif(step_seconds_p90 > 1.5 * step_seconds_median,
       printf(', busy: p90 of a step''s time is %.1f x its median',
-        step_seconds_p90 / step_seconds_median), ''), ', '), '') AS speed_note
+        step_seconds_p90 / step_seconds_median), ''), ', '), '') AS speed_note,
+  walls.probe_seconds
 FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN config USING (trial) LEFT JOIN tries USING (trial) LEFT JOIN walls USING (trial)
   LEFT JOIN speeds USING (trial)
@@ -371,8 +376,9 @@ CREATE VIEW scorers AS SELECT * FROM scorer_kind ORDER BY position;
 DROP VIEW IF EXISTS metrics;
 CREATE VIEW metrics AS SELECT * FROM metric_kind ORDER BY position;
 
--- baselines: what reconstructs without weights, scored on the same images and masks: one row per
--- trial and baseline (fill: its name).
+-- baselines: what the model is to be compared with, scored by the same code on the same images (and
+-- masks): one row per trial and baseline (fill: its name). Fills reconstruct; pixels, random and
+-- chance tell classes.
 DROP VIEW IF EXISTS baselines;
 CREATE VIEW baselines AS
 SELECT sweep.experiment, metric.trial, metric.scorer AS fill, trial.seed,
@@ -395,7 +401,8 @@ FROM metric JOIN scorer_kind ON scorer_kind.name = metric.scorer AND baseline
   JOIN trial USING (trial) JOIN sweep USING (sweep);
 
 -- scores: the numbers of `trials` in long form: one row per trial that is done and metric, with
--- what makes its point. Another scorer's numbers (a probe's) are called SCORER_METRIC.
+-- what makes its point. Another scorer's numbers than the model's and the probe's are called
+-- SCORER_METRIC.
 DROP VIEW IF EXISTS scores;
 CREATE VIEW scores AS
 WITH finished AS (
@@ -403,7 +410,7 @@ WITH finished AS (
     precision, planned, images_per_second, wall_seconds
   FROM trials WHERE status = 'done'),
 numbers AS (
-  SELECT trial, iif(scorer = 'model', name, scorer || '_' || name) AS metric, value
+  SELECT trial, iif(scorer IN ('model', 'probe'), name, scorer || '_' || name) AS metric, value
   FROM metric JOIN metric_kind USING (name)
   WHERE wide AND kind <> 'absent'
     AND scorer NOT IN (SELECT name FROM scorer_kind WHERE baseline)
@@ -437,7 +444,7 @@ FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100);
 
 -- curves: every number with a step on its axis: quantity is train_loss, lr, grad_norm or
 -- images_per_second of a training step, or eval_NAME of an evaluation (eval_SCORER_NAME when it is
--- not the model's).
+-- neither the model's nor the probe's).
 DROP VIEW IF EXISTS curves;
 CREATE VIEW curves AS
 SELECT sweep.experiment, trial.trial, trial.seed, trial.swept, series.step, series.quantity,
@@ -448,7 +455,8 @@ FROM (
   UNION ALL SELECT trial, step, 'lr', lr, iif(lr IS NULL, 'absent', 'finite') FROM step
   UNION ALL SELECT trial, step, 'images_per_second', images_per_second,
     iif(images_per_second IS NULL, 'absent', 'finite') FROM step
-  UNION ALL SELECT trial, step, 'eval_' || iif(scorer = 'model', '', scorer || '_') || name, value,
+  UNION ALL SELECT trial, step, 'eval_' || iif(scorer IN ('model', 'probe'), '', scorer || '_') || name,
+    value,
     kind FROM metric WHERE scorer NOT IN (SELECT name FROM scorer_kind WHERE baseline)
 ) AS series JOIN trial USING (trial) JOIN sweep USING (sweep);
 

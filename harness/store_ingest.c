@@ -146,7 +146,8 @@ static bool take_metrics(const Line *line, const char *scorer, int64_t step, Err
   const char *name;
   json_t *member;
   json_object_foreach((json_t *)line->json, name, member) {
-    static const char *const head[] = {"event", "time", "step", "name", "scorer", "seal"};
+    static const char *const head[] = {"event",  "time",    "step", "name",
+                                       "scorer", "seconds", "seal"};
     bool skip = false;
     for (size_t i = 0; i < sizeof head / sizeof *head; i++) skip |= !strcmp(name, head[i]);
     if (!skip && !add_metric(line, scorer, step, name, member_number(line->json, name), e))
@@ -161,6 +162,23 @@ static const Scorer *find_baseline(const char *name) {
   return NULL;
 }
 
+/* What a probe took, over all of an attempt's. */
+static bool add_seconds(const Line *line, Error *e) {
+  Number seconds = member_number(line->json, "seconds");
+  if (seconds.kind == NUMBER_ABSENT) return true;
+  if (seconds.kind != NUMBER_FINITE) return member_bad("seconds", "a number", e);
+  return store_run(line->store, e,
+                   "UPDATE attempt SET probe_seconds = coalesce(probe_seconds, 0) + ? "
+                   "WHERE trial = ? AND attempt = ?",
+                   "rii", seconds.value, line->trial, line->attempt);
+}
+
+static bool is_probe(const char *scorer) {
+  for (int i = 0; i < scorer_count; i++)
+    if (!strcmp(scorer_list[i]->name, scorer)) return scorer_list[i]->probes;
+  return false;
+}
+
 /* Of the model, or of the scorer that the event names. Numbers of the protocol that have no meaning
  * there get a row that says so. */
 static bool take_eval(const Line *line, Error *e) {
@@ -171,11 +189,12 @@ static bool take_eval(const Line *line, Error *e) {
     return error_set(e, EXIT_DATA, "the baseline \"%s\" has no evaluation", scorer);
   if (!member_need_integer(line->json, "step", &step, e) ||
       !member_need_integer(line->json, "images", &images, e) ||
-      !take_metrics(line, scorer, step, e))
+      !take_metrics(line, scorer, step, e) || !add_seconds(line, e))
     return false;
   for (int i = 0; i < metric_count; i++) {
     const char *name = metric_list[i].name;
-    if (!json_object_get(line->json, name) &&
+    bool probe = metric_list[i].needs == OFFERS_PROBE;
+    if (probe == is_probe(scorer) && !json_object_get(line->json, name) &&
         !add_metric(line, scorer, step, name, member_number(NULL, name), e))
       return false;
   }
@@ -186,7 +205,7 @@ static bool take_baseline(const Line *line, Error *e) {
   const char *name;
   if (!member_need_text(line->json, "name", &name, e)) return false;
   if (!find_baseline(name)) return error_set(e, EXIT_DATA, "no baseline is called \"%s\"", name);
-  return take_metrics(line, name, 0, e);
+  return take_metrics(line, name, 0, e) && add_seconds(line, e);
 }
 
 static bool take_checkpoint(const Line *line, Error *e) {

@@ -33,21 +33,13 @@ static const char *needs_name(const Metric *metric) {
     return "full";
   case OFFERS_LEAKY:
     return "leaky";
+  case OFFERS_PROBE:
+    return "probe";
   case 0:
     return "run";
   default:
     return "several";
   }
-}
-
-/* NAME_pooled is a second reading of NAME: only the long table `metric` has it. */
-static bool is_second_reading(const Metric *metric) {
-  char first[64];
-  size_t length = strlen(metric->name);
-  if (length < 8 || length > sizeof first || strcmp(metric->name + length - 7, "_pooled") != 0)
-    return false;
-  snprintf(first, sizeof first, "%.*s", (int)(length - 7), metric->name);
-  return metric_find(first) != NULL;
 }
 
 /* "psnr" of psnr_masked. */
@@ -91,7 +83,7 @@ static void add_lists(FILE *sql) {
   int position = 0;
   fputs("DELETE FROM metric_kind; DELETE FROM scorer_kind;\n", sql);
   for (int i = 0; i < metric_count; i++)
-    add_metric(sql, metric_at(i), ++position, !is_second_reading(metric_at(i)), is_leading(i));
+    add_metric(sql, metric_at(i), ++position, !metric_at(i)->second, is_leading(i));
   for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
     add_metric(sql, &costs[i], ++position, true, false);
   for (int i = 0; i < scorer_count; i++)
@@ -125,7 +117,8 @@ char *store_schema(const char *schema) {
     const char *token = strstr(copy, every) ? every : strstr(copy, hidden) ? hidden : NULL;
     for (int i = 0; token && i < metric_count; i++) {
       const Metric *metric = metric_at(i);
-      if (!is_second_reading(metric) && (token == every || metric->needs == OFFERS_HIDDEN))
+      bool of_baselines = metric->needs == OFFERS_HIDDEN || metric->needs == OFFERS_PROBE;
+      if (!metric->second && (token == every || of_baselines))
         add_line(sql, copy, length, token, metric->name);
     }
     if (!token) fwrite(line, 1, length, sql);

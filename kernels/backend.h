@@ -249,6 +249,12 @@ typedef void TokensBackward(Device *, void *d_src, Dtype type, float *d_class_to
                             float *d_mask_token, float *d_positions, const float *d_out,
                             const TokenMap *, int width, bool accumulate);
 
+/* What the tokens of each image say of the whole image: first[batch,width] = the first token's row
+ * (NULL: not wanted), mean[batch,width] = the mean of the rows from `extra` on. tokens: [batch,
+ * count, width] in type. */
+typedef void TokensPool(Device *, float *first, float *mean, const void *tokens, Dtype type,
+                        int batch, int count, int extra, int width);
+
 /* pred: [batch, extra + L, 3*p*p] fp32, of which the first `extra` rows of an image carry no patch.
  * counted: [batch, L], 1 where the patch is in the loss. image_loss[b] = sum over counted patches
  * of the mean squared error of the patch. d_pred (type; NULL: not wanted) =
@@ -278,6 +284,16 @@ typedef void ImageScores(Device *, double *scores, const float *pictures, const 
 /* out[batch, size, size, 3] uint8: crops of the images in pool. */
 typedef void CropResize(Device *, uint8_t *out, const uint8_t *pool, const Crop *crops, int batch,
                         int size);
+
+/* For each row of values[rows, columns], all finite, the columns whose value is at least the row's
+ * k-th largest less `margin`: chosen[rows, capacity] holds the first `capacity` of them in
+ * ascending order and -1 behind them, counts[rows] says how many there are. 1 <= k <= columns. */
+typedef void LargestInRows(Device *, int32_t *chosen, int32_t *counts, const float *values,
+                           size_t rows, int columns, int k, float margin, int capacity);
+/* Cross entropy of the softmax of each row: losses[rows] = -log p[label], and logits[rows,classes]
+ * become the gradient of the sum of the losses times `factor`: factor * (p - 1 at the label). */
+typedef void SoftmaxLoss(Device *, float *losses, float *logits, const int32_t *labels, size_t rows,
+                         int classes, float factor);
 
 /* Sets state->grad_norm and state->overflow from (grad_a + grad_b)/loss_scale. */
 typedef void GradientNorm(Device *, StepState *state, const float *grad_a, const float *grad_b,
@@ -326,10 +342,13 @@ typedef void AdamWUpdate(Device *, const AdamW *);
   X(patch_gather, PatchGather)                                                                     \
   X(tokens_forward, TokensForward)                                                                 \
   X(tokens_backward, TokensBackward)                                                               \
+  X(tokens_pool, TokensPool)                                                                       \
   X(masked_loss, MaskedLoss)                                                                       \
   X(reconstruct, Reconstruct)                                                                      \
   X(image_scores, ImageScores)                                                                     \
   X(crop_resize, CropResize)                                                                       \
+  X(largest_in_rows, LargestInRows)                                                                \
+  X(softmax_loss, SoftmaxLoss)                                                                     \
   X(gradient_norm, GradientNorm)                                                                   \
   X(adamw, AdamWUpdate)
 

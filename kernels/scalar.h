@@ -57,6 +57,7 @@ enum RandomStream {
   STREAM_MASK = 4,
   STREAM_EVAL_MASK = 5,
   STREAM_SHAPES = 6,
+  STREAM_PROBE = 8, /* 7 is taken by the colours of crops */
 };
 
 /* The 32 random bits at (seed, stream, epoch, sample, element); sample below 2^56. */
@@ -91,6 +92,15 @@ SCALAR float scalar_from_bits(uint32_t bits) {
   float x;
   memcpy(&x, &bits, sizeof x);
   return x;
+}
+
+/* A number whose order as an integer is that of the floats, and back; not for NaN. */
+SCALAR uint32_t scalar_order(float x) {
+  uint32_t bits = scalar_bits(x);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+SCALAR float scalar_from_order(uint32_t order) {
+  return scalar_from_bits(order & 0x80000000u ? order & 0x7fffffffu : ~order);
 }
 
 /* e^x for x <= 0 to 2 units in the last place, without a branch or a call, so that a loop over it

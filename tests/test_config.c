@@ -94,6 +94,11 @@ static const struct {
               {"eval.batch", "32"},
               {"eval.every", "500"},
               {"eval.seed", "7"},
+              {"probe.method", "knn"},
+              {"probe.features", "mean"},
+              {"probe.train_images", "5000"},
+              {"probe.eval_images", "1000"},
+              {"probe.every", "100"},
               {"run.seed", "9007199254740991"},
               {"run.device", "cuda:1"},
               {"run.threads", "2"},
@@ -123,6 +128,29 @@ START_TEST(an_option_changes_itself_alone) {
   config_hash(&before, old_hash);
   config_hash(&config, hash);
   ck_assert_int_eq(strcmp(hash, old_hash) != 0, config_is_hashed(others[_i].key));
+}
+END_TEST
+
+/* What was recorded before there were probes keeps its hash: that of this text. */
+START_TEST(younger_options_at_their_default_are_not_in_the_hash) {
+  char *text = dump(&config, true), hash[65], file_hash[65];
+  ck_assert_ptr_null(strstr(text, "probe"));
+  free(text);
+  set("probe.method", "knn");
+  text = dump(&config, true);
+  ck_assert_ptr_nonnull(strstr(text, "[probe]\nmethod = knn\n"));
+  ck_assert_ptr_null(strstr(text, "probe.every"));
+  free(text);
+  /* A file that holds every option has the same hash. */
+  IniFile ini;
+  Error e = {0};
+  text = dump(&config, false);
+  ck_assert_msg(ini_parse(&ini, "config.ini", text, strlen(text), &e), "%s", e.message);
+  config_hash(&config, hash);
+  config_hash_file(&ini, file_hash);
+  ck_assert_str_eq(hash, file_hash);
+  ini_free(&ini);
+  free(text);
 }
 END_TEST
 
@@ -543,6 +571,7 @@ int main(void) {
   tcase_add_test(tc, the_list_above_is_complete);
   tcase_add_test(tc, numbers_keep_their_bits);
   tcase_add_test(tc, the_hash_ignores_spelling);
+  tcase_add_test(tc, younger_options_at_their_default_are_not_in_the_hash);
   tcase_add_test(tc, presets_are_the_published_sizes);
   tcase_add_loop_test(tc, bad_values_are_refused, 0, sizeof refused / sizeof *refused);
   tcase_add_test(tc, long_values_are_refused_with_a_short_message);

@@ -115,3 +115,21 @@ void cpu_tokens_backward(Device *device, void *d_src, Dtype type, float *d_class
   if (d_class_token) add_images(d_class_token, sums, batch, 2 * w, w, accumulate);
   if (d_mask_token) add_images(d_mask_token, sums + w, batch, 2 * w, w, accumulate);
 }
+
+void cpu_tokens_pool(Device *device, float *first, float *mean, const void *tokens, Dtype type,
+                     int batch, int count, int extra, int width) {
+  CpuDevice *cpu = cpu_device(device);
+  size_t w = (size_t)width;
+  float *base = cpu->failed ? NULL : cpu_scratch(cpu, 0, w);
+  if (!base) return;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+  for (size_t b = 0; b < (size_t)batch; b++) {
+    float *space = cpu_part(base, 0, w, omp_get_thread_num()), *sum = mean + b * w;
+    size_t row = b * (size_t)count * w;
+    if (first) row_widen(first + b * w, tokens, type, row, w);
+    memset(sum, 0, w * sizeof *sum);
+    for (int t = extra; t < count; t++)
+      add_row(sum, row_read(tokens, type, row + (size_t)t * w, w, space), w);
+    for (size_t i = 0; i < w; i++) sum[i] /= (float)(count - extra);
+  }
+}

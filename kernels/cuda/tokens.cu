@@ -156,6 +156,47 @@ __global__ void __launch_bounds__(THREADS)
   store_floats<VECTOR>(out, sum, left, aligned);
 }
 
+/* Block (image, 128 columns): the image's first row, and the mean of the rows from `extra` on. */
+template <class T>
+__global__ void __launch_bounds__(THREADS)
+    pool_tokens(float *first, float *mean, const T *tokens, int count, int extra, int width,
+                bool aligned) {
+  __shared__ float shared[WARPS][COLUMNS];
+  int column = (int)blockIdx.y * COLUMNS + lane_index() * VECTOR, left = width - column;
+  const T *rows = tokens + blockIdx.x * (size_t)count * width + column;
+  float sum[VECTOR] = {};
+  for (int t = extra + warp_index(); t < count; t += WARPS) {
+    float x[VECTOR];
+    load_floats<VECTOR>(x, rows + (size_t)t * width, left, aligned);
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) sum[i] += x[i];
+  }
+  add_warps(sum, shared);
+  if (warp_index() || left <= 0) return;
+  size_t out = blockIdx.x * (size_t)width + column;
+#pragma unroll
+  for (int i = 0; i < VECTOR; i++) sum[i] /= (float)(count - extra);
+  store_floats<VECTOR>(mean + out, sum, left, aligned);
+  if (!first) return;
+  float x[VECTOR];
+  load_floats<VECTOR>(x, rows, left, aligned);
+  store_floats<VECTOR>(first + out, x, left, aligned);
+}
+
+void cuda_tokens_pool(Device *device, float *first, float *mean, const void *tokens, Dtype type,
+                      int batch, int count, int extra, int width) {
+  CudaDevice *d = cuda_device(device);
+  dim3 grid((unsigned)batch, blocks_for((size_t)width, COLUMNS));
+  WITH_TYPE(type, T, {
+    bool aligned = rows_aligned<T, VECTOR>(tokens, width) &&
+                   rows_aligned<float, VECTOR>(first, width) &&
+                   rows_aligned<float, VECTOR>(mean, width);
+    LAUNCH((pool_tokens<T>), grid, dim3(THREADS), 0, d->stream, first, mean, (const T *)tokens,
+           count, extra, width, aligned);
+  });
+  cuda_launched(d, "tokens pool");
+}
+
 void cuda_tokens_forward(Device *device, float *out, const void *src, Dtype type,
                          const float *class_token, const float *mask_token, const float *positions,
                          const TokenMap *map, int width) {

@@ -22,6 +22,7 @@
 /* argv[0] is the command's name; each returns the process's exit code. */
 int cmd_config(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_features(int argc, char **argv);
 int cmd_reconstruct(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

@@ -33,8 +33,11 @@ static bool score_all(Results *results, const Config *config, const char *weight
     ok = checkpoint_load_weights(weights, &model, e) &&
          evaluator_open(&evaluator, &model, &dataset, &pool, e) &&
          pool_open(&pool, device, &dataset, e);
-    for (int i = 0; ok && i < scorer_count; i++)
-      ok = scorer_list[i]->run(&results->of[i], &evaluator, e);
+    for (int i = 0; ok && i < scorer_count; i++) {
+      results->of[i] = (Metrics){.images = 0};
+      if (scorer_wanted(scorer_list[i], config))
+        ok = scorer_list[i]->run(&results->of[i], &evaluator, e);
+    }
     pool_destroy(&pool);
     evaluator_destroy(&evaluator);
     model_destroy(&model);
@@ -43,23 +46,43 @@ static bool score_all(Results *results, const Config *config, const char *weight
   return ok;
 }
 
-static void print_table(const Results *results) {
+/* The scorers that look at features, or those that look at reconstructions. */
+static void print_scorers(const Results *results, bool probes) {
   printf("%-22s", "");
-  for (int i = 0; i < scorer_count; i++) printf(" %14s", scorer_list[i]->name);
+  for (int i = 0; i < scorer_count; i++)
+    if (scorer_list[i]->probes == probes) printf(" %14s", scorer_list[i]->name);
   putchar('\n');
   for (int k = 0; k < metric_count; k++) {
     bool any = false;
-    for (int i = 0; i < scorer_count; i++) any |= metrics_has(&results->of[i], k);
+    for (int i = 0; i < scorer_count; i++)
+      any |= scorer_list[i]->probes == probes && metrics_has(&results->of[i], k);
     if (!any) continue;
     printf("%-22s", metric_list[k].name);
-    for (int i = 0; i < scorer_count; i++)
+    for (int i = 0; i < scorer_count; i++) {
+      if (scorer_list[i]->probes != probes) continue;
       if (metrics_has(&results->of[i], k))
         printf(" %14.4f", results->of[i].values[k]);
       else
         printf(" %14s", "-");
+    }
     putchar('\n');
   }
+}
+
+static void print_table(const Results *results) {
+  print_scorers(results, false);
   printf("%d held-out images; PSNR in dB\n", results->of[0].images);
+  for (int i = 0; i < scorer_count; i++) {
+    const Metrics *metrics = &results->of[i];
+    if (!scorer_list[i]->probes || scorer_list[i]->baseline) continue;
+    if (metrics->images > 0) {
+      putchar('\n');
+      print_scorers(results, true);
+      printf("classes told, in percent: %d held-out images of %d classes from %d training images\n",
+             metrics->images, metrics->classes, metrics->train_images);
+    }
+    if (*metrics->note) printf("%s\n", metrics->note);
+  }
 }
 
 static bool print_json(const Results *results, const char *weights, Error *e) {
@@ -68,6 +91,7 @@ static bool print_json(const Results *results, const char *weights, Error *e) {
     const Metrics *metrics = &results->of[i];
     const Metric *metric;
     double value;
+    if (metrics->images == 0) continue;
     json_t *found = json_pack("{s:i}", "perfect", metrics->perfect);
     for (int k = 0; (metric = metrics_item(k, metrics, &value)); k++)
       json_object_set_new(found, metric->name, cmd_json_real(value));

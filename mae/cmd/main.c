@@ -5,6 +5,7 @@
 static const Command commands[] = {
     {"train", cmd_train, "train a model into a run folder"},
     {"eval", cmd_eval, "score a checkpoint on the held-out images"},
+    {"features", cmd_features, "write what a checkpoint's encoder makes of images"},
     {"reconstruct", cmd_reconstruct, "draw what a checkpoint makes of images"},
     {"bench", cmd_bench, "time training steps and the matrix products that bound them"},
     {"config", cmd_config, "print, hash or explain a configuration"},

@@ -45,6 +45,19 @@
   X(AUGMENT_CROP, "crop", "a random resized crop", true, false)                                    \
   X(AUGMENT_CROP_FLIP, "crop_flip", "both", true, true)
 
+/* probe.method; then whether neighbours vote, and whether a linear classifier is fitted. */
+#define PROBE_METHODS(X)                                                                           \
+  X(PROBE_OFF, "off", "nothing", false, false)                                                     \
+  X(PROBE_KNN, "knn", "a vote of the nearest training images", true, false)                        \
+  X(PROBE_LINEAR, "linear", "a softmax regression fitted on the training images", false, true)     \
+  X(PROBE_BOTH, "both", "either", true, true)
+
+/* probe.features; then whether the class token is looked at, and the mean of the patch tokens. */
+#define PROBE_FEATURES(X)                                                                          \
+  X(PROBE_ALL, "all", "either", true, true)                                                        \
+  X(PROBE_CLS, "cls", "the class token", true, false)                                              \
+  X(PROBE_MEAN, "mean", "the mean of the patch tokens", false, true)
+
 /* data.source; then the function that opens it (mae/data), whether it reads the folder data.path,
  * and its number of training images where that is known before anything is read, else 0. The help
  * text of a source that reads a folder says what is in there. */
@@ -70,6 +83,8 @@ typedef enum { LOSS_KINDS(CHOICE_ID) } LossKind;
 typedef enum { PRECISIONS(CHOICE_ID) } Precision;
 typedef enum { AUGMENTS(CHOICE_ID) } Augment;
 typedef enum { SOURCES(CHOICE_ID) } SourceKind;
+typedef enum { PROBE_METHODS(CHOICE_ID) } ProbeMethod;
+typedef enum { PROBE_FEATURES(CHOICE_ID) } ProbeFeatures;
 
 enum {
   MASK_KIND_COUNT = 0 MASK_KINDS(CHOICE_ONE),
@@ -78,6 +93,8 @@ enum {
   PRECISION_COUNT = 0 PRECISIONS(CHOICE_ONE),
   AUGMENT_COUNT = 0 AUGMENTS(CHOICE_ONE),
   SOURCE_COUNT = 0 SOURCES(CHOICE_ONE),
+  PROBE_METHOD_COUNT = 0 PROBE_METHODS(CHOICE_ONE),
+  PROBE_FEATURES_COUNT = 0 PROBE_FEATURES(CHOICE_ONE),
 };
 
 #endif

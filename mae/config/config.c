@@ -311,20 +311,25 @@ static void format_value(const Option *option, const Config *config, char *buffe
   }
 }
 
+/* Whether `value`, in canonical form, is part of the hash. */
+static bool counts(const Option *option, const char *value) {
+  return option->hashed && !(option->younger && !strcmp(value, option->initial));
+}
+
 void config_dump(const Config *config, FILE *file, bool hashed_only) {
   const char *section = "";
   size_t section_length = 0;
   for (int i = 0; i < config_option_count; i++) {
     const Option *option = &config_options[i];
-    if (hashed_only && !option->hashed) continue;
+    char value[CONFIG_PATH_MAX];
+    format_value(option, config, value, sizeof value);
+    if (hashed_only && !counts(option, value)) continue;
     size_t length = (size_t)(option_name(option) - option->key);
     if (length != section_length || strncmp(section, option->key, length)) {
       fprintf(file, "%s[%.*s]\n", section_length ? "\n" : "", (int)length - 1, option->key);
       section = option->key;
       section_length = length;
     }
-    char value[CONFIG_PATH_MAX];
-    format_value(option, config, value, sizeof value);
     fprintf(file, "%s = ", option_name(option));
     if (option->type == OPTION_TEXT)
       ini_write_quoted(file, value);
@@ -353,7 +358,7 @@ void config_hash_file(const IniFile *ini, char hex[65]) {
     char key[256];
     snprintf(key, sizeof key, "%s.%s", entry->section, entry->key);
     const Option *option = find_option(key);
-    if (option && !option->hashed) continue;
+    if (option && !counts(option, entry->value)) continue;
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
@@ -428,7 +433,8 @@ static void write_help(FILE *file, const Option *option) {
   fprintf(file, "%s = %s\n", option->key, *option->initial ? option->initial : "\"\"");
   write_wrapped(file, allowed);
   write_wrapped(file, option->help);
-  write_wrapped(file, option->hashed     ? "Part of the config hash."
+  write_wrapped(file, option->younger    ? "Part of the config hash where it is not the default."
+                      : option->hashed   ? "Part of the config hash."
                       : option->recorded ? option->recorded
                                          : "Cannot change a result: not part of the config hash.");
 }

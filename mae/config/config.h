@@ -70,6 +70,12 @@ typedef struct Config {
     uint64_t seed; /* of the evaluation masks */
   } eval;
   struct {
+    ProbeMethod method;
+    ProbeFeatures features;
+    int train_images, eval_images; /* at most so many of each split, evenly spaced; 0: all */
+    int64_t every;                 /* steps between probes; 0: only at the end */
+  } probe;
+  struct {
     uint64_t seed;
     char device[32];          /* auto, cpu, cuda, cuda:N */
     int threads;              /* 0: see device_threads */
@@ -107,7 +113,7 @@ bool config_mentions(const char *message, const char *key);
 
 /* Writes "key = value" lines of every option, grouped in [section]s, canonical number formats; what
  * config_load reads back to the same struct. hashed_only leaves out what cannot change a result
- * (paths, devices, threads, resources). */
+ * (paths, devices, threads, resources), and younger options (Option.younger) at their default. */
 void config_dump(const Config *, FILE *, bool hashed_only);
 /* SHA-256 of the hashed_only dump, 64 lower-case hex digits and a NUL. */
 void config_hash(const Config *, char hex[65]);
@@ -136,8 +142,12 @@ int config_patches(const Config *);         /* L */
 int config_kept(const Config *);            /* visible patches: see config_keep_count */
 bool config_counts_visible(const Config *); /* whether train.loss counts visible patches too */
 int config_counted(const Config *);         /* patches of an image whose error train.loss counts */
-Dtype config_dtype(const Config *);         /* compute type of train.precision */
-float config_loss_scale(const Config *);    /* of the first step: 1 but in fp16 */
+bool config_probes_neighbours(const Config *); /* what probe.method asks for */
+bool config_probes_linear(const Config *);
+bool config_probes_cls(const Config *); /* what probe.features asks for and the model has */
+bool config_probes_mean(const Config *);
+Dtype config_dtype(const Config *);      /* compute type of train.precision */
+float config_loss_scale(const Config *); /* of the first step: 1 but in fp16 */
 /* Training images as far as they are known before any is read; 0: not. */
 int config_train_images(const Config *);
 

@@ -42,6 +42,30 @@ float config_loss_scale(const Config *config) {
   return scales[config->train.precision];
 }
 
+bool config_probes_neighbours(const Config *config) {
+#define NEIGHBOURS(id, name, help, neighbours, linear) [id] = neighbours,
+  static const bool votes[] = {PROBE_METHODS(NEIGHBOURS)};
+  return votes[config->probe.method];
+}
+
+bool config_probes_linear(const Config *config) {
+#define LINEAR(id, name, help, neighbours, linear) [id] = linear,
+  static const bool fits[] = {PROBE_METHODS(LINEAR)};
+  return fits[config->probe.method];
+}
+
+bool config_probes_cls(const Config *config) {
+#define CLS(id, name, help, cls, mean) [id] = cls,
+  static const bool looks[] = {PROBE_FEATURES(CLS)};
+  return looks[config->probe.features] && config->model.class_token;
+}
+
+bool config_probes_mean(const Config *config) {
+#define MEAN(id, name, help, cls, mean) [id] = mean,
+  static const bool looks[] = {PROBE_FEATURES(MEAN)};
+  return looks[config->probe.features];
+}
+
 int config_train_images(const Config *config) {
 #define IMAGES(id, name, help, open, in_folder, images) [id] = images,
   static const int known[] = {SOURCES(IMAGES)};

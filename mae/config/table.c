@@ -16,6 +16,8 @@ static const char *const losses[] = {LOSS_KINDS(CHOICE_NAME) NULL};
 static const char *const precisions[] = {PRECISIONS(CHOICE_NAME) NULL};
 static const char *const augments[] = {AUGMENTS(CHOICE_NAME) NULL};
 static const char *const sources[] = {SOURCES(CHOICE_NAME) NULL};
+static const char *const probe_methods[] = {PROBE_METHODS(CHOICE_NAME) NULL};
+static const char *const probe_features[] = {PROBE_FEATURES(CHOICE_NAME) NULL};
 
 /* Integers up to 2^53 - 1 survive JSON and every tool that reads numbers as doubles. */
 #define SEED_MAX 9007199254740991.0
@@ -347,6 +349,54 @@ const Option config_options[] = {
      .hashed = true,
      .help = "Seed of the evaluation masks, so that trials of every run.seed are scored on the "
              "same masks."},
+
+    {.key = "probe.method",
+     .type = OPTION_CHOICE,
+     MEMBER(probe.method),
+     .initial = "off",
+     .choices = probe_methods,
+     .hashed = true,
+     .younger = true,
+     .help = "How well the class of a held-out image can be told from what the encoder makes of "
+             "it, unmasked, where the data set has labels." PROBE_METHODS(CHOICE_HELP)},
+    {.key = "probe.features",
+     .type = OPTION_CHOICE,
+     MEMBER(probe.features),
+     .initial = "all",
+     .choices = probe_features,
+     .hashed = true,
+     .younger = true,
+     .help = "What of the encoder's tokens is looked at, before and after its last layer "
+             "norm." PROBE_FEATURES(CHOICE_HELP)},
+    {.key = "probe.train_images",
+     .type = OPTION_INTEGER,
+     MEMBER(probe.train_images),
+     .initial = "0",
+     .min = 0,
+     .max = 100000000,
+     .hashed = true,
+     .younger = true,
+     .help = "Training images that vote or are fitted, evenly spaced among those of the run; 0: "
+             "all."},
+    {.key = "probe.eval_images",
+     .type = OPTION_INTEGER,
+     MEMBER(probe.eval_images),
+     .initial = "0",
+     .min = 0,
+     .max = 100000000,
+     .hashed = true,
+     .younger = true,
+     .help = "Held-out images whose class is told, evenly spaced; 0: all."},
+    {.key = "probe.every",
+     .type = OPTION_INTEGER,
+     MEMBER(probe.every),
+     .initial = "0",
+     .min = 0,
+     .max = STEPS_MAX,
+     .hashed = true,
+     .younger = true,
+     .help = "Steps between probes; 0: only at the end. A probe's time is no part of "
+             "images_per_second."},
 
     {.key = "run.seed",
      .type = OPTION_INTEGER,

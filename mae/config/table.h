@@ -22,7 +22,10 @@ typedef struct Option {
   double min, max;            /* of numbers, both allowed */
   const char *const *choices; /* NULL-terminated */
   bool hashed;                /* part of the config hash, since it can change a result */
-  const char *recorded;       /* not hashed, and can all the same: how that is noticed */
+  /* Hashed, and added when results had been recorded: at its default, with which everything is as
+   * it was before, it is left out of the hash, so that those results keep theirs. */
+  bool younger;
+  const char *recorded; /* not hashed, and can all the same: how that is noticed */
   const char *help;
 } Option;
 

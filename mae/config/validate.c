@@ -129,7 +129,16 @@ static bool check_data(const Config *config, Error *e) {
   return true;
 }
 
+static bool check_probe(const Config *config, Error *e) {
+  if (config->probe.method != PROBE_OFF && !config_probes_cls(config) &&
+      !config_probes_mean(config))
+    return error_set(e, EXIT_CONFIG,
+                     "probe.features = cls, but the model has no class token "
+                     "(model.class_token = false)");
+  return true;
+}
+
 bool config_validate(const Config *config, Error *e) {
   return check_model(config, e) && check_batch(config, e) && check_schedule(config, e) &&
-         check_data(config, e);
+         check_data(config, e) && check_probe(config, e);
 }

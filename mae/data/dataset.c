@@ -205,8 +205,12 @@ static Crop square_crop(const PackImage *image) {
                 .height = side};
 }
 
+void data_whole_crop(Crop *crop, const Dataset *data, bool training, int index) {
+  *crop = square_crop((training ? data->train : data->eval) + index);
+}
+
 void data_eval_crop(Crop *crop, const Dataset *data, int index) {
-  *crop = square_crop(data->eval + index);
+  data_whole_crop(crop, data, false, index);
 }
 
 enum { CROP_TRIES = 10, CROP_DRAWS = 4, FLIP_ELEMENT = CROP_TRIES * CROP_DRAWS };

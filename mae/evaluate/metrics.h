@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "kernels/backend.h"
+#include "mae/probe/probe.h"
 
 #define PSNR_CAP 100.0
 
@@ -20,6 +21,7 @@ enum {
   OFFERS_HIDDEN = 2, /* pictures whose hidden patches were made from the visible ones */
   OFFERS_FULL = 4,   /* pictures in which the visible patches, too, were made */
   OFFERS_LEAKY = 8,  /* pictures un-normalised with the target's own statistics (norm_pix) */
+  OFFERS_PROBE = 16, /* the classes of images told from features */
 };
 
 /* One image's sums. `composite`: visible patches pasted from the input. */
@@ -29,7 +31,7 @@ typedef struct ImageScore {
   double hidden_values, values;                           /* under the mask; of the picture */
 } ImageScore;
 
-enum { METRICS_MAX = 32 };
+enum { METRICS_MAX = 64 };
 
 /* Running sums over images, in image order. */
 typedef struct MetricSums {
@@ -39,15 +41,18 @@ typedef struct MetricSums {
 } MetricSums;
 
 typedef struct Metric {
-  const char *name, *unit; /* as events, tables and figures call it; "dB" or "" */
+  const char *name, *unit; /* as events, tables and figures call it; "dB", "%" or "" */
   int better;              /* 1: higher is better, -1: lower */
   int digits;              /* decimals that a table shows */
   unsigned needs;          /* OFFERS_* */
   bool headline;           /* told to people while a run goes on */
   const char *meaning;     /* half a sentence, for tables and captions */
-  /* One of the two: the mean of a number of each image, or one number of the pooled sums. */
+  bool second;             /* another reading of a number above: views leave it out */
+  /* One of the three: the mean of a number of each image, one number of the pooled sums, or one of
+   * ProbeScores, by its offset there. */
   double (*of_image)(const ImageScore *);
   double (*of_sums)(const MetricSums *);
+  size_t of_probe;
 } Metric;
 extern const Metric metric_list[];
 extern const int metric_count;
@@ -59,11 +64,15 @@ typedef struct Metrics {
   int perfect;                /* images whose PSNR was capped */
   unsigned offers;            /* of the scorer: which values have a meaning */
   double values[METRICS_MAX]; /* in the list's order; NAN without a meaning */
+  int train_images, classes;  /* of a probe */
+  char note[320];             /* what a scorer left out, and why; images 0: everything */
 } Metrics;
 
 void metrics_reset(MetricSums *);
 void metrics_add(MetricSums *, const ImageScore *);
 Metrics metrics_finish(const MetricSums *, unsigned offers);
+/* The numbers of a probe of so many held-out images. */
+Metrics metrics_of_probe(const ProbeScores *, const Probe *);
 /* Whether metric_list[index] has a meaning here. */
 bool metrics_has(const Metrics *, int index);
 /* The index-th of the published numbers; NULL past the end. */

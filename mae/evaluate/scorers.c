@@ -4,3 +4,7 @@
 #define SCORER_ENTRY(name) &scorer_##name,
 const Scorer *const scorer_list[] = {SCORERS(SCORER_ENTRY)};
 const int scorer_count = sizeof scorer_list / sizeof *scorer_list;
+
+bool scorer_wanted(const Scorer *scorer, const Config *config) {
+  return !scorer->probes || config->probe.method != PROBE_OFF;
+}

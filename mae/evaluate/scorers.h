@@ -11,10 +11,14 @@ typedef struct Scorer {
   /* A baseline depends on no weights: it is scored once, at the end of a run, as an event of its
    * own. The others are scored whenever the model is. */
   bool baseline;
+  /* Looks at features instead of reconstructions: runs where probe.method asks for it, at
+   * probe.every, and a failure is no failure of the run. With images 0 it found nothing to score,
+   * and the metrics' note says why. */
+  bool probes;
   bool (*run)(Metrics *, Evaluator *, Error *);
 } Scorer;
 
-#define SCORERS(X) X(model) X(fill_mean) X(fill_harmonic)
+#define SCORERS(X) X(model) X(fill_mean) X(fill_harmonic) X(probe) X(pixels) X(random) X(chance)
 
 #define SCORER_DECLARE(name) extern const Scorer scorer_##name;
 SCORERS(SCORER_DECLARE)
@@ -23,5 +27,7 @@ SCORERS(SCORER_DECLARE)
 /* The list as an array; the model comes first. */
 extern const Scorer *const scorer_list[];
 extern const int scorer_count;
+/* Whether the configuration asks for it. */
+bool scorer_wanted(const Scorer *, const Config *);
 
 #endif

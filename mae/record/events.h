@@ -13,7 +13,9 @@
  *              images_per_second
  *  eval        step, scorer (absent: the model), images, and every number of metrics.h that has a
  *              meaning for it; norm_pix models: psnr_leaky, ssim_leaky, the leak-free ones absent
- *  baseline    name (fill_mean | fill_harmonic: scorers.h), images, and the numbers, as in eval
+ *              of the scorer probe instead of perfect: train_images and classes of the probe, and
+ *              seconds it took
+ *  baseline    name (fill_mean, pixels ...: scorers.h), images, and the numbers, as in eval
  *  checkpoint  step, path, state_sha256
  *  artifact    kind (sheet | weights), path, sha256, bytes
  *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,

@@ -240,6 +240,30 @@ static void masked_loss(Device *d, float *image_loss, void *d_pred, Dtype type, 
        grid->batch);
 }
 
+static void tokens_pool(Device *d, float *first, float *mean, const void *tokens, Dtype type,
+                        int batch, int count, int extra, int width) {
+  if (start(d))
+    profile.inner->tokens_pool(d, first, mean, tokens, type, batch, count, extra, width);
+  double rows = (double)batch * count;
+  stop(d, "tokens_pool", rows * width, (rows * (double)dtype_size(type) + 8.0 * batch) * width,
+       "%d x %d x %d", batch, count, width);
+}
+
+static void largest_in_rows(Device *d, int32_t *chosen, int32_t *counts, const float *values,
+                            size_t rows, int columns, int k, float margin, int capacity) {
+  if (start(d))
+    profile.inner->largest_in_rows(d, chosen, counts, values, rows, columns, k, margin, capacity);
+  stop(d, "largest_in_rows", 0, 4.0 * (double)rows * (columns + k), "%d of %zu x %d", k, rows,
+       columns);
+}
+
+static void softmax_loss(Device *d, float *losses, float *logits, const int32_t *labels,
+                         size_t rows, int classes, float factor) {
+  if (start(d)) profile.inner->softmax_loss(d, losses, logits, labels, rows, classes, factor);
+  double values = (double)rows * classes;
+  stop(d, "softmax_loss", 20 * values, 8 * (values + (double)rows), "%zu x %d", rows, classes);
+}
+
 static void reconstruct(Device *d, float *full, float *composite, const float *pred, int extra,
                         const uint8_t *images, const uint8_t *masked, const PatchGrid *grid) {
   if (start(d)) profile.inner->reconstruct(d, full, composite, pred, extra, images, masked, grid);

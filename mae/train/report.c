@@ -1,6 +1,7 @@
 /* report.c - one function per event: writes it into the log, and a line about it for people. */
 #include "mae/train/report.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,10 +166,15 @@ static void write_metrics(EventLog *log, const Metrics *metrics, Text *line) {
       text_format(line, "  %s %.*f%s%s", metric->name, metric->digits, value,
                   *metric->unit ? " " : "", metric->unit);
   }
-  event_int(log, "perfect", metrics->perfect);
+  if (metrics->offers & OFFERS_PROBE) {
+    event_int(log, "train_images", metrics->train_images);
+    event_int(log, "classes", metrics->classes);
+  } else {
+    event_int(log, "perfect", metrics->perfect);
+  }
 }
 
-bool report_scores(Report *report, const char *scorer, bool baseline, int64_t step,
+bool report_scores(Report *report, const char *scorer, bool baseline, int64_t step, double seconds,
                    const Metrics *metrics, Error *e) {
   Text line = {0};
   event_begin(&report->log, baseline ? "baseline" : "eval");
@@ -179,6 +185,7 @@ bool report_scores(Report *report, const char *scorer, bool baseline, int64_t st
     if (strcmp(scorer, "model")) event_string(&report->log, "scorer", scorer);
   }
   write_metrics(&report->log, metrics, &line);
+  if (!isnan(seconds)) event_double(&report->log, "seconds", seconds);
   if (baseline)
     report_line(report, "%s%.*s", scorer, (int)line.length, line.bytes);
   else

@@ -41,9 +41,10 @@ void report_close(Report *);
 
 bool report_start(Report *, const ReportStart *, int64_t steps, double steps_per_epoch, Error *);
 bool report_step(Report *, const StepState *, double loss, double seconds, Error *);
-/* Of the model at a step, or of a baseline, which has none. */
-bool report_scores(Report *, const char *scorer, bool baseline, int64_t step, const Metrics *,
-                   Error *);
+/* Of the model at a step, or of a baseline, which has none. seconds: that a probe took; NAN: no
+ * probe. */
+bool report_scores(Report *, const char *scorer, bool baseline, int64_t step, double seconds,
+                   const Metrics *, Error *);
 bool report_checkpoint(Report *, int64_t step, const char *state_hash, Error *);
 /* file: relative to the run folder. */
 bool report_artifact(Report *, const char *kind, const char *folder, const char *file, Error *);

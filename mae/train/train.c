@@ -45,6 +45,7 @@ typedef struct Run {
   double steps_per_epoch;
   int64_t saved;       /* step of the newest checkpoint; -1: none */
   char state_hash[65]; /* of that checkpoint */
+  bool noted;          /* what a probe leaves out has been said */
   int64_t stop;        /* 0, or the signal the run stops as if received */
 } Run;
 
@@ -207,15 +208,41 @@ static bool save(Run *run, Error *e) {
                                   report_checkpoint(&run->report, step, run->state_hash, e));
 }
 
-/* Runs the scorers that depend on the weights, or the baselines. */
-static bool score(Run *run, bool baselines, Error *e) {
+/* A probe is an extra: when it cannot be made, the training it would have told of is not lost. */
+static bool report_probe(Run *run, const Scorer *scorer, bool ok, const Metrics *metrics,
+                         const Error *failure, Error *e) {
+  if (!ok)
+    return report_warning(&run->report, e, "%s: not measured: %s", scorer->name, failure->message);
+  if (*metrics->note && !run->noted && !scorer->baseline) {
+    run->noted = true;
+    if (!report_warning(&run->report, e, "%s", metrics->note)) return false;
+  }
+  return true;
+}
+
+static bool run_scorer(Run *run, const Scorer *scorer, Error *e) {
+  Metrics metrics;
+  Error failure = {0};
+  double began = clock_seconds();
+  bool ok = scorer->run(&metrics, &run->evaluator, &failure);
+  if (scorer->probes) {
+    if (!report_probe(run, scorer, ok, &metrics, &failure, e)) return false;
+    if (!ok || metrics.images == 0) return true;
+  } else if (!ok) {
+    *e = failure;
+    return false;
+  }
+  return report_scores(&run->report, scorer->name, scorer->baseline, (int64_t)run->state.step,
+                       scorer->probes ? clock_seconds() - began : NAN, &metrics, e);
+}
+
+/* Runs those scorers that depend on the weights, or the baselines, that look at reconstructions or
+ * at features. */
+static bool score(Run *run, bool baselines, bool probes, Error *e) {
   for (int i = 0; run->ranks.rank == 0 && i < scorer_count; i++) {
     const Scorer *scorer = scorer_list[i];
-    Metrics metrics;
-    if (scorer->baseline != baselines) continue;
-    if (!scorer->run(&metrics, &run->evaluator, e) ||
-        !report_scores(&run->report, scorer->name, baselines, (int64_t)run->state.step, &metrics,
-                       e))
+    if (scorer->baseline == baselines && scorer->probes == probes &&
+        scorer_wanted(scorer, run->config) && !run_scorer(run, scorer, e))
       return false;
   }
   return true;
@@ -290,8 +317,11 @@ static bool train(Run *run, Error *e) {
     if (!queue_step(run, e)) return false;
     bool saves = is_due(run, run->config->run.checkpoint_every);
     bool scores = is_due(run, run->config->eval.every);
-    if (!read_results(run, saves || scores ? 0 : ahead, e)) return false;
-    if ((saves && !save(run, e)) || (scores && !score(run, false, e))) return false;
+    bool probes = is_due(run, run->config->probe.every);
+    if (!read_results(run, saves || scores || probes ? 0 : ahead, e)) return false;
+    if ((saves && !save(run, e)) || (scores && !score(run, false, false, e)) ||
+        (probes && !score(run, false, true, e)))
+      return false;
   }
   return read_results(run, 0, e) && (!run->stop || save(run, e));
 }
@@ -311,7 +341,8 @@ static bool conclude(Run *run, Error *e) {
   if (!report_throughput(&run->report, run->device, e) || !save(run, e)) return false;
   if (run->ranks.rank != 0) return true;
   return report_artifact(&run->report, "weights", run->options->out, weights, e) &&
-         score(run, false, e) && score(run, true, e) && draw_sheet(run, e);
+         score(run, false, false, e) && score(run, true, false, e) && draw_sheet(run, e) &&
+         score(run, false, true, e) && score(run, true, true, e);
 }
 
 static void release(Run *run) {

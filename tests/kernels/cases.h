@@ -101,7 +101,7 @@ double case_uniform(const Case *, uint32_t stream, uint32_t i);
 /* The lists. */
 extern const Operation elementwise_operations[], layernorm_operations[], attention_operations[],
     linear_operations[], tokens_operations[], patches_operations[], pictures_operations[],
-    optimizer_operations[];
+    optimizer_operations[], probe_operations[];
 
 /* Before repetition `repeat` of a case: puts the threads of a simulated device in another order. */
 void cases_reorder(int repeat);

@@ -202,6 +202,36 @@ static void mask_call(Device *d, void *const *b, const Case *c) {
                               false);
 }
 
+/* "batch tokens extra width": widths that are no multiple of four, more than a block's columns. */
+static const int pool_sizes[][CASE_SIZES] = {
+    {1, 2, 1, 4}, {3, 65, 1, 96}, {2, 17, 1, 130}, {2, 9, 0, 33}, {1, 50, 1, 7}};
+static const int pool_speed_sizes[][CASE_SIZES] = {{256, 197, 1, 768}};
+
+enum { P_FIRST, P_MEAN, P_TOKENS };
+
+static void pool_describe(Case *c) {
+  size_t images = (size_t)c->size[0], width = (size_t)c->size[3];
+  case_out(c, "first", KIND_F32, images * width, 0);
+  case_out(c, "mean", KIND_F32, images * width, case_tolerance(DTYPE_F32, 16));
+  case_in(c, "tokens", (Kind)c->type, images * (size_t)c->size[1] * width, 0, 1);
+  if (!c->size[2]) c->buffer[P_FIRST].role = ROLE_IN; /* not handed over */
+  c->flops = (double)images * c->size[1] * (double)width;
+}
+static void pool_call(Device *d, void *const *b, const Case *c) {
+  d->kernels->tokens_pool(d, c->size[2] ? b[P_FIRST] : NULL, b[P_MEAN], b[P_TOKENS], c->type,
+                          c->size[0], c->size[1], c->size[2], c->size[3]);
+}
+static void pool_reference(double *const *b, const Case *c) {
+  int tokens = c->size[1], extra = c->size[2], width = c->size[3];
+  for (int at = 0; at < c->size[0] * width; at++) {
+    const double *column = b[P_TOKENS] + (size_t)(at / width) * tokens * width + at % width;
+    double sum = 0;
+    for (int t = extra; t < tokens; t++) sum += column[(size_t)t * width];
+    b[P_MEAN][at] = sum / (tokens - extra);
+    if (extra) b[P_FIRST][at] = column[0];
+  }
+}
+
 #define SIZES                                                                                      \
   .size_names = "batch kept patches width map", .sizes = sizes, .size_count = CASE_COUNT(sizes)
 #define SPEED .speed_sizes = speed_sizes, .speed_count = CASE_COUNT(speed_sizes)
@@ -234,5 +264,14 @@ const Operation tokens_operations[] = {
      .describe = mask_describe,
      .call = mask_call,
      .reference = backward_reference},
+    {.name = "tokens_pool",
+     .size_names = "batch tokens extra width",
+     .sizes = pool_sizes,
+     .size_count = CASE_COUNT(pool_sizes),
+     .speed_sizes = pool_speed_sizes,
+     .speed_count = CASE_COUNT(pool_speed_sizes),
+     .describe = pool_describe,
+     .call = pool_call,
+     .reference = pool_reference},
     {0},
 };

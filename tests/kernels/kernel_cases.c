@@ -13,8 +13,9 @@
 #include "tests/kernels/cases.h"
 
 static const Operation *const lists[] = {
-    elementwise_operations, layernorm_operations, attention_operations, linear_operations,
-    tokens_operations,      patches_operations,   pictures_operations,  optimizer_operations};
+    elementwise_operations, layernorm_operations, attention_operations,
+    linear_operations,      tokens_operations,    patches_operations,
+    pictures_operations,    optimizer_operations, probe_operations};
 
 enum { RUNS = 3 }; /* of a case; --once: one */
 

@@ -137,6 +137,13 @@ template <class T> T shuffle(unsigned mask, T value, int source, const char *whe
 #define __shfl_down_sync(mask, value, delta)                                                       \
   simt::shuffle(mask, value, simt::lane() + (delta) > 31 ? simt::lane() : simt::lane() + (delta),  \
                 SIMT_HERE)
+#define __shfl_up_sync(mask, value, delta)                                                         \
+  simt::shuffle(mask, value, simt::lane() < (delta) ? simt::lane() : simt::lane() - (delta),       \
+                SIMT_HERE)
+/* Of integers only: with floats the result would depend on the order. */
+static inline unsigned atomicAdd(unsigned *at, unsigned value) {
+  return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
+}
 
 namespace simt {
 static inline unsigned mask_or_all(unsigned mask = ~0u) {
