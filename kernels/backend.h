@@ -98,6 +98,21 @@ typedef struct Crop {
   int32_t flip;
 } Crop;
 
+/* How one image's colours change: three steps in the given order, each a blend with an image that
+ * has none of what it is named for (jitter_blend in scalar.h): black, grey of the mean luma, and
+ * every pixel's own luma. A factor of JITTER_ONE changes nothing. */
+typedef enum JitterStep {
+  JITTER_BRIGHTNESS,
+  JITTER_CONTRAST,
+  JITTER_SATURATION,
+  JITTER_STEPS
+} JitterStep;
+enum { JITTER_ONE = 1 << 14 };
+typedef struct Jitter {
+  int32_t factor[JITTER_STEPS]; /* by JitterStep, in units of 1/JITTER_ONE, 0 to 2 JITTER_ONE */
+  int32_t order[JITTER_STEPS];  /* JitterStep: first, second, third; each once */
+} Jitter;
+
 /* The part of the optimiser that changes every step; lives on the device so that a step needs no
  * round trip, and is part of a checkpoint. */
 typedef struct StepState {
@@ -294,6 +309,10 @@ typedef void LargestInRows(Device *, int32_t *chosen, int32_t *counts, const flo
  * become the gradient of the sum of the losses times `factor`: factor * (p - 1 at the label). */
 typedef void SoftmaxLoss(Device *, float *losses, float *logits, const int32_t *labels, size_t rows,
                          int classes, float factor);
+/* Changes images[batch, size, size, 3] in place, each by its jitters[batch]: the bytes of Pillow's
+ * ImageEnhance Brightness, Contrast and Color one after another, and so of torchvision's
+ * ColorJitter without hue. */
+typedef void ColorJitter(Device *, uint8_t *images, const Jitter *jitters, int batch, int size);
 
 /* Sets state->grad_norm and state->overflow from (grad_a + grad_b)/loss_scale. */
 typedef void GradientNorm(Device *, StepState *state, const float *grad_a, const float *grad_b,
@@ -349,6 +368,7 @@ typedef void AdamWUpdate(Device *, const AdamW *);
   X(crop_resize, CropResize)                                                                       \
   X(largest_in_rows, LargestInRows)                                                                \
   X(softmax_loss, SoftmaxLoss)                                                                     \
+  X(color_jitter, ColorJitter)                                                                     \
   X(gradient_norm, GradientNorm)                                                                   \
   X(adamw, AdamWUpdate)
 

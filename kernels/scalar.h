@@ -31,6 +31,22 @@ SCALAR float pixel_unit(uint8_t pixel) {
   return (float)pixel / 255.0f;
 }
 
+/* Pillow's arithmetic for colour jitter: the luma of its mode L, and the blend of ImageEnhance,
+ * degenerate + factor (value - degenerate), cut off to 0..255 and truncated. Pillow blends in fp32.
+ * With a factor in units of 1/JITTER_ONE all of that fits in fp32's 24 bits, so that integers give
+ * the same byte, and on every device. */
+SCALAR int pixel_luma(int r, int g, int b) {
+  return (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;
+}
+SCALAR int jitter_blend(int degenerate, int value, int factor) {
+  int blended = (degenerate * JITTER_ONE + factor * (value - degenerate)) / JITTER_ONE;
+  return blended < 0 ? 0 : blended > 255 ? 255 : blended;
+}
+/* The contrast's degenerate image: the mean luma of `pixels` pixels, rounded. */
+SCALAR int jitter_mean(uint64_t luma_sum, size_t pixels) {
+  return (int)((2 * luma_sum + pixels) / (2 * pixels));
+}
+
 /* Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). */
 typedef struct Philox4 {
   uint32_t v[4];
@@ -57,7 +73,8 @@ enum RandomStream {
   STREAM_MASK = 4,
   STREAM_EVAL_MASK = 5,
   STREAM_SHAPES = 6,
-  STREAM_PROBE = 8, /* 7 is taken by the colours of crops */
+  STREAM_JITTER = 7,
+  STREAM_PROBE = 8,
 };
 
 /* The 32 random bits at (seed, stream, epoch, sample, element); sample below 2^56. */

@@ -143,7 +143,6 @@ START_TEST(younger_options_at_their_default_are_not_in_the_hash) {
   free(text);
   /* A file that holds every option has the same hash. */
   IniFile ini;
-  Error e = {0};
   text = dump(&config, false);
   ck_assert_msg(ini_parse(&ini, "config.ini", text, strlen(text), &e), "%s", e.message);
   config_hash(&config, hash);

@@ -283,6 +283,11 @@ static void crop_resize(Device *d, uint8_t *out, const uint8_t *pool, const Crop
   stop(d, "crop_resize", 0, 6.0 * batch * size * size, "%d x %d", batch, size);
 }
 
+static void color_jitter(Device *d, uint8_t *images, const Jitter *jitters, int batch, int size) {
+  if (start(d)) profile.inner->color_jitter(d, images, jitters, batch, size);
+  stop(d, "color_jitter", 0, 6.0 * batch * size * size, "%d x %d", batch, size);
+}
+
 static void gradient_norm(Device *d, StepState *state, const float *grad_a, const float *grad_b,
                           size_t count) {
   if (start(d)) profile.inner->gradient_norm(d, state, grad_a, grad_b, count);

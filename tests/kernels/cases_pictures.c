@@ -1,5 +1,6 @@
-/* Scores of pictures, and crops. */
+/* Scores of pictures, crops, and changes of colour. */
 #include <math.h>
+#include <string.h>
 
 #include "tests/kernels/cases.h"
 
@@ -107,6 +108,57 @@ static void crop_call(Device *d, void *const *b, const Case *c) {
   d->kernels->crop_resize(d, b[C_OUT], b[C_POOL], b[C_CROPS], c->size[0], c->size[1]);
 }
 
+/* One pixel; fewer than a block has threads, all six orders; more than threads, several warps and
+ * not a whole number of them. */
+static const int jitter_sizes[][CASE_SIZES] = {{1, 1}, {6, 7}, {2, 33}, {6, 64}};
+static const int jitter_speed_sizes[][CASE_SIZES] = {{256, 224}, {256, 64}};
+
+enum { J_IMAGES, J_JITTERS };
+
+static void jitter_describe(Case *c) {
+  static const int orders[6][JITTER_STEPS] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                              {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+  int batch = c->size[0], size = c->size[1];
+  static Jitter jitters[CROPS_MAX];
+  c->buffer[case_integers(c, "images", KIND_U8, (size_t)batch * size * size * 3, 0, 255)].role =
+      ROLE_INOUT;
+  for (int b = 0; b < batch; b++) {
+    memcpy(jitters[b].order, orders[(b + size) % 6], sizeof orders[0]);
+    for (int i = 0; i < JITTER_STEPS; i++)
+      jitters[b].factor[i] = (int)(case_uniform(c, 61, (uint32_t)(3 * b + i)) * 2 * JITTER_ONE);
+  }
+  /* The ends: every factor doubled, where there are several images, and no colour at all. */
+  for (int i = 0; i < JITTER_STEPS; i++) jitters[batch - 1].factor[i] = 2 * JITTER_ONE;
+  jitters[0].factor[JITTER_SATURATION] = 0;
+  case_bytes(c, "jitters", ROLE_IN, jitters, (size_t)batch * sizeof *jitters);
+  c->flops = 60.0 * batch * size * size;
+}
+static void jitter_call(Device *d, void *const *b, const Case *c) {
+  d->kernels->color_jitter(d, b[J_IMAGES], b[J_JITTERS], c->size[0], c->size[1]);
+}
+/* Pillow's mode L; the weights are those of ITU-R BT.601 in 16 bits. */
+static double plain_luma(const double *rgb) {
+  return floor((19595 * rgb[0] + 38470 * rgb[1] + 7471 * rgb[2]) / 65536 + 0.5);
+}
+static void jitter_reference(double *const *b, const Case *c) {
+  const Jitter *jitters = (const Jitter *)c->buffer[J_JITTERS].bytes;
+  size_t pixels = (size_t)c->size[1] * c->size[1];
+  for (int image = 0; image < c->size[0]; image++)
+    for (int i = 0; i < JITTER_STEPS; i++) {
+      double *rgb = b[J_IMAGES] + image * pixels * 3, mean = 0;
+      int step = jitters[image].order[i];
+      double factor = (double)jitters[image].factor[step] / JITTER_ONE;
+      for (size_t p = 0; p < pixels; p++) mean += plain_luma(rgb + 3 * p);
+      mean = floor(mean / (double)pixels + 0.5);
+      for (size_t p = 0; p < pixels; p++, rgb += 3) {
+        double luma = plain_luma(rgb);
+        double grey = step == JITTER_BRIGHTNESS ? 0 : step == JITTER_CONTRAST ? mean : luma;
+        for (int k = 0; k < 3; k++)
+          rgb[k] = floor(fmin(fmax(grey + factor * (rgb[k] - grey), 0), 255));
+      }
+    }
+}
+
 const Operation pictures_operations[] = {
     {.name = "image_scores",
      .size_names = "batch size",
@@ -127,5 +179,15 @@ const Operation pictures_operations[] = {
      .fp32_only = true,
      .describe = crop_describe,
      .call = crop_call},
+    {.name = "color_jitter",
+     .size_names = "batch size",
+     .sizes = jitter_sizes,
+     .size_count = CASE_COUNT(jitter_sizes),
+     .speed_sizes = jitter_speed_sizes,
+     .speed_count = CASE_COUNT(jitter_speed_sizes),
+     .fp32_only = true,
+     .describe = jitter_describe,
+     .call = jitter_call,
+     .reference = jitter_reference},
     {0},
 };
