@@ -684,12 +684,53 @@ START_TEST(crops_stay_inside_and_follow_their_laws) {
 }
 END_TEST
 
+/* A square of 7/8 of the shorter side, at every place that it fits, each as often as any other. */
+START_TEST(fixed_crops_are_anywhere) {
+  enum { WIDTH = 23, HEIGHT = 16, SIDE = 14, DRAWS = 6000 };
+  PackImage image = {.width = WIDTH, .height = HEIGHT};
+  Dataset one = {.train = &image, .train_count = 1};
+  int seen[HEIGHT - SIDE + 1][WIDTH - SIDE + 1] = {{0}}, flips = 0;
+  set("train.augment", "fixed_crop_flip");
+  for (uint32_t epoch = 0; epoch < DRAWS; epoch++) {
+    Crop crop;
+    data_train_crop(&crop, &one, &config, epoch, 0);
+    ck_assert(crop.width == SIDE && crop.height == SIDE);
+    ck_assert(crop.left >= 0 && crop.left <= WIDTH - SIDE);
+    ck_assert(crop.top >= 0 && crop.top <= HEIGHT - SIDE);
+    seen[crop.top][crop.left]++;
+    flips += crop.flip;
+  }
+  /* Five standard deviations of one of 30 places are 70, of the flips 194. */
+  for (int top = 0; top <= HEIGHT - SIDE; top++)
+    for (int left = 0; left <= WIDTH - SIDE; left++)
+      ck_assert_int_lt(abs(seen[top][left] - DRAWS / 30), 70);
+  ck_assert_int_lt(abs(flips - DRAWS / 2), 194);
+}
+END_TEST
+
+/* The sides that an image of the reference recipe, 256 to 224, and the smallest images have. */
+START_TEST(fixed_crops_are_seven_eighths) {
+  static const int sides[][2] = {{256, 224}, {64, 56}, {32, 28}, {375, 328}, {2, 2}, {1, 1}};
+  set("train.augment", "fixed_crop_flip");
+  for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+    PackImage image = {.width = sides[i][0], .height = 2 * sides[i][0]};
+    Dataset one = {.train = &image, .train_count = 1};
+    Crop crop;
+    data_train_crop(&crop, &one, &config, 0, 0);
+    ck_assert_int_eq(crop.width, sides[i][1]);
+    ck_assert_int_eq(crop.height, sides[i][1]);
+  }
+}
+END_TEST
+
 /* What each augmentation of the list in choices.h does to an image. */
 typedef enum { UNTESTED, NOTHING, FLIPS, CROPS, CROPS_AND_FLIPS } Does;
 static const Does does[AUGMENT_COUNT] = {[AUGMENT_NONE] = NOTHING,
                                          [AUGMENT_FLIP] = FLIPS,
                                          [AUGMENT_CROP] = CROPS,
-                                         [AUGMENT_CROP_FLIP] = CROPS_AND_FLIPS};
+                                         [AUGMENT_CROP_FLIP] = CROPS_AND_FLIPS,
+                                         [AUGMENT_FIXED_CROP_FLIP] = CROPS_AND_FLIPS,
+                                         [AUGMENT_CROP_FLIP_JITTER] = CROPS_AND_FLIPS};
 
 START_TEST(augmentations_do_what_their_names_say) {
   PackImage image = {.width = 96, .height = 64};
@@ -743,6 +784,8 @@ int main(void) {
   tcase_add_test(cases, loading_ends_with_the_first_failure);
   tcase_add_test(cases, shuffles_are_permutations);
   tcase_add_test(cases, crops_stay_inside_and_follow_their_laws);
+  tcase_add_test(cases, fixed_crops_are_anywhere);
+  tcase_add_test(cases, fixed_crops_are_seven_eighths);
   tcase_add_loop_test(cases, augmentations_do_what_their_names_say, 0, AUGMENT_COUNT);
   suite_add_tcase(suite, cases);
   return suite_run(suite);

@@ -93,6 +93,8 @@ static const char *const precisions[] = {"train.precision=fp32", "train.precisio
                                          "train.precision=fp16"};
 enum { PRECISIONS = 3 };
 
+static const char *const augments[] = {AUGMENTS(CHOICE_NAME)};
+
 START_TEST(test_twice) {
   Trace first, second;
   train_to_end(&first, "first", precisions[_i]);
@@ -178,6 +180,29 @@ START_TEST(test_accumulate) {
   train_to_end(&one, "one", settings);
   train_to_end(&two, "two", "train.accumulate=2 train.recompute=true train.ranks=2");
   assert_same(&one, &two, settings);
+}
+END_TEST
+
+/* Every augmentation draws by sample and epoch: shared by processes and threads, and stopped in the
+ * middle of an epoch; and each trains on other pixels than the one before it in the list. */
+START_TEST(test_augment) {
+  Trace whole, other;
+  char settings[128], command[1024];
+  snprintf(settings, sizeof settings, "train.augment=%s run.threads=1", augments[_i]);
+  train_to_end(&whole, "whole", settings);
+  snprintf(settings, sizeof settings, "train.augment=%s train.ranks=2", augments[_i]);
+  train_to_end(&other, "ranks", settings);
+  assert_same(&whole, &other, settings);
+  snprintf(settings, sizeof settings, "train.augment=%s run.threads=3", augments[_i]);
+  snprintf(command, sizeof command,
+           "train " TINY "%s --stop-after 17 --resume --quiet --out @/pieces", settings);
+  ck_assert_int_eq(run_mae(command), 128 + SIGINT);
+  train_to_end(&other, "pieces", settings);
+  assert_same(&whole, &other, settings);
+  if (!_i) return;
+  snprintf(settings, sizeof settings, "train.augment=%s", augments[_i - 1]);
+  train_to_end(&other, "other", settings);
+  ck_assert_ptr_nonnull(difference(&whole, &other));
 }
 END_TEST
 
@@ -316,6 +341,7 @@ int main(void) {
   tcase_add_loop_test(runs, test_surroundings, 0, PRECISIONS);
   tcase_add_loop_test(runs, test_odd_batch, 0, PRECISIONS);
   tcase_add_test(runs, test_accumulate);
+  tcase_add_loop_test(runs, test_augment, 0, AUGMENT_COUNT);
   tcase_add_loop_test(runs, test_kill_and_resume, 0, PRECISIONS);
   tcase_add_test(runs, test_stop_and_resume);
   tcase_add_test(runs, test_planted_fault);

@@ -38,12 +38,19 @@
   X(PRECISION_BF16, "bf16", "8 significant bits and the range of fp32", DTYPE_BF16, 1.0f)          \
   X(PRECISION_FP16, "fp16", "11 significant bits, with a dynamic loss scale", DTYPE_F16, 65536.0f)
 
-/* train.augment; then whether it crops, and whether it flips (data_train_crop). */
+/* train.augment; then the function that draws the crop's box (mae/data/dataset.c; NULL: the centre
+ * square), whether it flips, and whether it changes colours (data_train_jitter). */
 #define AUGMENTS(X)                                                                                \
-  X(AUGMENT_NONE, "none", "the centre square", false, false)                                       \
-  X(AUGMENT_FLIP, "flip", "a horizontal flip with probability one half", false, true)              \
-  X(AUGMENT_CROP, "crop", "a random resized crop", true, false)                                    \
-  X(AUGMENT_CROP_FLIP, "crop_flip", "both", true, true)
+  X(AUGMENT_NONE, "none", "the centre square", NULL, false, false)                                 \
+  X(AUGMENT_FLIP, "flip", "a horizontal flip with probability one half", NULL, true, false)        \
+  X(AUGMENT_CROP, "crop", "a random resized crop", random_box, false, false)                       \
+  X(AUGMENT_CROP_FLIP, "crop_flip", "both", random_box, true, false)                               \
+  X(AUGMENT_FIXED_CROP_FLIP, "fixed_crop_flip",                                                    \
+    "a square of 7/8 of the shorter side at a random place, and the flip", fixed_box, true, false) \
+  X(AUGMENT_CROP_FLIP_JITTER, "crop_flip_jitter",                                                  \
+    "as crop_flip, then brightness, contrast and saturation each times 0.6 to 1.4, in random "     \
+    "order",                                                                                       \
+    random_box, true, true)
 
 /* probe.method; then whether neighbours vote, and whether a linear classifier is fitted. */
 #define PROBE_METHODS(X)                                                                           \

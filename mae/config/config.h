@@ -48,7 +48,7 @@ typedef struct Config {
     int64_t warmup_steps; /* wins over warmup_epochs when > 0 */
     double clip;          /* gradient norm; 0: off */
     Augment augment;
-    double crop_min;  /* smallest share of the area a random crop keeps */
+    double crop_min;  /* smallest share of the area a random resized crop keeps */
     int shards;       /* 1 or 2: groups whose gradients are summed apart, then added */
     int accumulate;   /* micro-batches per shard */
     bool recompute;   /* recompute GELU and layernorm outputs in the backward pass */
@@ -148,6 +148,7 @@ bool config_probes_cls(const Config *); /* what probe.features asks for and the 
 bool config_probes_mean(const Config *);
 Dtype config_dtype(const Config *);      /* compute type of train.precision */
 float config_loss_scale(const Config *); /* of the first step: 1 but in fp16 */
+bool config_jitters(const Config *);     /* whether train.augment changes colours */
 /* Training images as far as they are known before any is read; 0: not. */
 int config_train_images(const Config *);
 

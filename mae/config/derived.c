@@ -36,6 +36,12 @@ Dtype config_dtype(const Config *config) {
   return types[config->train.precision];
 }
 
+bool config_jitters(const Config *config) {
+#define JITTERS(id, name, help, box, flips, jitters) [id] = jitters,
+  static const bool jitters[] = {AUGMENTS(JITTERS)};
+  return jitters[config->train.augment];
+}
+
 float config_loss_scale(const Config *config) {
 #define SCALE(id, name, help, dtype, scale) [id] = scale,
   static const float scales[] = {PRECISIONS(SCALE)};

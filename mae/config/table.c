@@ -232,7 +232,8 @@ const Option config_options[] = {
      .min = 0.01,
      .max = 1,
      .hashed = true,
-     .help = "Smallest share of an image's area that a random crop keeps; the largest is 1."},
+     .help =
+         "Smallest share of an image's area that a random resized crop keeps; the largest is 1."},
     {.key = "train.shards",
      .type = OPTION_INTEGER,
      MEMBER(train.shards),

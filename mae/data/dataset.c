@@ -213,7 +213,9 @@ void data_eval_crop(Crop *crop, const Dataset *data, int index) {
   data_whole_crop(crop, data, false, index);
 }
 
-enum { CROP_TRIES = 10, CROP_DRAWS = 4, FLIP_ELEMENT = CROP_TRIES * CROP_DRAWS };
+/* The draws of a try; the fixed crop uses the last two of the first. */
+enum { DRAW_AREA, DRAW_RATIO, DRAW_LEFT, DRAW_TOP, CROP_DRAWS };
+enum { CROP_TRIES = 10, FLIP_ELEMENT = CROP_TRIES * CROP_DRAWS };
 
 static float crop_uniform(const Config *config, uint32_t epoch, int sample, int element) {
   return random_uniform(config->run.seed, STREAM_CROP, epoch, (uint64_t)sample, (uint32_t)element);
@@ -235,14 +237,14 @@ static void random_box(Crop *crop, const Config *config, uint32_t epoch, int sam
     float u[CROP_DRAWS];
     for (int i = 0; i < CROP_DRAWS; i++)
       u[i] = crop_uniform(config, epoch, sample, try * CROP_DRAWS + i);
-    double area = width * height * (smallest + (1.0 - smallest) * (double)u[0]);
-    double ratio = exp(log(narrowest) + (log(widest) - log(narrowest)) * (double)u[1]);
+    double area = width * height * (smallest + (1.0 - smallest) * (double)u[DRAW_AREA]);
+    double ratio = exp(log(narrowest) + (log(widest) - log(narrowest)) * (double)u[DRAW_RATIO]);
     double w = rint(sqrt(area * ratio)), h = rint(sqrt(area / ratio));
     if (w < 1.0 || h < 1.0 || w > width || h > height) continue;
     crop->width = (int)w;
     crop->height = (int)h;
-    crop->left = crop_place(u[2], crop->src_width - crop->width);
-    crop->top = crop_place(u[3], crop->src_height - crop->height);
+    crop->left = crop_place(u[DRAW_LEFT], crop->src_width - crop->width);
+    crop->top = crop_place(u[DRAW_TOP], crop->src_height - crop->height);
     return;
   }
   double w = fmin(width, fmax(1.0, rint(height * widest)));
@@ -253,22 +255,54 @@ static void random_box(Crop *crop, const Config *config, uint32_t epoch, int sam
   crop->top = (crop->src_height - crop->height) / 2;
 }
 
+/* What resizing the shorter side to 256 and cutting out 224 x 224 keeps: a square of 224/256 of the
+ * shorter side, in whole pixels, placed uniformly. */
+static void fixed_box(Crop *crop, const Config *config, uint32_t epoch, int sample) {
+  int shorter = crop->src_width < crop->src_height ? crop->src_width : crop->src_height;
+  crop->width = crop->height = (7 * shorter + 4) / 8;
+  crop->left =
+      crop_place(crop_uniform(config, epoch, sample, DRAW_LEFT), crop->src_width - crop->width);
+  crop->top =
+      crop_place(crop_uniform(config, epoch, sample, DRAW_TOP), crop->src_height - crop->height);
+}
+
 void data_train_crop(Crop *crop, const Dataset *data, const Config *config, uint32_t epoch,
                      int sample) {
-#define AUGMENT_ROW(id, name, help, crops, flips) [id] = {crops, flips},
-  static const struct AugmentRow { bool crops, flips; } augments[] = {AUGMENTS(AUGMENT_ROW)};
+#define AUGMENT_ROW(id, name, help, box, flips, jitters) [id] = {box, flips},
+  static const struct AugmentRow {
+    void (*box)(Crop *, const Config *, uint32_t epoch, int sample);
+    bool flips;
+  } augments[] = {AUGMENTS(AUGMENT_ROW)};
   const struct AugmentRow *augment = &augments[config->train.augment];
   *crop = square_crop(data->train + sample);
-  if (augment->crops) random_box(crop, config, epoch, sample);
+  if (augment->box) augment->box(crop, config, epoch, sample);
   if (augment->flips) crop->flip = crop_uniform(config, epoch, sample, FLIP_ELEMENT) < 0.5f;
+}
+
+/* Uniform in 0..n-1 to within 2^-32. */
+static int draw_below(uint32_t bits, int n) {
+  return (int)(((uint64_t)bits * (uint64_t)n) >> 32);
+}
+
+/* torchvision's ColorJitter(0.4, 0.4, 0.4): factors uniform in [0.6, 1.4], in random order. */
+void data_train_jitter(Jitter *jitter, const Config *config, uint32_t epoch, int sample) {
+  enum { LOWEST = (6 * JITTER_ONE + 9) / 10, HIGHEST = 14 * JITTER_ONE / 10 };
+  uint32_t bits[2 * JITTER_STEPS];
+  for (uint32_t i = 0; i < 2 * JITTER_STEPS; i++)
+    bits[i] = random_bits(config->run.seed, STREAM_JITTER, epoch, (uint64_t)sample, i);
+  for (int i = 0; i < JITTER_STEPS; i++) {
+    jitter->factor[i] = LOWEST + draw_below(bits[i], HIGHEST - LOWEST + 1);
+    int at = draw_below(bits[JITTER_STEPS + i], i + 1);
+    jitter->order[i] = i;
+    jitter->order[i] = jitter->order[at];
+    jitter->order[at] = i;
+  }
 }
 
 void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch) {
   for (int i = 0; i < count; i++) order[i] = i;
   for (int i = count - 1; i > 0; i--) {
-    /* Uniform in 0..i to within 2^-32. */
-    uint64_t bits = random_bits(seed, STREAM_SHUFFLE, epoch, (uint64_t)i, 0);
-    int j = (int)((bits * (uint64_t)(i + 1)) >> 32);
+    int j = draw_below(random_bits(seed, STREAM_SHUFFLE, epoch, (uint64_t)i, 0), i + 1);
     int32_t other = order[j];
     order[j] = order[i];
     order[i] = other;

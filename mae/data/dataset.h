@@ -58,12 +58,14 @@ bool data_count_train(const Config *, int *images, Error *);
 /* The folder of packs: data.cache, else $XDG_CACHE_HOME/maebench, else ~/.cache/maebench. */
 bool data_cache_folder(char *out, size_t size, const Config *, Error *);
 
-/* The fixed evaluation crop and the training crop of a sample; see Crop in backend.h. The training
- * order and every crop are drawn from (seed, epoch, sample). */
+/* The fixed evaluation crop and the training crop of a sample, and its change of colours where
+ * train.augment makes one (config_jitters); see Crop and Jitter in backend.h. The training order,
+ * every crop and every change of colours are drawn from (seed, epoch, sample). */
 void data_eval_crop(Crop *, const Dataset *, int index);
 /* The evaluation's crop of an image of either split. */
 void data_whole_crop(Crop *, const Dataset *, bool training, int index);
 void data_train_crop(Crop *, const Dataset *, const Config *, uint32_t epoch, int sample);
+void data_train_jitter(Jitter *, const Config *, uint32_t epoch, int sample);
 /* order[train_count]: the epoch's permutation of the training samples. */
 void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch);
 

@@ -1,4 +1,4 @@
-/* loader.h - which images, crops and masks a training step uses. Everything is drawn from
+/* loader.h - which images, crops, colours and masks a training step uses. Everything is drawn from
  * (run.seed, epoch, sample), so any step can be prepared without those before it. Drawing costs
  * microseconds an image (cutting the pixels is the device's work), so it is done between steps and
  * not by a thread of its own. Nothing is allocated after loader_create. */
@@ -15,6 +15,7 @@ typedef struct Loader {
   int64_t epoch;    /* of `order`; -1: none yet */
   int32_t *order;   /* [train_count] */
   Crop *crops;      /* [images] of the step last loaded ... */
+  Jitter *jitters;  /* [images]; NULL unless train.augment changes colours */
   int32_t *visible; /* [images, keep] */
   uint8_t *masked;  /* [images, L] */
 } Loader;

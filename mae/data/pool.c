@@ -68,7 +68,7 @@ static int stage_group(const ImagePool *pool, Crop *staged, const Crop *crops, i
   return n;
 }
 
-void pool_fill_batch(const ImagePool *pool, BatchBuffers *batch, const Crop *crops, int count) {
+static void cut_images(const ImagePool *pool, BatchBuffers *batch, const Crop *crops, int count) {
   const Kernels *k = pool->device->kernels;
   int size = batch->config->model.image_size;
   size_t pixels = (size_t)size * (size_t)size * 3;
@@ -85,4 +85,14 @@ void pool_fill_batch(const ImagePool *pool, BatchBuffers *batch, const Crop *cro
     k->crop_resize(pool->device, batch->images + (size_t)first * pixels, pool->stage, device_crops,
                    n, size);
   }
+}
+
+void pool_fill_batch(const ImagePool *pool, BatchBuffers *batch, const Crop *crops,
+                     const Jitter *jitters, int count) {
+  const Kernels *k = pool->device->kernels;
+  cut_images(pool, batch, crops, count);
+  if (!jitters) return;
+  k->upload(pool->device, batch->jitters, jitters, (size_t)count * sizeof *jitters);
+  k->color_jitter(pool->device, batch->images, batch->jitters, count,
+                  batch->config->model.image_size);
 }

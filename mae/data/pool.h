@@ -23,7 +23,9 @@ bool pool_create(ImagePool *, Device *, const uint8_t *host, size_t bytes, size_
 /* The images of a data set. */
 bool pool_open(ImagePool *, Device *, const Dataset *, Error *);
 void pool_destroy(ImagePool *);
-/* The batch's first `count` images = crops out of the pool's. Works in the current queue. */
-void pool_fill_batch(const ImagePool *, BatchBuffers *, const Crop *crops, int count);
+/* The batch's first `count` images = crops out of the pool's, their colours changed by jitters
+ * (NULL: not). Works in the current queue. */
+void pool_fill_batch(const ImagePool *, BatchBuffers *, const Crop *crops, const Jitter *jitters,
+                     int count);
 
 #endif

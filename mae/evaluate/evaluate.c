@@ -88,7 +88,7 @@ void evaluator_load(Evaluator *ev, int first, int count) {
   for (size_t i = 0; i < (size_t)count; i++)
     mask_draw(ev->visible + i * keep, ev->masked + i * patches, side, (int)keep, config->train.mask,
               config->eval.seed, STREAM_EVAL_MASK, 0, (uint64_t)first + i);
-  pool_fill_batch(ev->pool, &ev->input, ev->crops, count);
+  pool_fill_batch(ev->pool, &ev->input, ev->crops, NULL, count);
   batch_set_masks(&ev->input, ev->visible, ev->masked, count);
 }
 

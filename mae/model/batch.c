@@ -84,6 +84,7 @@ static size_t carve_batch(BatchBuffers *b, const Config *config, int capacity, i
   b->visible = carve_bytes(&carve, n * (size_t)kept * sizeof *b->visible);
   b->masked = carve_bytes(&carve, n * (size_t)config_patches(config));
   b->crops = carve_bytes(&carve, n * sizeof *b->crops);
+  b->jitters = config_jitters(config) ? carve_bytes(&carve, n * sizeof *b->jitters) : NULL;
   b->maps = carve_bytes(&carve, map_count(config, capacity, kept) * sizeof *b->maps);
   return carve.used;
 }

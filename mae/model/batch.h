@@ -16,7 +16,8 @@ typedef struct BatchBuffers {
   int32_t *visible;
   uint8_t *masked;
   Crop *crops;
-  int32_t *maps; /* encoder's and decoder's source, position and token_at */
+  Jitter *jitters; /* NULL unless train.augment changes colours */
+  int32_t *maps;   /* encoder's and decoder's source, position and token_at */
   TokenMap encoder, decoder;
   int32_t *staging;   /* host copy of maps while they are made */
   Crop *staged_crops; /* host, [capacity]: see pool_fill_batch */

@@ -75,7 +75,7 @@ static void queue_step(TrainStep *s, Inputs *in, int index) {
   loader_load(&in->loader, index);
   BatchBuffers *input = step_input(s);
   if (!in->images)
-    pool_fill_batch(&in->pool, input, in->loader.crops, s->images);
+    pool_fill_batch(&in->pool, input, in->loader.crops, in->loader.jitters, s->images);
   else if (index < s->slots) /* into each of the buffers that steps take in turn */
     batch_set_images(input, in->images, s->images);
   batch_set_masks(input, in->loader.visible, in->loader.masked, s->images);

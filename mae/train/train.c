@@ -269,7 +269,7 @@ static bool queue_step(Run *run, Error *e) {
   run->began[run->queued % STEP_SLOTS] = clock_seconds();
   loader_load(&run->loader, run->queued);
   BatchBuffers *input = step_input(&run->step);
-  pool_fill_batch(&run->pool, input, run->loader.crops, run->loader.images);
+  pool_fill_batch(&run->pool, input, run->loader.crops, run->loader.jitters, run->loader.images);
   batch_set_masks(input, run->loader.visible, run->loader.masked, run->loader.images);
   step_run(&run->step);
   run->queued++;

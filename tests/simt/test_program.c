@@ -83,9 +83,9 @@ END_TEST
 
 /* With little memory the source images come batch by batch; so do images too many for the stage. */
 START_TEST(streamed_images_are_the_same_images) {
-  const char *resident = trained("resident", "train.augment=crop_flip");
+  const char *resident = trained("resident", "train.augment=crop_flip_jitter");
   setenv("SIMT_MEMORY", "300", 1);
-  ck_assert_str_eq(trained("streamed", "train.augment=crop_flip"), resident);
+  ck_assert_str_eq(trained("streamed", "train.augment=crop_flip_jitter"), resident);
 }
 END_TEST
 
