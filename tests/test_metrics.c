@@ -5,6 +5,7 @@
 #include "kernels/scalar.h"
 #include "mae/evaluate/fills.h"
 #include "mae/evaluate/metrics.h"
+#include "mae/evaluate/ssim.h"
 #include "tests/oracle.h"
 #include "tests/suite.h"
 
@@ -48,14 +49,15 @@ START_TEST(test_scikit_image) {
   enum { PAIRS = 16 };
   struct {
     int name, size;
-    double mse, psnr, ssim;
+    double mse, psnr, ssim, uniform, global;
   } pairs[PAIRS];
   Oracle oracle;
   oracle_open(&oracle, "metrics_oracle.py");
   int count = 0;
   while (count < PAIRS &&
-         fscanf(oracle.lines, "%d %d %lf %lf %lf", &pairs[count].name, &pairs[count].size,
-                &pairs[count].mse, &pairs[count].psnr, &pairs[count].ssim) == 5)
+         fscanf(oracle.lines, "%d %d %lf %lf %lf %lf %lf", &pairs[count].name, &pairs[count].size,
+                &pairs[count].mse, &pairs[count].psnr, &pairs[count].ssim, &pairs[count].uniform,
+                &pairs[count].global) == 7)
     count++;
   for (int i = 0; i < count; i++) {
     char name[32];
@@ -68,6 +70,8 @@ START_TEST(test_scikit_image) {
     ck_assert_double_eq_tol(scores[0] / values, pairs[i].mse, 1e-9);
     ck_assert_double_eq_tol(psnr_from_mse(scores[0] / values), pairs[i].psnr, 1e-6);
     ck_assert_double_eq_tol(scores[1], pairs[i].ssim, 1e-6);
+    ck_assert_double_eq_tol(ssim_uniform(picture, image, pairs[i].size), pairs[i].uniform, 1e-6);
+    ck_assert_double_eq_tol(ssim_global(picture, image, pairs[i].size), pairs[i].global, 1e-9);
     free(picture);
     free(image);
   }

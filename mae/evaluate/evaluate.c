@@ -126,6 +126,17 @@ static ImageScore image_score(const Evaluator *ev, unsigned offers, int i) {
   return score;
 }
 
+bool evaluator_measure(MetricSums *sums, Evaluator *ev, unsigned offers, int count, Error *e) {
+  score_pictures(ev, ev->composite_scores, ev->composite, count);
+  if (offers & OFFERS_FULL) score_pictures(ev, ev->full_scores, ev->full, count);
+  if (!device_synchronize(ev->device, e)) return false;
+  for (int i = 0; i < count; i++) {
+    ImageScore score = image_score(ev, offers, i);
+    metrics_add(sums, &score);
+  }
+  return true;
+}
+
 bool evaluate_pictures(Metrics *metrics, Evaluator *ev, unsigned offers, PictureMaker make,
                        void *user, Error *e) {
   int total = evaluate_count(ev->config, ev->dataset);
@@ -135,14 +146,7 @@ bool evaluate_pictures(Metrics *metrics, Evaluator *ev, unsigned offers, Picture
     int count = total - first < ev->capacity ? total - first : ev->capacity;
     for (int i = 0; i < count; i++) data_eval_crop(&ev->crops[i], ev->dataset, first + i);
     evaluator_load(ev, first, count);
-    if (!make(ev, count, user, e)) return false;
-    score_pictures(ev, ev->composite_scores, ev->composite, count);
-    if (offers & OFFERS_FULL) score_pictures(ev, ev->full_scores, ev->full, count);
-    if (!device_synchronize(ev->device, e)) return false;
-    for (int i = 0; i < count; i++) {
-      ImageScore score = image_score(ev, offers, i);
-      metrics_add(&sums, &score);
-    }
+    if (!make(ev, count, user, e) || !evaluator_measure(&sums, ev, offers, count, e)) return false;
   }
   *metrics = metrics_finish(&sums, offers);
   return true;

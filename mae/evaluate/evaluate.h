@@ -49,5 +49,8 @@ void evaluator_destroy(Evaluator *);
 void evaluator_load(Evaluator *, int first, int count);
 /* Runs the model on the loaded images and reconstructs them into full and composite. */
 void evaluator_reconstruct(Evaluator *, int count);
+/* Measures the pictures of the loaded images, composite and (with OFFERS_FULL) full, and adds each
+ * image's score to the sums. */
+bool evaluator_measure(MetricSums *, Evaluator *, unsigned offers, int count, Error *);
 
 #endif

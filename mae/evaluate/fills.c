@@ -12,24 +12,28 @@ typedef struct FillBuffers {
   uint8_t *images; /* as pictures */
 } FillBuffers;
 
-/* Brings the loaded images here, fills their hidden patches, and sends the pictures back. */
-static bool fill_batch(Evaluator *ev, int count, void *user, Error *e) {
-  const FillBuffers *buffers = user;
-  const Kernels *k = ev->device->kernels;
+bool fill_pictures(float *pictures, const Evaluator *ev, Fill fill, const uint8_t *images,
+                   int count, Error *e) {
   const Config *config = ev->config;
   int size = config->model.image_size, patch = config->model.patch_size, failures = 0;
   size_t values = (size_t)size * (size_t)size * 3, patches = (size_t)config_patches(config);
   int threads = device_threads(config, 1);
-  k->download(ev->device, buffers->images, ev->input.images, (size_t)count * values);
-  if (!device_synchronize(ev->device, e)) return false;
 #pragma omp parallel for schedule(dynamic) reduction(+ : failures) num_threads(threads)
   for (int i = 0; i < count; i++)
-    failures +=
-        !buffers->fill(buffers->pictures + (size_t)i * values, buffers->images + (size_t)i * values,
-                       ev->masked + (size_t)i * patches, size, patch);
-  if (failures) return error_set(e, EXIT_DEVICE, "out of memory for filling hidden patches");
-  k->upload(ev->device, ev->composite, buffers->pictures,
-            (size_t)count * values * sizeof *buffers->pictures);
+    failures += !fill(pictures + (size_t)i * values, images + (size_t)i * values,
+                      ev->masked + (size_t)i * patches, size, patch);
+  return !failures || error_set(e, EXIT_DEVICE, "out of memory for filling hidden patches");
+}
+
+/* Brings the loaded images here, fills their hidden patches, and sends the pictures back. */
+static bool fill_batch(Evaluator *ev, int count, void *user, Error *e) {
+  const FillBuffers *buffers = user;
+  const Kernels *k = ev->device->kernels;
+  size_t size = (size_t)ev->config->model.image_size, values = (size_t)count * size * size * 3;
+  k->download(ev->device, buffers->images, ev->input.images, values);
+  if (!device_synchronize(ev->device, e)) return false;
+  if (!fill_pictures(buffers->pictures, ev, buffers->fill, buffers->images, count, e)) return false;
+  k->upload(ev->device, ev->composite, buffers->pictures, values * sizeof *buffers->pictures);
   return true;
 }
 

@@ -24,6 +24,9 @@ bool fill_mean(float *picture, const uint8_t *image, const uint8_t *masked, int 
 bool fill_harmonic(float *picture, const uint8_t *image, const uint8_t *masked, int size,
                    int patch);
 
+/* pictures[count, size, size, 3] of the evaluator's loaded images, which are here too. */
+bool fill_pictures(float *pictures, const Evaluator *, Fill, const uint8_t *images, int count,
+                   Error *);
 /* Scores a fill on the held-out images. It has no loss and makes no visible patch. */
 bool fill_score(Metrics *, Evaluator *, Fill, Error *);
 

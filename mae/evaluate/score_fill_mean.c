@@ -26,4 +26,5 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return fill_score(metrics, ev, fill_mean, e);
 }
 
-const Scorer scorer_fill_mean = {.name = "fill_mean", .baseline = true, .run = score};
+const Scorer scorer_fill_mean = {
+    .name = "fill_mean", .baseline = true, .run = score, .fill = fill_mean};

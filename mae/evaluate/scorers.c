@@ -8,3 +8,4 @@ const int scorer_count = sizeof scorer_list / sizeof *scorer_list;
 bool scorer_wanted(const Scorer *scorer, const Config *config) {
   return !scorer->probes || config->probe.method != PROBE_OFF;
 }
+_Static_assert(sizeof scorer_list / sizeof *scorer_list <= SCORERS_MAX, "SCORERS_MAX is too small");

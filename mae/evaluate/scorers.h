@@ -4,7 +4,7 @@
 #ifndef MAE_EVALUATE_SCORERS_H
 #define MAE_EVALUATE_SCORERS_H
 
-#include "mae/evaluate/evaluate.h"
+#include "mae/evaluate/fills.h"
 
 typedef struct Scorer {
   const char *name; /* as in events, the database and tables */
@@ -16,6 +16,7 @@ typedef struct Scorer {
    * and the metrics' note says why. */
   bool probes;
   bool (*run)(Metrics *, Evaluator *, Error *);
+  Fill fill; /* what fills the hidden patches, of a trivial fill; else NULL */
 } Scorer;
 
 #define SCORERS(X) X(model) X(fill_mean) X(fill_harmonic) X(probe) X(pixels) X(random) X(chance)
@@ -24,6 +25,7 @@ typedef struct Scorer {
 SCORERS(SCORER_DECLARE)
 #undef SCORER_DECLARE
 
+enum { SCORERS_MAX = 32 };
 /* The list as an array; the model comes first. */
 extern const Scorer *const scorer_list[];
 extern const int scorer_count;

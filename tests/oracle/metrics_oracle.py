@@ -5,8 +5,9 @@ usage: metrics_oracle.py FOLDER SEED
 
 Draws pairs of an image and a picture of it - noise and photos, from the smallest size that has an
 SSIM up to 224 - into FOLDER/NAME.image (uint8 [SIZE, SIZE, 3]) and FOLDER/NAME.picture (float32 of
-the same shape in [0,1]) and prints "NAME SIZE mse psnr ssim" with 17 significant digits. Exits 77
-when scikit-image is not installed.
+the same shape in [0,1]) and prints "NAME SIZE mse psnr ssim uniform global" with 17 significant
+digits: ssim with the Gaussian window, with scikit-image's default one, and (it has no such
+function) with one window over the whole arrays. Exits 77 when scikit-image is not installed.
 """
 import pathlib
 import sys
@@ -32,6 +33,13 @@ def distort(rng, image):
     return picture.clip(0, 1).astype(np.float32)
 
 
+def global_ssim(x, y):
+    """The formula of Wang et al. 2004 over all values at once."""
+    c1, c2, covariance = 0.01**2, 0.03**2, np.mean((x - x.mean()) * (y - y.mean()))
+    return ((2 * x.mean() * y.mean() + c1) * (2 * covariance + c2)
+            / ((x.mean()**2 + y.mean()**2 + c1) * (x.var() + y.var() + c2)))
+
+
 folder, rng = pathlib.Path(sys.argv[1]), np.random.default_rng(int(sys.argv[2]))
 for number in range(16):
     size = (11, 16, 33, 64, 96, 128, 224, int(rng.integers(11, 225)))[number // 2]
@@ -42,6 +50,8 @@ for number in range(16):
     image, picture = image / 255.0, picture.astype(np.float64)
     ssim = structural_similarity(image, picture, gaussian_weights=True, sigma=1.5,
                                  use_sample_covariance=False, data_range=1, channel_axis=-1)
+    uniform = structural_similarity(image, picture, data_range=1, channel_axis=-1)
     mse = mean_squared_error(image, picture)
     psnr = peak_signal_noise_ratio(image, picture, data_range=1)
-    print(f"{number} {size} {mse:.17g} {psnr:.17g} {ssim:.17g}")
+    print(f"{number} {size} {mse:.17g} {psnr:.17g} {ssim:.17g} {uniform:.17g} "
+          f"{global_ssim(image, picture):.17g}")
