@@ -69,7 +69,8 @@
  * and its number of training images where that is known before anything is read, else 0. The help
  * text of a source that reads a folder says what is in there. */
 #define SOURCES(X)                                                                                 \
-  X(SOURCE_SHAPES, "shapes", "drawn by the program", source_shapes_open, false, 8192)              \
+  X(SOURCE_SHAPES, "shapes", "drawn by the program; the class is the form of the largest object",  \
+    source_shapes_open, false, 8192)                                                               \
   X(SOURCE_TINY_IMAGENET, "tiny-imagenet",                                                         \
     "wnids.txt, train/WNID/images/ and val/val_annotations.txt", source_tiny_imagenet_open, true,  \
     0)                                                                                             \
