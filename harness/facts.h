@@ -39,6 +39,13 @@ bool facts_take(Facts *, const char *line, size_t length);
 /* Takes all complete lines of a file, up to the first whose seal is broken (mae/record/seal.h); a
  * missing file says nothing. Of training steps only the newest is looked at. */
 void facts_read(Facts *, const char *path);
+/* The same of a trial's event file, which is read whole once for every state of it:
+ * TRIAL/FACTS_NOTE notes what was found, with the file's size, times and number on the disk, and
+ * while those are the same it is not read again. A note that is not whole, or an older harness's,
+ * says nothing. What changes bytes below the file system alone is found by `harness verify` and
+ * `harness import`, which always read. */
+#define FACTS_NOTE "events.facts"
+void facts_read_noted(Facts *, const char *trial_folder);
 /* The one place that says whether a trial is finished: its event file ends with a finished run, and
  * every line of it follows from those before. */
 bool facts_finished(const Facts *);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/facts.h"
 #include "harness/strings.h"
 #include "harness/tail.h"
 #include "mae/base/clock.h"
@@ -40,13 +41,26 @@ const char *folder_experiment(const char *sweep_folder) {
   return slash ? slash + 1 : sweep_folder;
 }
 
-/* Replaces folder/name by bytes, all or nothing. Harnesses of other machines may be writing the
+static bool holds(const char *path, const char *bytes, size_t size) {
+  size_t length;
+  int fd = io_open(path, &length, NULL);
+  if (fd < 0) return false;
+  char *found = length == size ? need(malloc(size + 1)) : NULL;
+  bool same = found && read(fd, found, size + 1) == (ssize_t)size && !memcmp(found, bytes, size);
+  close(fd);
+  free(found);
+  return same;
+}
+
+/* Replaces folder/name by bytes, all or nothing. One that holds them is left as it is: syncing
+ * thousands of files to the disk takes a minute. Harnesses of other machines may be writing the
  * same file at the same time (--part), so the temporary file's name is this process's own. */
 static bool write_file(const char *folder, const char *name, const char *bytes, size_t size,
                        Error *e) {
   char path[CONFIG_PATH_MAX], temporary[CONFIG_PATH_MAX + HOST_NAME_MAX + 32];
   char host[HOST_NAME_MAX + 1] = "";
   if (!io_join(path, sizeof path, folder, name, e)) return false;
+  if (holds(path, bytes, size)) return true;
   gethostname(host, sizeof host - 1);
   snprintf(temporary, sizeof temporary, "%s.%s-%d.tmp", path, host, (int)getpid());
   int fd = io_create(temporary, e);
@@ -176,7 +190,7 @@ bool folder_has_checkpoint(const char *trial_folder) {
 
 /* What an attempt leaves. launches.jsonl stays: the launches have been. */
 static bool is_of_attempt(const char *name) {
-  static const char *const names[] = {"checkpoints", "events.jsonl", "stderr.log"};
+  static const char *const names[] = {"checkpoints", "events.jsonl", FACTS_NOTE, "stderr.log"};
   size_t length = strlen(name);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i])) return true;

@@ -126,10 +126,8 @@ static const char *unusable(Job *job, const JobBuild *build) {
 
 void job_look(Job *job, const JobBuild *build) {
   Launches launches;
-  char path[CONFIG_PATH_MAX];
-  facts_init(&job->facts);
   folder_launches(&launches, job->folder);
-  if (io_join(path, sizeof path, job->folder, "events.jsonl", NULL)) facts_read(&job->facts, path);
+  facts_read_noted(&job->facts, job->folder);
   job->status = recorded_status(&launches, &job->facts);
   snprintf(job->error, sizeof job->error, "%s", launches.last.error);
   bool checkpoint = folder_has_checkpoint(job->folder);

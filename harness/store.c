@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "mae/base/io.h"
 #include "schema_sql.h"
 
 /* Changes of the tables since version 1, in order. Changes of views need none: schema.sql replaces
@@ -251,6 +253,33 @@ static bool identify(sqlite3 *db, const char *path, bool *empty, int *version, E
   return true;
 }
 
+static void read_lock(int lock, char *text, size_t size) {
+  ssize_t n = pread(lock, text, size - 1, 0);
+  text[n > 0 ? n : 0] = '\0';
+}
+
+/* Whether the database is the file that its last writer closed. */
+static bool is_as_noted(const char *path, const char *noted) {
+  char identity[IO_IDENTITY_MAX];
+  struct stat info;
+  if (stat(path, &info)) return false;
+  io_identity(identity, &info);
+  size_t length = strlen(identity);
+  return !strncmp(noted, identity, length) && !strcmp(noted + length, "\n");
+}
+
+/* The second line of PATH.lock: the database as it is left, for the next that opens it. One that
+ * was not closed, or was written to since by a program that does not know this line, is checked
+ * again. */
+static void note_whole(const Store *store) {
+  char identity[IO_IDENTITY_MAX], line[IO_IDENTITY_MAX + 64];
+  struct stat info;
+  if (stat(store->path, &info)) return;
+  io_identity(identity, &info);
+  int n = snprintf(line, sizeof line, "%ld\n%s\n", (long)getpid(), identity);
+  if (pwrite(store->lock, line, (size_t)n, 0) != n && ftruncate(store->lock, 0)) return;
+}
+
 /* One writer: an advisory lock on PATH.lock, held until close or death. */
 static bool take_lock(Store *store, Error *e) {
   char name[PATH_MAX];
@@ -258,18 +287,20 @@ static bool take_lock(Store *store, Error *e) {
   store->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (store->lock < 0)
     return error_set(e, EXIT_DATA, "%s: cannot be opened for writing: %s", name, strerror(errno));
-  char holder[64] = "";
+  char holder[IO_IDENTITY_MAX + 64] = "", *rest = holder;
   if (flock(store->lock, LOCK_EX | LOCK_NB)) {
     if (errno != EWOULDBLOCK)
       return error_set(e, EXIT_DATA, "%s: cannot be locked: %s", name, strerror(errno));
-    ssize_t n = pread(store->lock, holder, sizeof holder - 1, 0);
-    holder[n > 0 ? n : 0] = '\0';
+    read_lock(store->lock, holder, sizeof holder);
     holder[strcspn(holder, "\n")] = '\0';
     return error_set(e, EXIT_DATA,
                      "%s: another harness (process %s) is writing to it; wait for it "
                      "or give --db another name",
                      store->path, *holder ? holder : "unknown");
   }
+  read_lock(store->lock, holder, sizeof holder);
+  strsep(&rest, "\n");
+  store->known_whole = rest && is_as_noted(store->path, rest);
   int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
   if (ftruncate(store->lock, 0) || pwrite(store->lock, holder, (size_t)n, 0) != n)
     return error_set(e, EXIT_DATA, "%s: %s", name, strerror(errno));
@@ -303,8 +334,8 @@ static Store *store_new(const char *path, Error *e) {
   return store;
 }
 
-/* A database that lost pages answers some queries and leaves rows out of others. Reads all of it:
- * about a second per GB. */
+/* A database that lost pages answers some queries and leaves rows out of others. Reads every row:
+ * seconds for a million. */
 static bool check_integrity(Store *store, Error *e) {
   sqlite3_stmt *statement = NULL;
   bool ok =
@@ -341,8 +372,8 @@ static bool open_writer(Store *store, Error *e) {
                "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
                e))
     return false;
-  return (empty || check_integrity(store, e)) &&
-         store_migrate(store->db, store->path, migrations, STORE_VERSION, e);
+  store->known_whole = store->known_whole || empty || check_integrity(store, e);
+  return store->known_whole && store_migrate(store->db, store->path, migrations, STORE_VERSION, e);
 }
 
 bool store_open(Store **out, const char *path, Error *e) {
@@ -423,6 +454,7 @@ void store_close(Store *store) {
   if (!store->readonly && store->db)
     sqlite3_exec(store->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
   sqlite3_close(store->db);
+  if (store->lock >= 0 && store->known_whole && !store_broken(store)) note_whole(store);
   if (store->lock >= 0) close(store->lock);
   free(store->path);
   free(store->folder);

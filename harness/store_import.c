@@ -194,7 +194,10 @@ static bool put_params(Store *store, TrialPart *part, char point[65], Error *e) 
     }
     if (part->trial)
       ok = store_run(
-          store, e, "INSERT OR REPLACE INTO param (trial, key, value, swept) VALUES (?, ?, ?, ?)",
+          store, e,
+          "INSERT INTO param (trial, key, value, swept) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+          "SET value = excluded.value, swept = excluded.swept "
+          "WHERE value <> excluded.value OR swept <> excluded.swept",
           "itti", part->trial, key, entry->value, (int64_t)(json_object_get(swept, key) != NULL));
   }
   sha256_finish(sha, point);

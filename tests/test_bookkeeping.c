@@ -82,6 +82,78 @@ START_TEST(an_edited_description_is_left_out) {
 }
 END_TEST
 
+/* Whatever is done to an event file after it was noted, or to the note, has the file read whole. */
+static const struct {
+  const char *command, *said;
+} touches[] = {
+    {"sed -i 's/done/none/' $D/events.facts", "4 of 4"}, /* its seal is broken */
+    {"truncate -s -1 $D/events.facts", "4 of 4"},        /* it is cut */
+    {": > $D/events.facts", "4 of 4"},
+    {"rm $D/events.facts && mkdir $D/events.facts", "4 of 4"},
+    /* One byte in place, its size and the time of its last write as they were. */
+    {"cp -p $D/events.jsonl was && printf x | dd of=$D/events.jsonl bs=1 seek=3000 conv=notrunc "
+     "2> dd.log && touch -r was $D/events.jsonl",
+     "3 of 4"},
+    /* The same in a copy that takes its place. */
+    {"cp -p $D/events.jsonl was && sed -i '9s/loss/losr/' $D/events.jsonl && touch -r was "
+     "$D/events.jsonl",
+     "3 of 4"},
+};
+
+START_TEST(a_note_is_of_the_file_as_it_is) {
+  expect_code(RUN_FAKE, 0, "done");
+  sleep(4); /* a file that was just written to is not noted */
+  expect_code(RUN_FAKE, 0, "4 of 4 trials are done already");
+  shell("test $(ls out/exp/*/events.facts | wc -l) = 4");
+  char command[1024];
+  snprintf(command, sizeof command, D "%s", touches[_i].command);
+  shell(command);
+  expect_code(RUN_FAKE " --dry-run", 0, touches[_i].said[0] == '3' ? "to run" : "done");
+  expect_code(RUN_FAKE, 0, touches[_i].said);
+  expect_rows(by_seed, scores);
+}
+END_TEST
+
+/* While an event file stays as it is, the note answers for it: here one of another end, sealed. */
+START_TEST(a_noted_file_is_not_read) {
+  expect_code(RUN_FAKE, 0, "done");
+  sleep(4);
+  expect_code(RUN_FAKE " --dry-run", 0, "done");
+  scratch_write("forge.py",
+                "import hashlib, sys\n"
+                "text = open(sys.argv[1]).read().replace('\"done\"', '\"none\"')\n"
+                "text = text[:text.rindex(',\"seal\"')]\n"
+                "seal = hashlib.sha256(text.encode()).hexdigest()[:16]\n"
+                "open(sys.argv[1], 'w').write(text + ',\"seal\":\"' + seal + '\"}\\n')\n");
+  shell(D "python3 forge.py $D/events.facts");
+  expect_code(RUN_FAKE " --dry-run", 0, "to continue");
+  ck_assert_int_eq(harness("import --db fresh.db --out out"), 0);
+  char *rows = query_db("fresh.db", "SELECT count(*) FROM trials WHERE status = 'done'");
+  ck_assert_str_eq(rows, "4\n"); /* an import reads the files */
+  free(rows);
+}
+END_TEST
+
+/* A file that changes as fast as it is looked at is read as it is each time. */
+START_TEST(a_fresh_file_is_not_noted) {
+  expect_code(RUN_FAKE, 0, "done");
+  expect_code(RUN_FAKE, 0, "4 of 4 trials are done already");
+  shell("! ls out/exp/*/events.facts* 2> ls.log");
+}
+END_TEST
+
+/* A database is read through for damage unless it is the file that its last writer closed. */
+START_TEST(a_damaged_database_is_found) {
+  expect_code(RUN_FAKE, 0, "done");
+  expect_code(RUN_FAKE, 0, "4 of 4");
+  shell("grep -q ' bytes, file ' r.db.lock");
+  shell("cp -p r.db was && for i in $(seq 4096 4096 $(($(stat -c %s r.db) - 4096))); do printf "
+        "'\\377\\377\\377' | dd of=r.db bs=1 seek=$i conv=notrunc 2> dd.log; done && touch -r was "
+        "r.db");
+  expect_code(RUN_FAKE, 4, "damaged");
+}
+END_TEST
+
 /* A trainer that dies after its last event has finished its trial. */
 START_TEST(the_end_event_counts_whatever_the_exit) {
   setenv("FAKE_TRAINER", "late", 1);
@@ -265,6 +337,10 @@ int main(void) {
   tcase_set_timeout(tc, 120);
   tcase_add_checked_fixture(tc, setup, scratch_teardown);
   tcase_add_loop_test(tc, damage_is_never_a_result, 0, sizeof damages / sizeof *damages);
+  tcase_add_loop_test(tc, a_note_is_of_the_file_as_it_is, 0, sizeof touches / sizeof *touches);
+  tcase_add_test(tc, a_noted_file_is_not_read);
+  tcase_add_test(tc, a_fresh_file_is_not_noted);
+  tcase_add_test(tc, a_damaged_database_is_found);
   tcase_add_loop_test(tc, an_edited_description_is_left_out, 0, sizeof edits / sizeof *edits);
   tcase_add_test(tc, the_end_event_counts_whatever_the_exit);
   tcase_add_test(tc, a_double_start_finishes_once);

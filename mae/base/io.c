@@ -171,6 +171,12 @@ void *io_buffer(size_t size, const char *purpose, Error *e) {
   return buffer;
 }
 
+void io_identity(char text[IO_IDENTITY_MAX], const struct stat *st) {
+  snprintf(text, IO_IDENTITY_MAX, "%lld bytes, file %llu, written %lld.%09ld, changed %lld.%09ld",
+           (long long)st->st_size, (unsigned long long)st->st_ino, (long long)st->st_mtim.tv_sec,
+           st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+}
+
 bool io_join(char *out, size_t size, const char *folder, const char *name, Error *e) {
   int n = snprintf(out, size, "%s/%s", folder, name);
   if (n >= 0 && (size_t)n < size) return true;

@@ -27,6 +27,12 @@ bool io_remove(const char *path, Error *);
 /* Opens a regular file for reading; -1 on failure. A FIFO or a device is an error at once, not a
  * wait for somebody who writes into it. */
 int io_open(const char *path, size_t *size, Error *);
+/* What a file's content cannot be changed without, short of writing to the disk below it: its size,
+ * its times and its number on the disk, as text. A later write may leave the same text only within
+ * one tick of the file system's clock. */
+enum { IO_IDENTITY_MAX = 160 };
+struct stat;
+void io_identity(char text[IO_IDENTITY_MAX], const struct stat *);
 /* malloc for large staging buffers; NULL and EXIT_DEVICE with the size when there is no memory. */
 void *io_buffer(size_t size, const char *purpose, Error *);
 

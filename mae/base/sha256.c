@@ -37,7 +37,12 @@ void sha256_add(Sha256 *hash, const void *bytes, size_t size) {
 void sha256_finish(Sha256 *hash, char hex[65]) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   require(EVP_DigestFinal_ex(hash->context, digest, NULL));
-  for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+  static const char digits[] = "0123456789abcdef";
+  for (int i = 0; i < 32; i++) {
+    hex[2 * i] = digits[digest[i] >> 4];
+    hex[2 * i + 1] = digits[digest[i] & 15];
+  }
+  hex[64] = 0;
   EVP_MD_CTX_free(hash->context);
   free(hash);
 }

@@ -14,10 +14,9 @@
 
 #include <stdint.h>
 
+#include "mae/base/io.h"
 #include "mae/config/config.h"
 #include "mae/data/names.h"
-
-enum { PACK_IDENTITY = 160 };
 
 typedef struct PackImage {
   uint64_t offset; /* bytes from `pixels` */
@@ -39,8 +38,8 @@ typedef struct Dataset {
   size_t pixel_bytes;
   void *map; /* the mapping behind all of the above */
   size_t map_size;
-  char identity[PACK_IDENTITY]; /* of the file: changes when it is written to */
-  bool verified;                /* its content was read and compared now */
+  char identity[IO_IDENTITY_MAX]; /* of the file: changes when it is written to */
+  bool verified;                  /* its content was read and compared now */
 } Dataset;
 
 /* `done` of `total` images (or bytes); total 0: `what` is a message by itself, such as a file that

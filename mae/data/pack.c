@@ -254,13 +254,6 @@ bool pack_parse(Dataset *data, const char *name, const void *bytes, size_t size,
   return true;
 }
 
-/* What a file's content cannot be changed without, short of writing to the disk below it. */
-static void describe(char text[PACK_IDENTITY], const struct stat *st) {
-  snprintf(text, PACK_IDENTITY, "%lld bytes, file %llu, written %lld.%09ld, changed %lld.%09ld",
-           (long long)st->st_size, (unsigned long long)st->st_ino, (long long)st->st_mtim.tv_sec,
-           st->st_mtim.tv_nsec, (long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
-}
-
 bool data_open_pack(Dataset *data, const char *path, Error *e) {
   *data = (Dataset){0};
   size_t size;
@@ -282,7 +275,7 @@ bool data_open_pack(Dataset *data, const char *path, Error *e) {
   if (ok) {
     data->map = map;
     data->map_size = size;
-    describe(data->identity, &st);
+    io_identity(data->identity, &st);
   } else {
     munmap(map, size);
   }
@@ -315,13 +308,13 @@ static bool note_path(char *path, size_t size, const Dataset *data) {
   return n >= 0 && (size_t)n < size;
 }
 
-static size_t note_text(char text[PACK_IDENTITY + 80], const Dataset *data) {
-  return (size_t)snprintf(text, PACK_IDENTITY + 80, "%s, sha256 %s\n", data->identity,
+static size_t note_text(char text[IO_IDENTITY_MAX + 80], const Dataset *data) {
+  return (size_t)snprintf(text, IO_IDENTITY_MAX + 80, "%s, sha256 %s\n", data->identity,
                           data->sha256);
 }
 
 void pack_note_verified(const Dataset *data) {
-  char path[CONFIG_PATH_MAX + 16], text[PACK_IDENTITY + 80];
+  char path[CONFIG_PATH_MAX + 16], text[IO_IDENTITY_MAX + 80];
   /* Without the note, the next to open the pack reads it again. */
   int fd = note_path(path, sizeof path, data) ? io_create(path, NULL) : -1;
   if (fd < 0) return;
@@ -330,7 +323,7 @@ void pack_note_verified(const Dataset *data) {
 }
 
 static bool is_noted(const Dataset *data) {
-  char path[CONFIG_PATH_MAX + 16], text[PACK_IDENTITY + 80], found[sizeof text];
+  char path[CONFIG_PATH_MAX + 16], text[IO_IDENTITY_MAX + 80], found[sizeof text];
   size_t size, length = note_text(text, data);
   int fd = note_path(path, sizeof path, data) ? io_open(path, &size, NULL) : -1;
   if (fd < 0) return false;
