@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "harness/facts.h"
@@ -161,26 +160,40 @@ bool folder_write_config(const char *trial_folder, const Config *config, Error *
   return ok;
 }
 
-bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *e) {
+/* The lock's file holds whose it is: "process N of HOST". */
+static void name_holder(int fd) {
+  char host[HOST_NAME_MAX + 1] = "", text[FOLDER_HOLDER_MAX];
+  gethostname(host, sizeof host - 1);
+  int n = snprintf(text, sizeof text, "process %d of %.200s\n", (int)getpid(), host);
+  /* Only for people: a full disk keeps no trial from running. */
+  if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) < 0) return;
+}
+
+static void read_holder(int fd, char holder[FOLDER_HOLDER_MAX]) {
+  ssize_t n = pread(fd, holder, FOLDER_HOLDER_MAX - 1, 0);
+  holder[n > 0 ? n : 0] = 0;
+  holder[strcspn(holder, "\n")] = 0;
+  if (!*holder) snprintf(holder, FOLDER_HOLDER_MAX, "another process");
+}
+
+bool folder_lock(int *fd, const char *trial_folder, char holder[FOLDER_HOLDER_MAX], Error *e) {
   char path[CONFIG_PATH_MAX];
+  *holder = 0;
+  *fd = -1;
   if (!io_join(path, sizeof path, trial_folder, "lock", e)) return false;
   *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (*fd < 0) return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
-  const struct timespec pause = {.tv_nsec = 50000000};
-  double give_up = clock_now() + seconds;
-  while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK && clock_now() < give_up) {
-      nanosleep(&pause, NULL);
-      continue;
-    }
-    error_set(e, EXIT_DATA, "%s: a trainer of another run is still working in this folder",
-              trial_folder);
-    close(*fd);
-    *fd = -1;
-    return false;
+  if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+    name_holder(*fd);
+    remove_leftovers(trial_folder);
+    return true;
   }
-  remove_leftovers(trial_folder);
-  return true;
+  bool held = errno == EWOULDBLOCK;
+  if (held) read_holder(*fd, holder);
+  if (!held) error_set(e, EXIT_DATA, "%s: cannot be locked: %s", path, strerror(errno));
+  close(*fd);
+  *fd = -1;
+  return held;
 }
 
 bool folder_has_checkpoint(const char *trial_folder) {

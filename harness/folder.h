@@ -22,9 +22,11 @@ bool folder_write_trial(const char *trial_folder, const char *experiment, const 
                         int64_t id, Error *);
 bool folder_write_config(const char *trial_folder, const Config *, Error *);
 
-/* An advisory lock on the folder, inherited by its trainer: held as long as either lives. Waits up
- * to `seconds` for a trainer that an ended harness left behind. */
-bool folder_lock(int *fd, const char *trial_folder, double seconds, Error *);
+/* An advisory lock on the folder, inherited by its trainer: held as long as either lives. When it
+ * is another process's that is no error: `holder` receives who that is, "" otherwise, and *fd is
+ * -1. */
+enum { FOLDER_HOLDER_MAX = 256 };
+bool folder_lock(int *fd, const char *trial_folder, char holder[FOLDER_HOLDER_MAX], Error *);
 /* True when there is a checkpoint to continue from. */
 bool folder_has_checkpoint(const char *trial_folder);
 /* Moves what an attempt left (events, checkpoints, pictures, verifications) to superseded-N/, so

@@ -26,7 +26,8 @@ typedef struct Job {
   char error[1024];       /* why it failed */
   char images_sha256[65]; /* of the images now, where they are compared (images.h); "": not known */
   bool images_known;      /* they have been looked for */
-  const char *why_anew;   /* "another build of mae made it"; NULL: what is there is of use */
+  char holder[FOLDER_HOLDER_MAX]; /* who was found to work in its folder; "": nobody */
+  const char *why_anew;      /* "another build of mae made it"; NULL: what is there is of use */
   bool starts_at_checkpoint; /* there is one, seen when the folder was looked at */
 
   /* From the configuration alone. */

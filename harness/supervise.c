@@ -13,8 +13,8 @@
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
 
-enum { STOP_GRACE_SECONDS = 300, LOCK_PATIENCE_SECONDS = 60 };
-static const double poll_seconds = 0.05, retry_seconds = 5;
+enum { STOP_GRACE_SECONDS = 300 };
+static const double poll_seconds = 0.05, retry_seconds = 5, held_seconds = 0.5;
 
 /* A place where one trial at a time runs. */
 typedef struct Slot {
@@ -40,6 +40,8 @@ typedef struct Run {
   double stop_asked;         /* when the first stop signal came */
   int waiting;               /* unrecorded because the database itself failed */
   double retry_at;           /* when it is tried again */
+  double held_at;            /* when folders that others hold are tried again */
+  bool waits;                /* said that there is nothing left but those */
 } Run;
 
 /* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
@@ -140,10 +142,17 @@ static bool begin_anew(Run *run, Job *job, Error *e) {
   return true;
 }
 
+/* True as well when another process works in the folder: job->holder names it, and the job is tried
+ * again later. */
 static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
+  bool known = *job->holder;
   slot->job = job;
   slot->refused = 0;
-  if (!folder_lock(&slot->lock, job->folder, LOCK_PATIENCE_SECONDS, e)) return false;
+  if (!folder_lock(&slot->lock, job->folder, job->holder, e)) return false;
+  if (*job->holder && !known)
+    progress_say(run->progress, "trial %lld  %s  is left for later: %s works on it",
+                 (long long)job->id, job->label, job->holder);
+  if (*job->holder) return true;
   job_look(job, run->options->build); /* nobody writes there any more */
   if (job->action == JOB_SKIP) {
     bool closed = close_lost_launch(job, &slot->launch, e);
@@ -247,21 +256,45 @@ static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   say_outcome(run, job);
 }
 
+static void try_job(Run *run, Slot *slot, Job *job) {
+  Error e = {0};
+  if (start_job(run, slot, job, &e)) return;
+  *job->holder = 0;
+  fail_to_start(run, slot, job, &e);
+}
+
+/* What others were found to work on: they may have finished it, or left it. */
+static void try_held(Run *run, Slot *slot) {
+  int held = 0;
+  for (int i = 0; i < run->next && slot->trainer.pid == 0; i++) {
+    Job *job = &run->jobs[i];
+    if (*job->holder) try_job(run, slot, job);
+    held += *job->holder != 0;
+  }
+  if (slot->trainer.pid == 0) run->held_at = clock_seconds() + held_seconds;
+  if (held && slot->trainer.pid == 0 && !run->waits)
+    progress_say(run->progress, "waiting for %d trial%s that other processes work on", held,
+                 held == 1 ? "" : "s");
+  run->waits |= held && slot->trainer.pid == 0;
+}
+
 static void fill_slots(Run *run) {
   for (int s = 0; s < run->slot_count; s++) {
     Slot *slot = &run->slots[s];
     while (slot->trainer.pid == 0 && run->next < run->count) {
       Job *job = &run->jobs[run->next++];
-      Error e = {0};
-      if (job_is_to_run(job) && !start_job(run, slot, job, &e)) fail_to_start(run, slot, job, &e);
+      if (job_is_to_run(job)) try_job(run, slot, job);
     }
+    if (slot->trainer.pid == 0 && !run->result->signal && clock_seconds() >= run->held_at)
+      try_held(run, slot);
   }
 }
 
 /* Whether a job has still to be started. Where there is none there may be no place either. */
 static bool job_waits(const Run *run) {
-  for (int i = run->next; i < run->count; i++)
-    if (job_is_to_run(&run->jobs[i])) return true;
+  if (run->result->signal) return false;
+  for (int i = 0; i < run->count; i++)
+    if (i < run->next ? *run->jobs[i].holder != 0 : job_is_to_run(&run->jobs[i])) return true;
   return false;
 }
 
@@ -290,10 +323,11 @@ static void show(Run *run) {
   double left = 0, done = run->work_done;
   int count = 0;
   for (int i = 0; i < run->count; i++) {
-    bool settled = !job_is_to_run(&run->jobs[i]) || i < run->next;
+    bool waits = i >= run->next || *run->jobs[i].holder;
+    bool settled = !job_is_to_run(&run->jobs[i]) || !waits;
     sweep.done += settled && run->jobs[i].status == TRIAL_DONE;
     sweep.failed += settled && run->jobs[i].status == TRIAL_FAILED;
-    if (i >= run->next) left += job_work_left(&run->jobs[i]);
+    if (waits) left += job_work_left(&run->jobs[i]);
   }
   for (int s = 0; s < run->slot_count; s++) {
     const Slot *slot = &run->slots[s];

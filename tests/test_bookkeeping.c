@@ -165,8 +165,8 @@ START_TEST(the_end_event_counts_whatever_the_exit) {
 }
 END_TEST
 
-/* The same sweep started twice, with databases of their own: who comes second waits for the folder
- * and finds the trial finished. */
+/* The same sweep started twice, with databases of their own: who comes second takes what is
+ * free and finds the rest finished. */
 START_TEST(a_double_start_finishes_once) {
   setenv("FAKE_TRAINER", "slow:30", 1);
   pid_t first = start_harness(RUN_FAKE);
@@ -177,6 +177,35 @@ START_TEST(a_double_start_finishes_once) {
   char *other = query_db("other.db", by_seed);
   expect_rows(by_seed, other);
   free(other);
+  expect_rows("SELECT DISTINCT attempts FROM trials", "1\n");
+}
+END_TEST
+
+static void wait_for(const char *command) {
+  for (int i = 0; i < 1000 && system(command) != 0; i++) usleep(10000);
+  shell(command);
+}
+
+/* A folder that another process holds: the other trials go first, then it is waited for, and
+ * Ctrl-C ends that. Nothing is recorded as failed; when the folder is free the trial runs. */
+START_TEST(a_held_folder_is_left_for_later) {
+  static const char states[] = "SELECT status, count(*) FROM trials GROUP BY 1 ORDER BY 1";
+  expect_code(RUN_FAKE, 0, "done");
+  shell("rm -r out/exp/*/events* out/exp/*/checkpoints out/exp/*/launches.jsonl r.db");
+  shell("L=$(ls out/exp/*/lock | head -1); echo process 7 of there > $L; "
+        "sh -c 'exec 9<> $1; flock 9 || exit; touch locked; while test ! -e free; do sleep 0.02; "
+        "done' sh $L & ");
+  wait_for("test -e locked");
+  for (int round = 0; round < 2; round++) {
+    pid_t run = start_harness(RUN_FAKE);
+    wait_for("grep -q 'waiting for 1 trial ' log");
+    shell("grep -q 'is left for later: process 7 of there works on it' log");
+    shell("test $(cat out/exp/*/events.jsonl | grep -c '\"status\":\"done\"') = 3");
+    if (round == 0) kill(run, SIGINT);
+    if (round == 1) shell("touch free");
+    ck_assert_int_eq(scratch_wait(run), round ? 0 : 128 + SIGINT);
+    expect_rows(states, round ? "done|4\n" : "done|3\npending|1\n");
+  }
   expect_rows("SELECT DISTINCT attempts FROM trials", "1\n");
 }
 END_TEST
@@ -344,6 +373,7 @@ int main(void) {
   tcase_add_loop_test(tc, an_edited_description_is_left_out, 0, sizeof edits / sizeof *edits);
   tcase_add_test(tc, the_end_event_counts_whatever_the_exit);
   tcase_add_test(tc, a_double_start_finishes_once);
+  tcase_add_test(tc, a_held_folder_is_left_for_later);
   tcase_add_test(tc, a_removed_folder_moves_no_score);
   tcase_add_test(tc, copied_folders_keep_their_scores);
   tcase_add_test(tc, a_cut_file_is_read_anew);
