@@ -231,10 +231,11 @@ static bool open_store(const RunCommand *run, Store **store, Error *e) {
   bool fresh = stat(run->db, &info) != 0, trials = stat(run->out, &info) == 0;
   if (!make_parent(run->db, e) || !store_open(store, run->db, e)) return false;
   int count = 0;
-  if (!fresh || !trials) return true;
-  bool ok = store_import(*store, run->out, &count, e);
+  bool cut, ok = store_import_cut(*store, &cut, e);
+  if (ok && (fresh || cut) && trials) ok = store_import(*store, run->out, &count, e);
   if (count)
-    fprintf(stderr, "%s is new: took in %d trials found in %s\n", run->db, count, run->out);
+    fprintf(stderr, "%s %s: took in %d trials found in %s\n", run->db,
+            fresh ? "is new" : "was left by an import that was cut short", count, run->out);
   if (!ok) store_close(*store);
   return ok;
 }

@@ -75,6 +75,13 @@ int cmd_status(int argc, char **argv) {
   if (command_line_read(&line, argc, argv, &code)) {
     char *sql = NULL;
     bool ok = store_open_readonly(&store, db, &e);
+    bool cut = false;
+    ok = ok && store_import_cut(store, &cut, &e);
+    if (cut)
+      fprintf(stderr,
+              "note: an import into %s is under way or was cut short: not all trials are in "
+              "it; `harness import` completes it\n",
+              db);
     if (ok)
       sql = line.word_count ? trials_sql(store, line.words[0], &e) : string_copy(experiments_sql);
     ok = sql && store_print(store, stdout, sql, json, &e);

@@ -244,6 +244,11 @@ CREATE TABLE IF NOT EXISTS file_read (
   PRIMARY KEY (trial, file)
 ) STRICT, WITHOUT ROWID;
 
+-- A row while an import is under way: one that was killed leaves it, and trials may be missing.
+CREATE TABLE IF NOT EXISTS import (
+  unfinished INTEGER PRIMARY KEY CHECK (unfinished = 1)
+) STRICT;
+
 -- Student's t: the 97.5% quantile, for two-sided 95% intervals. A test holds it to
 -- stats_t_quantile. More than 100 degrees of freedom use the row of 100, which is wider.
 CREATE TABLE IF NOT EXISTS t_quantile (df INTEGER PRIMARY KEY, t975 REAL NOT NULL) STRICT;

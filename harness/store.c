@@ -25,7 +25,8 @@ static const Migration migrations[] = {
     /* What was read before has no mark, so every file is read once more. */
     {3, "ALTER TABLE file_read ADD COLUMN line_at INTEGER NOT NULL DEFAULT 0;"
         "ALTER TABLE file_read ADD COLUMN mark TEXT NOT NULL DEFAULT '';"},
-    {4, "ALTER TABLE attempt ADD COLUMN probe_seconds REAL;"},
+    {4, "ALTER TABLE attempt ADD COLUMN probe_seconds REAL;"
+        "CREATE TABLE import (unfinished INTEGER PRIMARY KEY CHECK (unfinished = 1)) STRICT;"},
     {0, NULL}};
 
 const char *const trial_files[TRIAL_FILES] = {"attempts.jsonl", "launches.jsonl", "events.jsonl"};

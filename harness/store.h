@@ -101,8 +101,13 @@ bool store_recover(Store *, Error *);
 
 /* Rebuilds from every sweep folder under out, then store_recover. Trials keep the ids of their
  * trial.json; where two machines gave out the same id, the later created trial gets a new one, and
- * standard error says so. A folder without sweeps gives 0 trials. */
+ * standard error says so. A folder without sweeps gives 0 trials.
+ *
+ * It is committed in pieces, each of whole trials. One that is killed leaves a database that can be
+ * read, in which trials are missing or as they were before; store_import_cut says so, and the next
+ * import completes it. */
 bool store_import(Store *, const char *out, int *trials, Error *);
+bool store_import_cut(Store *, bool *cut, Error *);
 
 typedef struct TrialInfo {
   int64_t id;

@@ -281,9 +281,14 @@ static bool put_trial(Store *store, void *context, Error *e) {
   return ok;
 }
 
+static const char *name_of(const char *folder) {
+  const char *slash = strrchr(folder, '/');
+  return slash ? slash + 1 : folder;
+}
+
 /* Twelve hex digits are a folder's name that the harness gave; others a person gave. */
 static bool name_agrees(const char *folder, const char *hash) {
-  const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
+  const char *name = name_of(folder);
   return strlen(name) != 12 || strspn(name, "0123456789abcdef") != 12 || !strncmp(name, hash, 12);
 }
 
@@ -364,8 +369,15 @@ static bool find_folders(StringList *names, const char *folder, const char *with
 typedef struct Found { /* a sweep or trial folder, in the order in which it was made */
   char *folder;
   double created;
-  int64_t id, sweep, trial;
+  int64_t id, sweep, trial; /* trial -1: left out */
+  char hash[65];            /* of a trial's configuration, as trial.json says */
 } Found;
+
+/* The name that the harness gives, and looks for. */
+static bool is_named_by_harness(const Found *found) {
+  const char *name = name_of(found->folder);
+  return strlen(name) == 12 && !strncmp(name, found->hash, 12);
+}
 
 static int compare_found(const void *a, const void *b) {
   const Found *x = a, *y = b;
@@ -387,7 +399,9 @@ static bool list_found(Found **list, int *count, const char *folder, const char 
     json_t *json = read_json(names.items[i], file, &problem);
     Found found = {.sweep = sweep};
     if (json && member_need_finite(json, "created", &found.created, &problem)) {
+      const char *hash = member_text(json, "config_hash");
       found.id = member_integer(json, "id", 0);
+      snprintf(found.hash, sizeof found.hash, "%s", hash ? hash : "");
       found.folder = names.items[i];
       names.items[i] = NULL;
       (*list)[(*count)++] = found;
@@ -445,9 +459,37 @@ static bool take_files(Store *store, const Found *found, Error *e) {
   return true;
 }
 
+static int compare_copies(const void *a, const void *b) {
+  const Found *x = a, *y = b;
+  if (x->sweep != y->sweep) return x->sweep < y->sweep ? -1 : 1;
+  int order = strcmp(x->hash, y->hash);
+  if (order == 0) order = is_named_by_harness(y) - is_named_by_harness(x);
+  return order ? order : compare_found(a, b);
+}
+
+/* A folder that was copied beside itself is not another trial: the one whose name is the
+ * configuration's counts, or else the first. One that was renamed is taken in and named, for
+ * `harness run` does not find it. */
+static void leave_out_copies(Found *list, int count) {
+  if (count) qsort(list, (size_t)count, sizeof *list, compare_copies);
+  const Found *first = NULL;
+  for (int i = 0; i < count; i++) {
+    if (first && first->sweep == list[i].sweep && !strcmp(first->hash, list[i].hash)) {
+      fprintf(stderr, "%s: left out: the same trial as %s\n", list[i].folder, first->folder);
+      list[i].trial = -1;
+      continue;
+    }
+    first = &list[i];
+    if (!is_named_by_harness(first) && strlen(first->hash) >= 12)
+      fprintf(stderr, "note: %s: `harness run` looks for this trial in %.12s\n", first->folder,
+              first->hash);
+  }
+}
+
 /* Ids that are free are handed out first, so that a clash moves the later trial only. */
 static bool add_trials(Store *store, Found *list, int count, int *trials, Error *e) {
-  qsort(list, (size_t)count, sizeof *list, compare_found);
+  leave_out_copies(list, count);
+  if (count) qsort(list, (size_t)count, sizeof *list, compare_found);
   for (int pass = 0; pass < 2; pass++) {
     for (int i = 0; i < count; i++) {
       Found *found = &list[i];
@@ -473,11 +515,27 @@ static bool add_trials(Store *store, Found *list, int count, int *trials, Error 
   return true;
 }
 
+/* What is not committed lies in a second file beside the database, which would grow to the size of
+ * all trials. Between two of them the database is whole, and `import` says that some are missing.
+ */
+enum { PIECE_ROWS = 50000 };
+
+static bool commit_piece(Store *store, Error *e) {
+  if (sqlite3_total_changes64(store->db) - store->committed < PIECE_ROWS) return true;
+  store->committed = sqlite3_total_changes64(store->db);
+  return store_commit(store, e) && store_begin(store, e);
+}
+
+bool store_import_cut(Store *store, bool *cut, Error *e) {
+  int64_t unused;
+  return store_int(store, e, &unused, cut, "SELECT 1 FROM import", "");
+}
+
 static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials, Error *e) {
   Found *list = NULL;
   int count = 0;
   bool ok = true;
-  qsort(sweeps, (size_t)sweep_count, sizeof *sweeps, compare_found);
+  if (sweep_count) qsort(sweeps, (size_t)sweep_count, sizeof *sweeps, compare_found);
   for (int i = 0; ok && i < sweep_count; i++) {
     Error problem;
     if (store_add_sweep(store, sweeps[i].folder, &sweeps[i].sweep, &problem)) {
@@ -490,7 +548,8 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
     }
   }
   ok = ok && add_trials(store, list, count, trials, e);
-  for (int i = 0; ok && i < count; i++) ok = list[i].trial < 0 || take_files(store, &list[i], e);
+  for (int i = 0; ok && i < count; i++)
+    ok = list[i].trial < 0 || (take_files(store, &list[i], e) && commit_piece(store, e));
   free_found(list, count);
   return ok && store_recover(store, e);
 }
@@ -528,13 +587,13 @@ bool store_import(Store *store, const char *out, int *trials, Error *e) {
   int count = 0;
   *trials = 0;
   bool ok = list_found(&sweeps, &count, out, "sweep.json", 0, e);
-  ok = ok && store_begin(store, e) && drop_deleted(store, out, e);
-  if (ok && !count) {
-    ok = store_commit(store, e);
-  } else if (ok) {
-    ok = import_all(store, sweeps, count, trials, e) && store_commit(store, e);
-    if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-  }
+  store->committed = sqlite3_total_changes64(store->db);
+  ok = ok && store_begin(store, e) &&
+       store_run(store, e, "INSERT OR IGNORE INTO import (unfinished) VALUES (1)", "") &&
+       drop_deleted(store, out, e);
+  ok = ok && import_all(store, sweeps, count, trials, e) &&
+       store_run(store, e, "DELETE FROM import", "") && store_commit(store, e);
+  if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
   free_found(sweeps, count);
   return ok;
 }

@@ -18,11 +18,12 @@ enum {
 struct Store {
   sqlite3 *db;
   char *path;
-  char *folder;     /* real path of the folder the database is in */
-  int lock;         /* descriptor of PATH.lock, or -1 for readers */
-  bool known_whole; /* by check_integrity, now or before the file was closed as it is */
-  bool readonly;    /* opened by store_open_readonly */
-  Error trouble;    /* why the database itself failed (store_broken); code 0: it did not */
+  char *folder;      /* real path of the folder the database is in */
+  int64_t committed; /* rows changed before the newest piece of an import */
+  int lock;          /* descriptor of PATH.lock, or -1 for readers */
+  bool known_whole;  /* by check_integrity, now or before the file was closed as it is */
+  bool readonly;     /* opened by store_open_readonly */
+  Error trouble;     /* why the database itself failed (store_broken); code 0: it did not */
   struct {
     const char *sql; /* the literal itself: statements are found again by address */
     sqlite3_stmt *statement;

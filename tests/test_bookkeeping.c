@@ -298,6 +298,86 @@ START_TEST(one_bad_folder_blocks_no_import) {
 }
 END_TEST
 
+/* A backup beside a folder is the same trial, and not the one that counts; a folder that was
+ * renamed is taken in, and named. */
+START_TEST(renamed_and_copied_folders) {
+  expect_code(RUN_FAKE, 0, "done");
+  shell(D "cp -a $D $D.bak && sed -i '$d' $D.bak/events.jsonl");
+  expect_code("import --db r.db --out out", 0, ".bak: left out: the same trial as");
+  expect_all_done();
+  shell("rm -r out/exp/*.bak");
+  shell(D "mv $D out/exp/best");
+  expect_code("import --db r.db --out out", 0, "out/exp/best: `harness run` looks for this trial");
+  expect_all_done();
+  expect_rows("SELECT count(*) FROM trials WHERE folder = 'out/exp/best'", "1\n");
+}
+END_TEST
+
+/* An import that was killed between two of its pieces: who reads the database is told, and the next
+ * run or import takes in what is missing. */
+START_TEST(a_cut_import_is_completed) {
+  expect_code(RUN_FAKE, 0, "done");
+  for (int by_run = 0; by_run < 2; by_run++) {
+    shell("rm -f r.db");
+    ck_assert_int_eq(harness("import --db r.db --out out"), 0);
+    free(query_db("r.db", "INSERT INTO import VALUES (1)"));
+    free(query_db("r.db", "DELETE FROM file_read"));
+    free(query_db("r.db", "DELETE FROM step"));
+    expect_code("status --db r.db", 0, "was cut short");
+    if (by_run)
+      expect_code(RUN_FAKE, 0, "took in 4 trials");
+    else
+      expect_code("import --db r.db --out out", 0, "4 trials");
+    expect_rows("SELECT count(*), (SELECT count(*) FROM import) FROM step", "80|0\n");
+    expect_all_done();
+  }
+}
+END_TEST
+
+/* What is committed while an import goes on is whole trials, and marked as not all of them. */
+START_TEST(a_killed_import_leaves_whole_trials) {
+  expect_code(RUN_FAKE, 0, "done");
+  shell("cat > grow.py << 'END'\n"
+        "import glob, hashlib, json\n"
+        "for path in glob.glob('out/exp/*/events.jsonl'):\n"
+        "  lines = [json.loads(line) for line in open(path)]\n"
+        "  at = [i for i, line in enumerate(lines) if line['event'] == 'step'][-1]\n"
+        "  more = [dict(lines[at], step=lines[at]['step'] + i) for i in range(1, 20001)]\n"
+        "  last = ''\n"
+        "  with open(path, 'w') as out:\n"
+        "    for line in lines[:at + 1] + more + lines[at + 1:]:\n"
+        "      line.pop('seal')\n"
+        "      text = json.dumps(line, separators=(',', ':'))[:-1]\n"
+        "      last = hashlib.sha256((last + text).encode()).hexdigest()[:16]\n"
+        "      out.write(text + ',\"seal\":\"' + last + '\"}\\n')\n"
+        "END\n"
+        "python3 grow.py");
+  pid_t import = start_harness("import --db k.db --out out");
+  char *count = NULL, *marked = NULL;
+  int whole = 0;
+  for (int i = 0; i < 3000 && !whole; i++) {
+    usleep(10000);
+    int seen = system("sqlite3 -readonly k.db 'select 1 from step limit 1' 2> sql.log | grep -q 1");
+    if (seen != 0) continue;
+    kill(import, SIGKILL);
+    whole = 1;
+  }
+  ck_assert_int_eq(scratch_wait(import), 128 + SIGKILL);
+  marked = query_db("k.db", "SELECT count(*) FROM import");
+  ck_assert_str_eq(marked, "1\n");
+  count =
+      query_db("k.db", "SELECT count(*) FROM (SELECT trial, count(*) AS n FROM step GROUP BY 1) "
+                       "WHERE n <> 20020");
+  ck_assert_str_eq(count, "0\n");
+  free(marked);
+  free(count);
+  expect_code("import --db k.db --out out", 0, "4 trials");
+  count = query_db("k.db", "SELECT count(*) FROM step");
+  ck_assert_str_eq(count, "80080\n");
+  free(count);
+}
+END_TEST
+
 START_TEST(leftovers_of_killed_writers_go) {
   shell("mkdir -p out/exp && touch out/exp/sweep.json.$(hostname)-999999.tmp "
         "out/exp/sweep.json.elsewhere-999999.tmp");
@@ -379,6 +459,9 @@ int main(void) {
   tcase_add_test(tc, a_cut_file_is_read_anew);
   tcase_add_test(tc, a_deleted_folder_goes_with_the_next_import);
   tcase_add_loop_test(tc, one_bad_folder_blocks_no_import, 0, sizeof obstacles / sizeof *obstacles);
+  tcase_add_test(tc, renamed_and_copied_folders);
+  tcase_add_test(tc, a_cut_import_is_completed);
+  tcase_add_test(tc, a_killed_import_leaves_whole_trials);
   tcase_add_test(tc, leftovers_of_killed_writers_go);
   tcase_add_test(tc, the_database_is_whole_and_plain);
   tcase_add_loop_test(tc, wrong_usage, 0, sizeof refusals / sizeof *refusals);
