@@ -1,4 +1,5 @@
-/* harness compare: the difference between two points of a sweep. */
+/* harness compare: the difference between two points of a sweep, or an experiment beside a paper.
+ */
 #include "harness/cmd.h"
 #include "harness/options.h"
 #include "harness/store.h"
@@ -8,29 +9,38 @@ static const char about[] =
     "  harness compare train.mask_ratio=0.5 train.mask_ratio=0.75\n"
     "  harness compare 'decoder_size-cpu:model.decoder=96x2x3' "
     "'decoder_size-cpu:model.decoder=48x1x3'\n"
-    "Prints A - B with a 95% interval, paired by seed, and says when the seeds cannot support it.";
+    "Prints A - B with a 95% interval, paired by seed, and says when the seeds cannot support it.\n"
+    "\n"
+    "EXPERIMENT alone, one whose INI file has published numbers ([paper]):\n"
+    "  harness compare decoder_depth\n"
+    "prints ours beside them and says whether the seeds support that both put the settings in the\n"
+    "same order: agrees, contradicts, or too few seeds to tell.";
 
 int cmd_compare(int argc, char **argv) {
   const char *db = DEFAULT_DB, *metric = NULL;
   bool json = false;
   const CmdOption options[] = {
       {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--metric", CMD_TEXT, &metric, "NAME", "column of `trials` (psnr_masked)"},
-      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
+      {"--metric", CMD_TEXT, &metric, "NAME",
+       "column of `trials` (psnr_masked; with EXPERIMENT what its [paper] says)"},
+      {"--json", CMD_FLAG, &json, NULL, "print JSON, of EXPERIMENT an object for each scale"},
   };
   CommandLine line = {.name = "harness compare",
-                      .usage = "A B",
+                      .usage = "A B | EXPERIMENT",
                       .about = about,
                       .options = options,
                       .option_count = sizeof options / sizeof *options,
-                      .words_min = 2,
+                      .words_min = 1,
                       .words_max = 2};
   int code;
   Error e = {0};
   Store *store = NULL;
   if (command_line_read(&line, argc, argv, &code)) {
-    bool ok = store_open_readonly(&store, db, &e) &&
-              store_compare(store, stdout, line.words[0], line.words[1], metric, json, &e);
+    bool ok = store_open_readonly(&store, db, &e);
+    if (ok && line.word_count == 1)
+      ok = store_compare_paper(store, stdout, line.words[0], metric, json, &e);
+    else if (ok)
+      ok = store_compare(store, stdout, line.words[0], line.words[1], metric, json, &e);
     store_close(store);
     code = ok ? EXIT_OK : command_fail(line.name, &e);
   }

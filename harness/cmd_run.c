@@ -188,6 +188,17 @@ static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build
             build->any ? "" : "; --any-build accepts other builds'");
 }
 
+/* Our order of the settings beside the published one, where the experiment has any. */
+static bool judge_paper(const RunCommand *run, Store *store, const Plan *plan, Error *e) {
+  char folder[CONFIG_PATH_MAX], *text;
+  if (!folder_of_sweep(folder, run->out, plan, e) ||
+      !store_judge_paper(store, folder_experiment(folder), &text, e))
+    return false;
+  if (text && !run->json && run->parts == 1) printf("\nbeside the paper: %s\n", text);
+  free(text);
+  return true;
+}
+
 static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
   Job *jobs;
   if (!make_jobs(&jobs, run, plan, e)) return false;
@@ -213,6 +224,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
                    "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
                    "them in once that is put right",
                    result.unrecorded, run->db, result.problem);
+  ok = ok && judge_paper(run, store, plan, e);
   places_free(&places);
   jobs_free(jobs, plan->count);
   return ok;

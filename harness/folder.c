@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,28 @@ static void remove_leftovers(const char *folder) {
   if (dir) closedir(dir);
 }
 
+/* The member "paper" of sweep.json (store.h). */
+static json_t *paper_json(const Paper *paper) {
+  json_t *settings = json_array(), *keys = json_array(), *compare = json_array();
+  for (int i = 0; i < paper->keys.count; i++)
+    json_array_append_new(keys, json_string(paper->keys.items[i]));
+  for (int i = 0; i < paper->compare.count; i++)
+    json_array_append_new(compare, json_string(paper->compare.items[i]));
+  for (int i = 0; i < paper->count; i++) {
+    const PaperSetting *setting = &paper->settings[i];
+    json_t *values = json_array(), *json = json_pack("{s:s}", "setting", setting->name);
+    for (int v = 0; v < setting->values.count; v++)
+      json_array_append_new(values, json_string(setting->values.items[v]));
+    json_object_set_new(json, "ours", values);
+    for (int s = 0; s < PAPER_SERIES; s++)
+      if (!isnan(setting->number[s]))
+        json_object_set_new(json, paper_series[s], json_real(setting->number[s]));
+    json_array_append_new(settings, json);
+  }
+  return json_pack("{s:s, s:o, s:o, s:o}", "source", paper->source, "keys", keys, "compare",
+                   compare, "settings", settings);
+}
+
 bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *e) {
   if (!io_make_folders(sweep_folder, e)) return false;
   remove_leftovers(sweep_folder);
@@ -126,6 +149,7 @@ bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *e) {
       folder_experiment(sweep_folder), "name", plan->name, "scale", plan->scale, "question",
       plan->question, "expected", plan->expected, "source", plan->source, "x", plan->x, "ini",
       plan->text, "created", created_before(sweep_folder, "sweep.json"), "trials", trials);
+  if (plan->paper.source) json_object_set_new(sweep, "paper", paper_json(&plan->paper));
   return write_json(sweep_folder, "sweep.json", sweep, e);
 }
 

@@ -13,6 +13,7 @@ typedef struct Reading {
   IniFile files[2]; /* scale, FILE; the origins below point into them */
   Config base;
   Sweep sweep;
+  PaperEntries paper;
   const IniEntry *zip, *exclude;
   IniEntry set_zip, set_exclude; /* the same from --set */
   const PlanOverride *sets;
@@ -105,6 +106,9 @@ static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Err
       if (!read_sweep(reading, entry, e)) return false;
     } else if (!strcmp(entry->section, "experiment")) {
       if (!read_experiment(reading, entry, e)) return false;
+    } else if (!strcmp(entry->section, "paper") || !strncmp(entry->section, "paper.", 6)) {
+      if (!paper_is_section(entry->section, reading->plan->scale)) continue;
+      if (!paper_take(&reading->paper, entry, e)) return false;
     } else {
       ConfigOrigin origin = {entry->file, entry->line, entry->column};
       char *key = string_format("%s.%s", entry->section, entry->key);
@@ -130,6 +134,11 @@ static bool apply_override(Reading *reading, const PlanOverride *set, Error *e) 
     entry.section = (char *)"experiment";
     entry.key = (char *)set->key + 11;
     return read_experiment(reading, &entry, e);
+  }
+  if (!strncmp(set->key, "paper.", 6)) {
+    entry.section = (char *)"paper";
+    entry.key = (char *)set->key + 6;
+    return paper_take(&reading->paper, &entry, e);
   }
   if (!strncmp(set->key, "sweep.", 6)) {
     entry.section = (char *)"sweep";
@@ -295,6 +304,7 @@ static void write_text(Plan *plan, const Reading *reading) {
   }
   if (reading->zip) write_line(out, "zip", reading->zip->value);
   if (reading->exclude) write_line(out, "exclude", reading->exclude->value);
+  paper_write(out, &reading->paper);
   fclose(out);
 }
 
@@ -333,7 +343,8 @@ static bool read_all(Reading *reading, const char *file, const char *scale_file,
     if (!sweep_exclude(&reading->sweep, reading->exclude->value, &reading->base, &at, e))
       return false;
   }
-  return expand(plan, reading, file, e);
+  return paper_read(&plan->paper, &reading->paper, &reading->base, plan->x, e) &&
+         expand(plan, reading, file, e);
 }
 
 bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanOverride *sets,
@@ -369,6 +380,7 @@ void plan_free(Plan *plan) {
   free(plan->x);
   free(plan->scale);
   free(plan->text);
+  paper_free(&plan->paper);
   *plan = (Plan){0};
 }
 

@@ -10,12 +10,14 @@
  *                  exclude = key=a key2=b, key=c   combinations left out, between commas
  *                  seeds = 1..3 or 1, 2            short for run.seed, slowest of all
  *   [sweep.NAME]   the same, and counts only with --scale NAME: replaces those keys' lists
+ *   [paper]        published numbers to compare with: paper.h
  *
  * Later wins: defaults, the scale's file, FILE, --set. A --set of a swept key replaces its list; a
- * --set of sweep.KEY adds one. */
+ * --set of sweep.KEY adds one, one of paper.KEY replaces that line of [paper]. */
 #ifndef HARNESS_PLAN_H
 #define HARNESS_PLAN_H
 
+#include "harness/paper.h"
 #include "mae/config/config.h"
 
 typedef struct PlanSetting { /* one swept key's value in a trial */
@@ -33,6 +35,7 @@ typedef struct Plan {
   char *name, *question, *expected, *source, *x;
   char *scale; /* "" when none was applied */
   char *text;  /* what was read, merged, with --set applied: an INI file that gives this plan */
+  Paper paper; /* empty (source NULL) when the experiment has none */
   PlanTrial *trials;
   int count;
   int excluded, duplicates; /* combinations left out by exclude; dropped, their hash being there */

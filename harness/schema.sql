@@ -43,6 +43,46 @@ CREATE TABLE IF NOT EXISTS trial (
   UNIQUE (sweep, config_hash)
 ) STRICT;
 
+-- Published numbers that an experiment is compared with: [paper] of its INI file (paper.h).
+CREATE TABLE IF NOT EXISTS paper_source (
+  sweep INTEGER PRIMARY KEY REFERENCES sweep,
+  source TEXT NOT NULL, -- whose numbers they are
+  compare TEXT NOT NULL -- metrics of ours between blanks: the first that was recorded counts
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS paper_number (
+  sweep INTEGER NOT NULL REFERENCES paper_source,
+  position INTEGER NOT NULL, -- of the setting, in the paper's order
+  setting TEXT NOT NULL, -- as the paper calls it
+  series TEXT NOT NULL, -- finetuned, linear
+  accuracy REAL NOT NULL, -- percent
+  PRIMARY KEY (sweep, position, series)
+) STRICT, WITHOUT ROWID;
+
+-- Our values that stand for a setting of the paper, a row per key; none where nothing does.
+CREATE TABLE IF NOT EXISTS paper_value (
+  sweep INTEGER NOT NULL REFERENCES paper_source,
+  position INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (sweep, position, key)
+) STRICT, WITHOUT ROWID;
+
+-- How our order of the settings compares with the paper's. A bootstrap is no matter for SQL: the
+-- harness fills it after a run and on an import; figures and tables read it.
+CREATE TABLE IF NOT EXISTS paper_verdict (
+  sweep INTEGER NOT NULL REFERENCES paper_source,
+  series TEXT NOT NULL,
+  metric TEXT, -- of ours; NULL: none of paper_source.compare was recorded
+  verdict TEXT NOT NULL, -- agrees, contradicts, too few seeds to tell, nothing to compare
+  tau REAL, -- Kendall's tau-b; NULL without an order
+  low REAL, -- its 95% interval over seeds; NULL for single seeds
+  high REAL,
+  settings INTEGER NOT NULL, -- that both have
+  text TEXT NOT NULL, -- all of it in a sentence
+  PRIMARY KEY (sweep, series)
+) STRICT, WITHOUT ROWID;
+
 -- Every configuration value of a trial, and which of them the sweep varies.
 CREATE TABLE IF NOT EXISTS param (
   trial INTEGER NOT NULL REFERENCES trial,
@@ -512,3 +552,32 @@ CREATE VIEW artifacts AS
 SELECT sweep.experiment, artifact.trial, artifact.kind, trial.folder, artifact.path,
   artifact.sha256, artifact.bytes
 FROM artifact JOIN trial USING (trial) JOIN sweep USING (sweep);
+
+-- paper: the published numbers beside an experiment: one row per setting of the paper and series.
+--   accuracy  in percent, of the paper's model on its data
+--   ours      what stands for the setting here, as "train.mask=random train.mask_ratio=0.75"; NULL
+--             when nothing does
+--   compare   metrics of ours that it is compared with: the first that was recorded counts
+DROP VIEW IF EXISTS paper;
+CREATE VIEW paper AS
+SELECT sweep.experiment, paper_number.position, paper_number.setting, paper_number.series,
+  paper_number.accuracy, (SELECT group_concat(key || '=' || value, ' ') FROM paper_value
+    WHERE paper_value.sweep = sweep.sweep AND paper_value.position = paper_number.position) AS ours,
+  paper_source.source, paper_source.compare
+FROM paper_number JOIN paper_source USING (sweep) JOIN sweep USING (sweep);
+
+-- paper_trials: the trials that stand for a setting of the paper.
+DROP VIEW IF EXISTS paper_trials;
+CREATE VIEW paper_trials AS
+SELECT sweep.experiment, paper_value.position, trial.trial
+FROM paper_value JOIN sweep USING (sweep) JOIN trial USING (sweep)
+  JOIN param ON param.trial = trial.trial AND param.key = paper_value.key
+GROUP BY sweep.sweep, paper_value.position, trial.trial
+HAVING min(param.value = paper_value.value) = 1;
+
+-- paper_verdicts: whether our order of the settings is the paper's, as of the last run or import:
+-- one row per experiment and series of the paper.
+DROP VIEW IF EXISTS paper_verdicts;
+CREATE VIEW paper_verdicts AS
+SELECT sweep.experiment, series, metric, verdict, tau, low, high, settings, text
+FROM paper_verdict JOIN sweep USING (sweep);

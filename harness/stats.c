@@ -1,8 +1,12 @@
-/* stats.c - means, spreads and Student's t, without tables: the quantile inverts the distribution.
- */
+/* stats.c - means, spreads and Student's t, without tables: the quantile inverts the distribution;
+ * and Kendall's tau with its bootstrap. */
 #include "harness/stats.h"
 
 #include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "kernels/scalar.h"
 
 /* Continued fraction of the regularised incomplete beta function by Lentz's method (Abramowitz and
  * Stegun 26.5.8); converges quickly for x < (a + 1)/(a + b + 2). */
@@ -93,4 +97,65 @@ Summary stats_difference(const double *a, size_t n_a, const double *b, size_t n_
   s.sd = sqrt(part_a + part_b); /* of the difference of means */
   s.half = squares > 0 ? stats_t_quantile(0.975, s.sd * s.sd * s.sd * s.sd / squares) * s.sd : 0;
   return s;
+}
+
+static int sign_of(double x) {
+  return (x > 0) - (x < 0);
+}
+
+double stats_tau(const double *a, const double *b, size_t n) {
+  double balance = 0, apart_a = 0, apart_b = 0;
+  for (size_t i = 0; i < n; i++) {
+    for (size_t j = 0; j < i; j++) {
+      int by_a = sign_of(a[i] - a[j]), by_b = sign_of(b[i] - b[j]);
+      balance += by_a * by_b;
+      apart_a += by_a != 0;
+      apart_b += by_b != 0;
+    }
+  }
+  return apart_a > 0 && apart_b > 0 ? balance / sqrt(apart_a * apart_b) : NAN;
+}
+
+/* The mean of as many values as there are, drawn with replacement. The counter of a draw is
+ * (resample, setting, number of the draw). */
+static double resampled_mean(const double *values, size_t count, uint32_t resample,
+                             uint32_t setting) {
+  enum { KEY = 0x5eed };
+  double sum = 0;
+  for (size_t i = 0; i < count; i++) {
+    Philox4 random = philox4x32((Philox4){{resample, setting, (uint32_t)i, 0}}, KEY, 0);
+    sum += values[(uint64_t)random.v[0] * count >> 32];
+  }
+  return sum / (double)count;
+}
+
+static int compare_numbers(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+bool stats_tau_interval(TauInterval *interval, const double *order, const double *const *values,
+                        const size_t *counts, size_t n) {
+  double *means = malloc((n + 1) * sizeof *means), *taus = malloc(STATS_RESAMPLES * sizeof *taus);
+  bool ok = means && taus, resampled = true;
+  *interval = (TauInterval){NAN, NAN, NAN};
+  for (size_t i = 0; ok && i < n; i++) {
+    means[i] = mean_of(values[i], counts[i]);
+    if (counts[i] < 2) resampled = false;
+  }
+  if (ok) interval->tau = stats_tau(order, means, n);
+  if (ok && resampled && !isnan(interval->tau)) {
+    for (uint32_t r = 0; r < STATS_RESAMPLES; r++) {
+      for (size_t i = 0; i < n; i++)
+        means[i] = resampled_mean(values[i], counts[i], r, (uint32_t)i);
+      double tau = stats_tau(order, means, n);
+      taus[r] = isnan(tau) ? 0 : tau;
+    }
+    qsort(taus, STATS_RESAMPLES, sizeof *taus, compare_numbers);
+    interval->low = taus[STATS_RESAMPLES / 40];
+    interval->high = taus[STATS_RESAMPLES - 1 - STATS_RESAMPLES / 40];
+  }
+  free(means);
+  free(taus);
+  return ok;
 }

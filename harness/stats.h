@@ -1,7 +1,9 @@
-/* stats.h - the few statistics a comparison of seeds needs. Everything in double, two passes. */
+/* stats.h - the few statistics a comparison of seeds needs, and the likeness of two orders.
+ * Everything in double, two passes. */
 #ifndef HARNESS_STATS_H
 #define HARNESS_STATS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A sample's mean with its two-sided 95% interval by Student's t. sd divides by n - 1. With one
@@ -21,5 +23,28 @@ Summary stats_difference(const double *a, size_t n_a, const double *b, size_t n_
 double stats_t_quantile(double p, double df);
 /* P(T <= x). */
 double stats_t_cdf(double x, double df);
+
+/* Kendall's tau-b of n pairs: (concordant - discordant pairs) over the geometric mean of the pairs
+ * that a, and those that b, does not tie (Kendall, "The treatment of ties in ranking problems",
+ * Biometrika 33, 1945). 1: the same order, -1: the opposite one. NaN when either has no two
+ * different values. */
+double stats_tau(const double *a, const double *b, size_t n);
+
+/* How like the order of n settings' means is to a given order, with an interval over seeds. */
+typedef struct TauInterval {
+  double tau;       /* of the means; NaN as stats_tau */
+  double low, high; /* 95%; NaN when tau is, or when a setting has fewer than two seeds */
+} TauInterval;
+
+enum { STATS_RESAMPLES = 10000 };
+
+/* order[n]: the numbers that give the order; values[i][counts[i]]: the seeds of setting i. The
+ * interval is the percentile bootstrap's: in each of STATS_RESAMPLES draws every setting's seeds
+ * are drawn anew with replacement, and tau of their means is taken, 0 where those are all alike.
+ * The draws are Philox's, keyed by a constant: the same numbers give the same interval. With two or
+ * three seeds such an interval is too narrow rather than too wide; it says what the seeds at hand
+ * can say, not what others would. False when memory is short. */
+bool stats_tau_interval(TauInterval *, const double *order, const double *const *values,
+                        const size_t *counts, size_t n);
 
 #endif

@@ -5,7 +5,11 @@
  *   OUT/EXPERIMENT/sweep.json           format (1), experiment (the folder's name), name, scale,
  *                                       question, expected, source, x, ini (the merged INI),
  *                                       created (seconds, kept when rewritten), trials: [the config
- *                                       hash of every trial of the newest plan, in its order]
+ *                                       hash of every trial of the newest plan, in its order],
+ *                                       and, of an experiment with published numbers (paper.h),
+ *                                       paper: {"source","keys": [key],"compare": [metric],
+ *                                       "settings": [{"setting","ours": [a value of each key] or
+ *                                       [],"finetuned","linear" (percent; may be absent)}]}
  *   OUT/EXPERIMENT/TRIAL/trial.json     format (1), id, experiment, config_hash, seed, created,
  *                                       swept: {"section.key": "canonical text", ...} in order
  *   OUT/EXPERIMENT/TRIAL/config.ini     the full configuration, as given to `mae train`
@@ -138,5 +142,16 @@ bool store_columns(Store *, char **columns, const char *condition, bool rounded,
  * "mask_ratio-cpu:train.mask_ratio=0.75 model.decoder=96x2x3". */
 bool store_compare(Store *, FILE *, const char *a, const char *b, const char *metric, bool json,
                    Error *);
+
+/* Of an experiment with published numbers (paper.h): prints ours beside them and, for each series,
+ * whether the orders of the settings agree: Kendall's tau with its interval over seeds (stats.h).
+ * "agrees" when the interval is above 0, "contradicts" when it is below, else "too few seeds to
+ * tell". metric: ours, or NULL for what the experiment says. An error of code EXIT_CONFIG when
+ * there are no such numbers. */
+bool store_compare_paper(Store *, FILE *, const char *experiment, const char *metric, bool json,
+                         Error *);
+/* Records these verdicts; *text says them in one line, which the caller frees, or is NULL when
+ * there are no published numbers. For the end of a run. */
+bool store_judge_paper(Store *, const char *experiment, char **text, Error *);
 
 #endif

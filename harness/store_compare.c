@@ -30,8 +30,7 @@ static void side_free(Side *side) {
   free(side->values);
 }
 
-/* " dB", or "" without a unit; the metric must be a column of `trials`. The caller frees. */
-static char *metric_unit(Store *store, const char *metric, Error *e) {
+char *store_metric_unit(Store *store, const char *metric, Error *e) {
   sqlite3_stmt *statement =
       store_query(store, e, "SELECT unit FROM metrics WHERE name = ? AND wide", "t", metric);
   bool row = false;
@@ -330,7 +329,7 @@ bool store_compare(Store *store, FILE *out, const char *a, const char *b, const 
                    bool json, Error *e) {
   if (!metric) metric = "psnr_masked";
   Comparison c = {0};
-  char *unit = metric_unit(store, metric, e);
+  char *unit = store_metric_unit(store, metric, e);
   bool ok = unit && side_load(store, &c.a, a, metric, e) && side_load(store, &c.b, b, metric, e);
   if (ok) {
     double *differences = need(malloc((c.a.count + c.b.count) * sizeof *differences));

@@ -118,7 +118,7 @@ static bool put_sweep(Store *store, void *context, Error *e) {
                    "iit", part->sweep, (int64_t)i, hash))
       return false;
   }
-  return true;
+  return store_put_paper(store, part->sweep, json_object_get(j, "paper"), e);
 }
 
 /* The name is the folder's, and is one that can be a folder's, a file's and a figure's: what comes
@@ -551,7 +551,7 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
   for (int i = 0; ok && i < count; i++)
     ok = list[i].trial < 0 || (take_files(store, &list[i], e) && commit_piece(store, e));
   free_found(list, count);
-  return ok && store_recover(store, e);
+  return ok && store_recover(store, e) && store_judge_all_papers(store, e);
 }
 
 /* Trials that were below `out` and are not any more: the folders are the truth. */

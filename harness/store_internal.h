@@ -59,6 +59,15 @@ bool store_row(Store *, Error *, sqlite3_stmt *, bool *row);
 bool store_int(Store *, Error *, int64_t *value, bool *found, const char *sql, const char *types,
                ...);
 
+/* " dB", or "" without a unit; the metric must be a column of `trials`. The caller frees. */
+char *store_metric_unit(Store *, const char *metric, Error *);
+
+/* The member "paper" of sweep.json into the tables, in place of what they had of this sweep; NULL:
+ * it has none. */
+bool store_put_paper(Store *, int64_t sweep, const json_t *paper, Error *);
+/* store_judge_paper of every experiment that has published numbers. */
+bool store_judge_all_papers(Store *, Error *);
+
 /* What file_read remembers of a line: the first digits of its SHA-256. */
 enum { STORE_MARK_DIGITS = 16 };
 void store_line_mark(char mark[STORE_MARK_DIGITS + 1], const char *line, size_t length);

@@ -112,6 +112,8 @@ START_TEST(expands) {
 }
 END_TEST
 
+#define PAPER "[experiment]\nquestion = Why?\nx = train.mask_ratio\n[paper]\nsource = They\n"
+
 /* What is refused: the message begins with where and holds why. */
 static const struct {
   const char *text, *where, *why;
@@ -140,6 +142,22 @@ static const struct {
     {"[experiment]\nnam = x\n", ":2:", "unknown key"},
     {"[experiment]\nname = a/b\n", ":2:", "names a folder"},
     {"[experiment]\nx = train.mask_ration\n", ":2:", "did you mean train.mask_ratio"},
+    {PAPER "table = 1\n", ":6:9: [paper] table", "unknown key; there are source"},
+    {PAPER "linear = .5: 70, .75: good\n", ":6:10: [paper] linear", "\"good\" is no number"},
+    {PAPER "linear = .5: 700\n", ":6:10: [paper] linear", "\"700\" is no number of percent"},
+    {PAPER "linear = .5: nan\n", ":6:10: [paper] linear", "\"nan\" is no number of percent"},
+    {PAPER "linear = .5: 70, .75: 71, .5: 72\n", ":6:10: [paper] linear", ".5 is given twice"},
+    {PAPER "linear = .5 70\n", ":6:10: [paper] linear", "is written SETTING: NUMBER"},
+    {PAPER "linear = .5: 70,\n", ":6:10: [paper] linear", "is written SETTING: NUMBER"},
+    {PAPER "linear = a: 70\nours = a: 1.5\n", ":7:8: [paper] ours", "a: train.mask_ratio: '1.5'"},
+    {PAPER "linear = a: 70\nours = a: .5 .6\n", ":7:8: [paper] ours", "2 values for 1 key"},
+    {PAPER "linear = a: 70\nours = b: .5\n", ":7:8: [paper] ours", "b: no series names"},
+    {PAPER "linear = a: 70\nours = a: .5, a: .6\n", ":7:8: [paper] ours", "a is given twice"},
+    {PAPER "linear = a: 70\nkey = train.mask_ration\n", ":7:7: [paper] key", "did you mean"},
+    {PAPER "linear = a: 70\ncompare = ,\n", ":7:11: [paper] compare", "names no metric"},
+    {PAPER "compare = a\n", ":5:10: [paper] source", "no series: finetuned or linear"},
+    {"[paper]\nlinear = .5: 70\n", ":2:10: [paper] linear", "needs a source"},
+    {"[paper]\nsource = They\nlinear = .5: 70\n", ":2:10: [paper] source", "has no x"},
     /* Between options: the line of the value that is wrong, and the trial. */
     {"[model]\nencoder = 64x2x2\n[sweep]\nmodel.decoder = 32x1x1, 34x1x1\n", ":4:17",
      "trial model.decoder=34x1x1"},
@@ -182,6 +200,68 @@ START_TEST(later_wins) {
   char *trials = describe_all(&plan);
   ck_assert_str_eq(trials, "run.seed=5\nrun.seed=6");
   free(trials);
+  plan_free(&plan);
+}
+END_TEST
+
+/* A setting of the paper as "name [our values] finetuned linear"; NaN: none. */
+static char *describe_paper(const Paper *paper) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  for (int i = 0; i < paper->count; i++) {
+    const PaperSetting *setting = &paper->settings[i];
+    fprintf(out, "%s%s [", i ? "\n" : "", setting->name);
+    for (int v = 0; v < setting->values.count; v++)
+      fprintf(out, "%s%s", v ? " " : "", setting->values.items[v]);
+    fprintf(out, "] %g %g", setting->number[0], setting->number[1]);
+  }
+  fclose(out);
+  return text;
+}
+
+static void expect_paper(const Plan *plan, const char *wanted) {
+  char *got = describe_paper(&plan->paper);
+  ck_assert_str_eq(got, wanted);
+  free(got);
+}
+
+/* A setting stands for itself where it can, and a scale's names replace the general ones. */
+START_TEST(reads_published_numbers) {
+  Plan plan, again;
+  Error error = {0};
+  write_text(scale_path, "");
+  write_text(path, PAPER "finetuned = .50: 84.9, PCA: 84.6\nlinear = .50: 69.9, 75 %: 73.5\n"
+                         "ours = 75 %: .75\n[paper.tiny]\nours = 75 %: .8, .50: -\n"
+                         "[paper.huge]\nours = 75 %: .9\n");
+  ck_assert_msg(plan_load(&plan, path, NULL, NULL, 0, &error), "%s", error.message);
+  ck_assert_str_eq(plan.paper.source, "They");
+  ck_assert_str_eq(plan.paper.compare.items[0], "linear_mean");
+  ck_assert_str_eq(plan.paper.compare.items[1], "knn_mean");
+  expect_paper(&plan, ".50 [0.5] 84.9 69.9\nPCA [] 84.6 nan\n75 % [0.75] nan 73.5");
+  write_text(path, plan.text); /* what the plan says it was says the same of the paper */
+  ck_assert_msg(plan_load(&again, path, NULL, NULL, 0, &error), "%s", error.message);
+  expect_paper(&again, ".50 [0.5] 84.9 69.9\nPCA [] 84.6 nan\n75 % [0.75] nan 73.5");
+  plan_free(&again);
+  plan_free(&plan);
+  write_text(path, PAPER "linear = .50: 69.9, 75 %: 73.5\n[paper.tiny]\nours = 75 %: .8, "
+                         ".50: -\nkey = train.mask train.mask_ratio\n");
+  ck_assert(!plan_load(&plan, path, scale_path, NULL, 0, &error));
+  ck_assert_msg(strstr(error.message, ":8:8: [paper.tiny] ours: 75 %: 1 value for 2 keys") != NULL,
+                "%s", error.message);
+}
+END_TEST
+
+/* Metrics are names: one that only another program records is no error. */
+START_TEST(a_scale_and_set_change_published_numbers) {
+  Plan plan;
+  write_text(scale_path, "");
+  write_text(path, PAPER "linear = a: 69.9, b: 73.5\nkey = train.mask train.mask_ratio\n"
+                         "[paper.tiny]\nours = a: block .50, b: random .75\n");
+  load_with(&plan, "paper.compare", "metric_of_tomorrow");
+  expect_paper(&plan, "a [block 0.5] nan 69.9\nb [random 0.75] nan 73.5");
+  ck_assert_int_eq(plan.paper.compare.count, 1);
+  ck_assert_str_eq(plan.paper.compare.items[0], "metric_of_tomorrow");
   plan_free(&plan);
 }
 END_TEST
@@ -232,6 +312,7 @@ START_TEST(set_errors_name_the_option) {
                {"train.bach", "8", "did you mean train.batch"},
                {"train.mask_ratio", "0.999", "--set: trial"},
                {"experiment.name", "a b", "names a folder"},
+               {"paper.table", "1", "--set: [paper] table: unknown key"},
                {"sweep.zip", "a b", "a has no list"}};
   write_text(path, "[train]\nepochs = 1\n");
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -329,6 +410,8 @@ int main(void) {
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   tcase_add_loop_test(cases, set_replaces_lists, 0, sizeof overrides / sizeof *overrides);
   tcase_add_test(cases, later_wins);
+  tcase_add_test(cases, reads_published_numbers);
+  tcase_add_test(cases, a_scale_and_set_change_published_numbers);
   tcase_add_test(cases, set_of_one_value_leaves_its_zip);
   tcase_add_test(cases, set_errors_name_the_option);
   tcase_add_test(cases, missing_files);

@@ -262,7 +262,8 @@ bool config_load(Config *config, const char *path, Error *e) {
     char key[256];
     snprintf(key, sizeof key, "%.100s.%.100s", entry->section, entry->key);
     if (!strcmp(entry->section, "experiment") || !strcmp(entry->section, "sweep") ||
-        !strncmp(entry->section, "sweep.", 6))
+        !strncmp(entry->section, "sweep.", 6) || !strcmp(entry->section, "paper") ||
+        !strncmp(entry->section, "paper.", 6))
       ok = set_error(e, &origin, key, "section [%s] is for `harness run`; a single run has none",
                      entry->section);
     else
