@@ -88,14 +88,13 @@ START_TEST(numbers_stand_side_by_side) {
                    "seeds = 1, 2\n");
   expect_code(RUN_FAKE, 0, "");
   expect_code("compare exp.ini --db r.db", 0, "exp beside They 2022, table 1\n");
+  expect_code("compare exp --db r.db", 0,
+              "\n0.25             train.mask_ratio=0.25      2             19.02  0.01           "
+              "84.9        80.0\n");
   expect_code(
       "compare exp --db r.db", 0,
-      "           0.25  train.mask_ratio=0.25      2             19.02  0.01           84.9 "
-      "        80.0\n");
-  expect_code(
-      "compare exp --db r.db", 0,
-      "         tokens                      -      0                 -     -              - "
-      "        59.6\n");
+      "\ntokens           -                          0                 -     -              "
+      "-        59.6\n");
   expect_code("compare exp --db r.db --json", 0, "\"verdict\": \"agrees\"");
   char *text = scratch_read("log");
   json_t *json = json_loads(text, 0, NULL);
