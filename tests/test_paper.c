@@ -1,6 +1,7 @@
 /* An experiment beside published numbers: what is recorded of them, and whether the order of our
  * settings is said to be theirs. The fake trainer's psnr_masked falls as the mask ratio rises, and
  * rises by 0.01 dB a seed. */
+#include <glob.h>
 #include <jansson.h>
 
 #include "mae/base/error.h"
@@ -165,6 +166,21 @@ START_TEST(a_bad_description_is_left_out) {
 }
 END_TEST
 
+/* Every ablation there is, as a user looks at it first: its plan, at each scale. */
+START_TEST(every_ablation_has_a_plan) {
+  static const char *const scales[] = {"cpu", "t4x2", "h200"};
+  glob_t found;
+  ck_assert_int_eq(glob(SOURCE_DIR "/experiments/ablations/*.ini", 0, NULL, &found), 0);
+  for (size_t f = 0; f < found.gl_pathc; f++) {
+    char words[1024];
+    snprintf(words, sizeof words, "run %s --scale %s --set data.source=shapes --dry-run --out out",
+             found.gl_pathv[f], scales[_i]);
+    expect_code(words, 0, " trials, ");
+  }
+  globfree(&found);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("paper");
   TCase *cases = tcase_create("paper");
@@ -175,6 +191,7 @@ int main(void) {
   tcase_add_test(cases, numbers_stand_side_by_side);
   tcase_add_test(cases, an_import_gives_the_same);
   tcase_add_loop_test(cases, a_bad_description_is_left_out, 0, sizeof damages / sizeof *damages);
+  tcase_add_loop_test(cases, every_ablation_has_a_plan, 0, 3);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
 }

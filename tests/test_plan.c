@@ -1,6 +1,7 @@
 /* Sweep expansion: by table what must come out, and by table what must be refused and how. */
 #include <check.h>
 #include <ftw.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -339,26 +340,60 @@ START_TEST(missing_files) {
 }
 END_TEST
 
-/* The experiments that come with the program, at every scale: valid, and what they say they are. */
+static const char *swept_value(const PlanTrial *trial, const char *key) {
+  for (int i = 0; i < trial->swept_count; i++)
+    if (!strcmp(trial->swept[i].key, key)) return trial->swept[i].value;
+  return "";
+}
+
+static bool stands_for(const PlanTrial *trial, const Paper *paper, const PaperSetting *setting) {
+  for (int v = 0; v < setting->values.count; v++)
+    if (strcmp(swept_value(trial, paper->keys.items[v]), setting->values.items[v])) return false;
+  return setting->values.count > 0;
+}
+
+/* Settings of the paper that trials of the plan stand for. */
+static int settings_run(const Plan *plan) {
+  int run = 0;
+  for (int s = 0; s < plan->paper.count; s++) {
+    bool found = false;
+    for (int t = 0; t < plan->count && !found; t++)
+      found = stands_for(&plan->trials[t], &plan->paper, &plan->paper.settings[s]);
+    run += found;
+  }
+  return run;
+}
+
+static void check_shipped(const char *file, const char *scale, const PlanOverride *sets,
+                          int count) {
+  Plan plan;
+  Error error = {0};
+  ck_assert_msg(plan_load(&plan, file, scale, sets, count, &error), "%s", error.message);
+  ck_assert_int_ge(plan.count, 2);
+  ck_assert_msg(*plan.question && *plan.expected && *plan.source, "%s", file);
+  if (plan.paper.source)
+    ck_assert_msg(settings_run(&plan) >= 2, "%s, %s: %d settings of the paper are run", file, scale,
+                  settings_run(&plan));
+  plan_free(&plan);
+}
+
+/* The experiments that come with the program, at every scale: valid, what they say they are, and
+ * with something to hold beside the published numbers they have. */
 START_TEST(shipped_experiments) {
-  static const char *const files[] = {"ablations/mask_ratio", "ablations/decoder_size",
-                                      "ablations/pos_embed", "article"};
   static const char *const scales[] = {"cpu", "t4x2", "h200"};
   PlanOverride data[] = {{"data.source", "tiny-imagenet"}, {"data.path", "/tmp"}};
-  for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+  glob_t found;
+  ck_assert_int_eq(glob(SOURCE_DIR "/experiments/ablations/*.ini", 0, NULL, &found), 0);
+  ck_assert_int_eq(glob(SOURCE_DIR "/experiments/*.ini", GLOB_APPEND, NULL, &found), 0);
+  ck_assert_uint_ge(found.gl_pathc, 11);
+  for (size_t f = 0; f < found.gl_pathc; f++) {
     for (int s = 0; s < 3; s++) {
-      char experiment[512], scale[512];
-      Plan plan;
-      Error error = {0};
-      snprintf(experiment, sizeof experiment, SOURCE_DIR "/experiments/%s.ini", files[f]);
+      char scale[512];
       snprintf(scale, sizeof scale, SOURCE_DIR "/experiments/scales/%s.ini", scales[s]);
-      ck_assert_msg(plan_load(&plan, experiment, scale, data, s ? 2 : 0, &error), "%s",
-                    error.message);
-      ck_assert_int_ge(plan.count, 2);
-      ck_assert(*plan.question && *plan.expected && *plan.source);
-      plan_free(&plan);
+      check_shipped(found.gl_pathv[f], scale, data, s ? 2 : 0);
     }
   }
+  globfree(&found);
 }
 END_TEST
 
