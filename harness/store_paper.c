@@ -268,12 +268,28 @@ static char *seeds_text(const Shared *shared) {
   return string_format("%zu seed%s", shared->most, shared->most == 1 ? "" : "s");
 }
 
+/* "no linear_mean and no knn_mean was recorded". */
+static char *none_recorded(const char *compare) {
+  StringList metrics = {0};
+  char *text = string_copy("");
+  strings_split(&metrics, compare, " ");
+  for (int i = 0; i < metrics.count; i++) {
+    char *longer = string_format("%s%sno %s", text, i ? " and " : "", metrics.items[i]);
+    free(text);
+    text = longer;
+  }
+  char *sentence = string_format("%s was recorded", text);
+  free(text);
+  strings_free(&metrics);
+  return sentence;
+}
+
 static void say_verdict(Verdict *verdict, const char *series, const Beside *beside,
                         const Shared *shared) {
   const TauInterval *tau = &verdict->tau;
   char *seeds = seeds_text(shared), *reason;
   if (!beside->metric)
-    reason = string_format("no %s was recorded", beside->compare);
+    reason = none_recorded(beside->compare);
   else if (shared->n < 2)
     reason = string_format("%s of %d setting%s that both have", beside->metric, (int)shared->n,
                            shared->n == 1 ? "" : "s");

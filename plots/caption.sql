@@ -3,7 +3,7 @@
 WITH seeds AS (
   SELECT max(n) > 5 AS bars, iif(min(n) = max(n), '', min(n) || ' to ') || max(n)
     || iif(max(n) = 1, ' seed', ' seeds') AS text
-  FROM means WHERE metric = iif(@figure = 'throughput', 'images_per_second', 'psnr_masked')),
+  FROM means WHERE metric = iif(@figure IN ('throughput', 'question'), 'images_per_second', 'psnr_masked')),
 ranges AS (
   SELECT baseline, metric, min(value) AS low, max(value) AS high
   FROM baseline_means GROUP BY baseline, metric),
@@ -42,11 +42,24 @@ run AS (
     || ', ' || group_concat(DISTINCT precision) || '.' AS text,
     group_concat(DISTINCT processor) AS processors, count(speed_note) AS noted
   FROM chosen
-  WHERE @figure = 'curves' OR trial NOT IN (SELECT trial FROM missing)),
+  WHERE @figure IN ('curves', 'question') OR trial NOT IN (SELECT trial FROM missing)),
 missed AS (
   SELECT group_concat(char(10)
-    || iif(@figure = 'curves', 'No curve of psnr_masked: ', 'Not shown: ') || text || '.', '') AS text
-  FROM missing_text)
+    || CASE @figure WHEN 'curves' THEN 'No curve of psnr_masked: '
+      WHEN 'question' THEN 'No gain over fill_harmonic: ' ELSE 'Not shown: ' END || text || '.', '')
+    AS text
+  FROM missing_text),
+published AS ( -- where they are drawn: beside a probe's numbers
+  SELECT char(10) || 'Published: ' || source || ', of another model and other images: only the order '
+    || 'of the settings compares.'
+    || coalesce((SELECT char(10) || 'Same order? ' || group_concat(text, '; ') || '.'
+      FROM paper_verdicts WHERE experiment = @experiment), '')
+    || coalesce((SELECT char(10) || 'Published and not run here: ' || group_concat(setting, ', ') || '.'
+      FROM (SELECT DISTINCT setting, position FROM paper WHERE experiment = @experiment
+          AND position NOT IN (SELECT paper_trials.position FROM paper_trials JOIN chosen USING (trial)
+            WHERE paper_trials.experiment = @experiment) ORDER BY position)), '') AS text
+  FROM paper WHERE experiment = @experiment AND @figure = 'question'
+    AND EXISTS (SELECT 1 FROM means WHERE metric IN ('linear_mean', 'knn_mean')) LIMIT 1)
 SELECT CASE @figure
     WHEN 'quality' THEN 'How does reconstruction quality depend on the mask ratio?'
     WHEN 'throughput' THEN 'How does training speed depend on the mask ratio?'
@@ -61,6 +74,8 @@ SELECT CASE @figure
         || 'picture, un-normalised with the hidden patches'' own statistics; not comparable.', '')
     WHEN @figure = 'curves' THEN 'Thin lines and small marks: ' || seeds.text || '. Thick lines: '
       || 'their mean, on the left over 1/30 of the steps.'
+    WHEN @figure = 'question' THEN 'Circles: ' || seeds.text || '. Marks: their mean, with its 95% '
+      || 'interval (Student''s t) from three seeds on, of speeds from six.'
     WHEN bars THEN 'Marks: mean of ' || seeds.text
       || '. Bars: 95% interval of the mean (Student''s t).'
     WHEN @figure IN ('quality', 'throughput') THEN
@@ -74,6 +89,6 @@ SELECT CASE @figure
     WHEN @figure IN ('decoder', 'settings') THEN char(10)
       || coalesce(baseline.text, 'No baseline was scored.')
     ELSE '' END
-  || char(10) || run.text || coalesce(missed.text, '')
-  || iif(@figure = 'throughput', coalesce(char(10) || 'On ' || processors || '.', ''), '')
+  || char(10) || run.text || coalesce(missed.text, '') || coalesce((SELECT text FROM published), '')
+  || iif(@figure IN ('throughput', 'question'), coalesce(char(10) || 'On ' || processors || '.', ''), '')
 FROM seeds, baseline, run, missed;

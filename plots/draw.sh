@@ -50,8 +50,8 @@ application=$(ask "PRAGMA application_id") || exit 4
 [ "$application" = 1296123234 ] || refuse "$db: a database of another program, not of harness"
 
 version=$(ask "PRAGMA user_version") || exit 4
-noted=$(ask "SELECT count(*) FROM pragma_table_info('trials') WHERE name = 'speed_note'") || exit 4
-[ "$version" -ge 2 ] && [ "$noted" = 1 ] ||
+judged=$(ask "SELECT count(*) FROM sqlite_master WHERE name = 'paper_verdicts'") || exit 4
+[ "$version" -ge 2 ] && [ "$judged" = 1 ] ||
   refuse "$db: written by an older harness; harness status --db $db brings it up to date"
 
 # An experiment's name becomes a folder's: letters, digits, ".", "_", "-" and blanks, no "." first.
@@ -155,8 +155,10 @@ each trial on its own images and masks, then the mean over seeds. \`psnr_leaky\`
 norm_pix models, un-normalised with the hidden patches' own statistics: they compare with nothing else.
 \`images_per_second\` (from the median time of a trial's steps) and GFLOP per image are of whole training
 steps, \`gflops_decoder\` is the decoder's part. \`speed_notes\` names trials that were resumed, or a
-tenth of whose steps took over 1.5 times the median: the machine was busy. \`missing\` counts planned
-trials without \`psnr_masked\`. Trials on different images (\`data\`) are never averaged.
+tenth of whose steps took over 1.5 times the median: the machine was busy. \`published_linear\` and
+\`published_finetuned\` are what a paper reports of the setting, in percent, of its own model on its own
+images: only the order of the settings compares. \`missing\` counts planned trials without \`psnr_masked\`.
+Trials on different images (\`data\`) are never averaged.
 
 END
 # One name a line, with its blanks; standard input stays as it is.
@@ -172,6 +174,11 @@ for experiment in $experiments; do
   select=$(rows list table.sql noheader) || exit 4
   rows tabs "$select" >"$folder/table.tsv"
   rows markdown "$select" >"$folder/table.md"
+  rows list "SELECT char(10) || 'Our order of the settings beside '
+      || (SELECT min(source) FROM paper WHERE experiment = @experiment) || ': '
+      || group_concat(text, '; ') || '.'
+    FROM paper_verdicts WHERE experiment = @experiment HAVING count(*) > 0" noheader \
+    >>"$folder/table.md"
   figures=$(rows list figures.sql noheader) || exit 4
   for figure in $figures; do
     if [ "$figure" = sheet ]; then

@@ -4,7 +4,10 @@ WITH keys AS (
   WHERE settings.swept = 1 AND key <> 'run.seed' GROUP BY key HAVING count(DISTINCT value) > 1
   UNION ALL SELECT 'data' WHERE (SELECT count(DISTINCT dataset) FROM chosen) > 1),
 scored AS (SELECT count(psnr_masked) > 0 AS yes FROM chosen) -- norm_pix models have leaky scores only
-SELECT 'quality' FROM scored WHERE yes AND 'train.mask_ratio' IN keys
+SELECT 'question' FROM experiments WHERE experiment = @experiment AND x IN keys
+  AND (EXISTS (SELECT 1 FROM scores JOIN chosen USING (trial) WHERE metric IN ('linear_mean', 'knn_mean'))
+    OR EXISTS (SELECT 1 FROM gains WHERE baseline = 'fill_harmonic' AND gain IS NOT NULL))
+UNION ALL SELECT 'quality' FROM scored WHERE yes AND 'train.mask_ratio' IN keys
 UNION ALL SELECT 'throughput' WHERE 'train.mask_ratio' IN keys
 UNION ALL SELECT 'decoder' FROM scored WHERE yes AND 'model.decoder' IN keys
 UNION ALL SELECT 'settings' FROM scored

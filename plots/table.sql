@@ -1,12 +1,12 @@
 -- The SELECT that makes the table, a row per planned setting, with the metrics and baselines there
 -- are; draw.sh runs it and explains the columns in index.md. Of the leading metrics the spread over
 -- seeds is given too (QUANTITY_sd), of psnr_masked the gain over each baseline: the mean of the trials'
--- own. Leaky scores, data, speed_notes and missing are columns where there is something to say.
+-- own. A probe's scores and the published numbers of the setting (published_SERIES), leaky scores, data, speed_notes and missing are columns where there is something to say.
 WITH parts AS (
   SELECT position, 0 AS nth, name, digits,
     'max(CASE metric WHEN ''' || name || ''' THEN mean END)' AS value, '%.' AS format
   FROM metrics WHERE name IN (SELECT name FROM shown)
-    OR headline AND needs = 'leaky' AND name IN (SELECT metric FROM means)
+    OR (headline AND needs = 'leaky' OR name IN ('linear_mean', 'knn_mean')) AND name IN (SELECT metric FROM means)
   UNION ALL
   SELECT position, 1, quantity || '_sd', digits,
     'max(CASE metric WHEN ''' || name || ''' THEN sd END)', '%.'
@@ -16,6 +16,13 @@ WITH parts AS (
     '(SELECT gain FROM baseline_means AS b WHERE b.metric = ''psnr_masked'' '
       || 'AND b.position = line.position AND b.baseline = ''' || scorers.name || ''')', '%+.'
   FROM metrics, scorers WHERE metrics.name = 'psnr_masked' AND baseline
+    AND scorers.name GLOB 'fill_*' -- what a probe is held against reconstructs nothing
+  UNION ALL
+  SELECT 900, 0, 'published_' || series, 1, '(SELECT max(accuracy) FROM paper JOIN paper_trials AS ours '
+      || 'ON ours.experiment = paper.experiment AND ours.position = paper.position '
+      || 'WHERE paper.experiment = @experiment AND series = ''' || series || ''' AND ours.trial IN '
+      || '(SELECT trial FROM everyone WHERE everyone.position = line.position))', '%.'
+  FROM (SELECT DISTINCT series FROM paper WHERE experiment = @experiment)
   UNION ALL
   SELECT 1000, nth, 'images_per_second' || suffix, 0,
     'max(CASE metric WHEN ''images_per_second'' THEN ' || word || ' END)', '%.'

@@ -142,6 +142,85 @@ START_TEST(a_gain_is_over_the_trials_own_baseline) {
 }
 END_TEST
 
+/* Numbers of a probe, which the fake trainer does not measure: linear_mean rises from 20 with the
+ * mask ratio and by one a seed, pixels reach 15; and the harmonic fill, 2 dB above the mean's. */
+static void add_probe(void) {
+  change("INSERT OR REPLACE INTO metric_kind VALUES ('linear_mean', 90, '%', 1, 1, 'probe', 1, 1, "
+         "'linear', 1, 'made up'); INSERT OR REPLACE INTO scorer_kind VALUES ('pixels', 90, 1); "
+         "INSERT INTO metric SELECT trial, 'model', 20, 'linear_mean', 1, 20 + 10 * mask_ratio + "
+         "seed, 'finite' FROM trials; INSERT INTO metric SELECT trial, 'pixels', 0, 'linear_mean', "
+         "1, 15, 'finite' FROM trials");
+}
+
+static void add_harmonic(void) {
+  change("INSERT INTO metric SELECT trial, 'fill_harmonic', step, name, attempt, value + 2, kind "
+         "FROM metric WHERE scorer = 'fill_mean' AND name = 'psnr_masked'");
+}
+
+#define QUESTION "[experiment]\nquestion = Why?\nx = train.mask_ratio\n[train]\nbatch = 8\n"
+#define PUBLISHED                                                                                  \
+  "[paper]\nsource = They 2022\ncompare = psnr_masked\nfinetuned = 0.5: 80, 0.75: 81\n"            \
+  "linear = 0.4: 71, 0.5: 73, 0.75: 72, tokens: 59.6\n"
+
+/* A panel per kind of number there is, the paper's beside the probe's, and the verdict in words. */
+START_TEST(a_question_has_its_panels) {
+  scratch_write("exp.ini",
+                QUESTION PUBLISHED "[sweep]\ntrain.mask_ratio = 0.5, 0.75\nseeds = 1..3\n");
+  expect(RUN_FAKE, 0, "beside the paper: finetuned: contradicts");
+  draw("none");
+  ck_assert_int_ne(access("none/exp/question.svg", F_OK), 0);
+  expect_file("none/exp/table.tsv", "\tpublished_finetuned\tpublished_linear\t");
+  expect_file("none/exp/table.md",
+              "Our order of the settings beside They 2022: finetuned: contradicts "
+              "(psnr_masked of 2 settings");
+  expect_file("none/index.md", "; linear: agrees (psnr_masked of 2 settings");
+  add_harmonic();
+  draw("two");
+  expect_file("two/exp/question.svg", "gain over fill_harmonic (dB)");
+  expect_in_file("two/exp/question.svg", "accuracy of the probe", false);
+  expect_in_file("two/exp/question.svg", "Published", false);
+  /* psnr_masked is 17.02 and the fill 16.5; the interval is 4.3027 x 0.01 / sqrt 3 wide. */
+  expect_file("two/exp/question.tsv", "mean\tgain\tpsnr_masked\t0.75\t0.5");
+  add_probe();
+  draw("three");
+  /* 27.5, 28.5 and 29.5: 28.5 +- 4.30265 / sqrt 3. Two of the paper's settings have no trial. */
+  expect_file("three/exp/question.tsv", "mean\tprobe\tlinear_mean\t0.75\t29.5\t27.0158");
+  expect_file("three/exp/question.tsv", "seed\tprobe\tlinear_mean\t0.75\t30.5\t");
+  expect_file("three/exp/question.tsv", "baseline\tprobe\tpixels (linear_mean)\t0.5\t15.0\t");
+  expect_file("three/exp/question.tsv",
+              "paper\tprobe\tpublished: linear (right axis)\t0.4\t71.0\t");
+  expect_in_file("three/exp/question.tsv", "59.6", false);
+  expect_in_file("three/exp/table.tsv", "gain_pixels", false);
+  expect_file("three/exp/table.tsv", "\t29.5\t81.0\t72.0\t");
+  expect_file("three/exp/question.svg", "top-1 accuracy of the probe (%)");
+  expect_file("three/exp/question.svg", "published: linear (right axis)");
+  expect_file("three/exp/question.svg", "Published: They 2022, of another model and other images");
+  expect_file("three/exp/question.svg", "Same order? finetuned: contradicts (psnr_masked");
+  expect_file("three/exp/question.svg", "Published and not run here: 0.4, tokens.");
+  draw("four");
+  expect("diff -r three four", 0, "");
+}
+END_TEST
+
+/* Values that are no numbers have a place each, named by all that is swept where x does not tell
+ * them apart. */
+START_TEST(a_question_of_words_has_categories) {
+  scratch_write(
+      "exp.ini",
+      "[experiment]\nquestion = Why?\nx = train.mask\n[train]\nbatch = 8\n[paper]\n"
+      "source = They\nkey = train.mask train.mask_ratio\nlinear = any: 73.5, half: 72.3\n"
+      "ours = any: random 0.75, half: block 0.5\n[sweep]\ntrain.mask = random, block, block\n"
+      "train.mask_ratio = 0.75, 0.5, 0.75\nzip = train.mask train.mask_ratio\nseeds = 1\n");
+  expect(RUN_FAKE, 0, "no linear_mean and no knn_mean was recorded");
+  add_probe();
+  draw("one");
+  expect_file("one/exp/question.tsv",
+              "tick\t\ttrain.mask / train.mask_ratio\t2\t0\t\t\tblock/0.5\n");
+  expect_file("one/exp/question.tsv", "paper\tprobe\tpublished: linear (right axis)\t2\t72.3\t");
+  expect_file("one/exp/question.svg", ">block/0.75<");
+}
+END_TEST
+
 /* Two data sets under one experiment: a row for each, never a mean of both. */
 START_TEST(data_sets_are_not_averaged) {
   scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n"
@@ -316,6 +395,8 @@ int main(void) {
   tcase_add_test(cases, a_sweep_is_drawn_twice_alike);
   tcase_add_test(cases, a_report_is_filled_in);
   tcase_add_test(cases, a_gain_is_over_the_trials_own_baseline);
+  tcase_add_test(cases, a_question_has_its_panels);
+  tcase_add_test(cases, a_question_of_words_has_categories);
   tcase_add_test(cases, data_sets_are_not_averaged);
   tcase_add_test(cases, what_is_missing_is_named);
   tcase_add_test(cases, speeds_have_a_spread_and_notes);
