@@ -100,8 +100,8 @@ do for [panel = 1:words(panels)] {
   unset label
 }
 if (probed) {
+  unset logscale # before the legend's own range: 0 has no logarithm
   @LEGEND
-  unset logscale
   set key maxrows legend_rows at screen 0.5, screen 1 - (0.41 + 0.09 * legend_rows) / height
   plot for [i = 1:words(ours)] NaN with linespoints linetype i title word(ours, i), \
     for [j = 1:words(baselines)] NaN with linespoints linecolor rgb '#666666' dashtype j + 1 linewidth 1 \
