@@ -11,7 +11,11 @@ numeric = word(names('tick', 'value'), 1) eq '1'
 probed = words(ours) > 0
 # Names under a panel are turned, and take room below it; the first also to the left.
 longest = system('awk -F"\t" ''$1 == "tick" && length($8) > most { most = length($8) } END { print most }'' "$DATA"') + 0
-turned = !numeric && longest * words(labels) > 14
+edge(sign) = system(sprintf('awk -F"\t" ''($1 == "tick" || $1 == "paper") && (!n++ || %d * ($4 - x) > 0) { x = $4 } END { print x }'' "$DATA"', sign)) + 0
+x_min = edge(-1)
+x_max = edge(1)
+is_log = numeric && x_min > 0 && x_max >= 10 * x_min
+turned = (!numeric || is_log) && longest * words(labels) > 14
 below = turned ? 0.042 * longest : 0 # inches
 entries = words(ours) + words(baselines) + words(paper)
 widest = system('awk -F"\t" ''$2 == "probe" && length($3) > most { most = length($3) } END { print most + 0 }'' "$DATA"') + 0
@@ -28,8 +32,6 @@ is_of(kind, series) = is(kind, 'probe') && strcol('series') eq series
 shift(i) = numeric || words(ours) < 2 ? 0 : 0.16 * (i - 1.5)
 PAPER = "linecolor rgb '#CC79A7'"
 
-stats data using (strcol('kind') eq 'tick' || strcol('kind') eq 'paper' ? column('x') : NaN) name 'x' nooutput
-is_log = numeric && x_min > 0 && x_max >= 10 * x_min
 left(panel) = word(panels, panel) eq 'probe' ? 0.6 : 0.75
 right(panel) = word(panels, panel) eq 'probe' && words(paper) ? 0.6 : 0.12
 pitch = width / words(panels)
