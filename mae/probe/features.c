@@ -127,7 +127,7 @@ static bool extraction_open(Extraction *x, const Config *config, Device *device,
 static void load(Extraction *x, const Features *f, int first, int count) {
   for (int i = 0; i < count; i++)
     data_whole_crop(&x->crops[i], f->dataset, f->training, f->index[first + i]);
-  pool_fill_batch(x->pool, &x->input, x->crops, count);
+  pool_fill_batch(x->pool, &x->input, x->crops, NULL, count);
 }
 
 static void read_tokens(Extraction *x, Model *model, int count) {
