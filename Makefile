@@ -13,20 +13,25 @@ all: build
 deps:
 	@sh tests/deps.sh
 
+# AUTO: for GPUs too where nvcc is there; ON, OFF.
+CUDA ?= AUTO
+
 # Everything, or TARGETS.
 build:
 	@mkdir -p $(BUILD)
-	@cmake --preset release -B $(BUILD) > $(BUILD)/configure.log 2>&1 || \
+	@cmake --preset release -B $(BUILD) -DMAEBENCH_CUDA=$(CUDA) > $(BUILD)/configure.log 2>&1 || \
 	  { cat $(BUILD)/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
 install: build
 	cmake --install $(BUILD)
 
-# The whole way on this machine: sweep the mask ratio, draw the figures. The tests are not built.
+# The whole way on this machine: sweep the mask ratio, two trials side by side on a CPU, and draw
+# the figures. The tests are not built, and without an NVIDIA driver nothing for GPUs.
 demo: deps
-	@$(MAKE) --no-print-directory build TARGETS="mae harness"
-	$(BUILD)/bin/harness run ablations/mask_ratio.ini --db $(DB)
+	@$(MAKE) --no-print-directory build TARGETS="mae harness" \
+	  CUDA=$$(test -e /proc/driver/nvidia/version && echo AUTO || echo OFF)
+	$(BUILD)/bin/harness run ablations/mask_ratio.ini --db $(DB) --jobs 2
 	@$(MAKE) --no-print-directory plots
 
 # Every figure and table, from the database alone.
