@@ -90,7 +90,7 @@ static bool measure_config(Job *job, Counted *counted, Error *e) {
   job->params_encoder = params_count_encoder(&table);
   job->params_decoder = params_count_decoder(&table);
   params_free(&table);
-  job->memory = memory_plan(config).total;
+  job->memory = memory_plan(config, NULL).total;
   job->gflops_per_image = model_gflops_per_image(config, true);
   return count_steps(job, counted, e);
 }

@@ -173,7 +173,7 @@ START_TEST(batch_256_fits_a_t4) {
   Config c = tiny_config("model.image_size=224 model.patch_size=16 model.encoder=vit_base "
                          "model.decoder=384x12x6 train.batch=256 train.precision=fp16 "
                          "train.recompute=true run.device=cuda eval.batch=64");
-  MemoryPlan plan = memory_plan(&c);
+  MemoryPlan plan = memory_plan(&c, NULL);
   ck_assert_uint_eq(plan.total,
                     plan.model.total + plan.input + plan.evaluation + plan.images + plan.own);
   ck_assert_uint_lt(plan.total, (size_t)14848 << 20);
@@ -181,7 +181,7 @@ START_TEST(batch_256_fits_a_t4) {
   ck_assert_uint_gt(plan.own, (size_t)32 << 20);
   size_t with = plan.model.activations;
   c.train.recompute = false;
-  ck_assert_uint_gt(memory_plan(&c).model.activations, with + with / 3);
+  ck_assert_uint_gt(memory_plan(&c, NULL).model.activations, with + with / 3);
 }
 END_TEST
 

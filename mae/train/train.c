@@ -162,7 +162,7 @@ static void greet(Run *run) {
 
 static bool start(Run *run, Error *e) {
   const Config *config = run->config;
-  size_t planned = memory_plan(config).total;
+  size_t planned = memory_plan(config, &run->dataset).total;
   ReportStart facts = {.model = &run->model,
                        .dataset = &run->dataset,
                        .started = run->ranks.started,
@@ -186,8 +186,8 @@ static bool prepare(Run *run, Error *e) {
   return ranks_barrier(&run->ranks, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
          (run->device = device_open(config, run->ranks.gpu, run->ranks.sharers, e)) &&
-         ranks_connect(&run->ranks, run->device, e) && memory_check(config, run->device, e) &&
-         open_data(run, e) &&
+         ranks_connect(&run->ranks, run->device, e) && memory_check(config, NULL, run->device, e) &&
+         open_data(run, e) && memory_check(config, &run->dataset, run->device, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
          model_create(&run->model, config, run->device, true, e) && create_step(run, e) &&
          load_state(run, e) && start(run, e);
