@@ -121,7 +121,8 @@ static void print_block_heading(const Convention *c, const ConventionScores *sco
   printf("%d %s images, %s\n", scores->images[c->training], c->training ? "training" : "held-out",
          c->leaky ? "every patch with the target's mean and deviation" : "pictures as predicted");
   printf("%-45s", "");
-  for (int s = 0; s < scorer_count; s++) printf(" %13s", scorer_list[s]->name);
+  for (int s = 0; s < scorer_count; s++)
+    if (!scorer_list[s]->probes) printf(" %13s", scorer_list[s]->name);
   putchar('\n');
 }
 
@@ -147,7 +148,7 @@ static void print_conventions(const ConventionScores *scores) {
     for (int s = 0; s < scorer_count; s++)
       if (convention_has(&c, scorer_list[s]))
         printf(" %13.4f", scores->values[i][s]);
-      else
+      else if (!scorer_list[s]->probes)
         printf(" %13s", "-");
     printf(*marks(&c) ? "  %s\n" : "%s\n", marks(&c));
     if ((i + 1) % (2 * CONVENTION_MEASURES) == 0) putchar('\n');
@@ -155,6 +156,7 @@ static void print_conventions(const ConventionScores *scores) {
   printf("%-13s  %-19s  %-18s  %-19s  %s\n", "", "PSNR", "SSIM", "PSNR, marked too",
          "SSIM, marked too");
   for (int s = 0; s < scorer_count; s++) {
+    if (scorer_list[s]->probes) continue;
     printf("%-13s", scorer_list[s]->name);
     for (int marked = 0; marked < 2; marked++)
       for (int db = 1; db >= 0; db--) print_range(scores, s, db, marked);
