@@ -23,7 +23,7 @@ typedef struct Tiny {
 } Tiny;
 
 /* Settings are "key=value" words separated by spaces, applied over a tiny default. */
-static void tiny_set(Config *c, const char *settings) {
+static inline void tiny_set(Config *c, const char *settings) {
   char text[1024], *rest = text;
   snprintf(text, sizeof text, "%s", settings);
   for (char *word; (word = strsep(&rest, " "));) {
@@ -35,7 +35,7 @@ static void tiny_set(Config *c, const char *settings) {
   }
 }
 
-static Config tiny_config(const char *settings) {
+static inline Config tiny_config(const char *settings) {
   Config c;
   config_init(&c);
   tiny_set(&c, "model.image_size=8 model.patch_size=2 model.encoder=16x2x2 model.decoder=24x1x3 "
@@ -47,7 +47,7 @@ static Config tiny_config(const char *settings) {
   return c;
 }
 
-static Device *tiny_device(const Config *c) {
+static inline Device *tiny_device(const Config *c) {
   char message[256] = "";
   Device *device =
       backend_open(c->run.device, 0, config_dtype(c) != DTYPE_F32, message, sizeof message);
@@ -56,7 +56,7 @@ static Device *tiny_device(const Config *c) {
 }
 
 /* Noise images and masks of a whole step, on the host. */
-static void tiny_input(Tiny *t) {
+static inline void tiny_input(Tiny *t) {
   const Config *c = &t->config;
   int side = c->model.image_size / c->model.patch_size, kept = config_kept(c);
   size_t n = (size_t)c->train.batch, patches = (size_t)config_patches(c);
@@ -75,7 +75,7 @@ static void tiny_input(Tiny *t) {
 
 /* Every trainable parameter is moved off its initial value, so that no bias is zero and no norm's
  * weight one. */
-static void tiny_weights(Tiny *t) {
+static inline void tiny_weights(Tiny *t) {
   const ParamTable *table = &t->model.table;
   t->params = malloc(table->total * sizeof *t->params);
   params_init(table, t->params, &t->config);
@@ -90,7 +90,7 @@ static void tiny_weights(Tiny *t) {
   model_sync_weights(&t->model);
 }
 
-static Tiny *tiny_open(const char *settings, bool trains) {
+static inline Tiny *tiny_open(const char *settings, bool trains) {
   Tiny *t = calloc(1, sizeof *t);
   Error e = {0};
   t->config = tiny_config(settings);
@@ -106,7 +106,7 @@ static Tiny *tiny_open(const char *settings, bool trains) {
   return t;
 }
 
-static void tiny_close(Tiny *t) {
+static inline void tiny_close(Tiny *t) {
   char message[256] = "";
   bool ok = t->device->kernels->synchronize(t->device, message, sizeof message);
   ck_assert_msg(ok, "%s", message);
@@ -121,7 +121,7 @@ static void tiny_close(Tiny *t) {
 }
 
 /* A host copy of count floats of device memory; the caller frees it. */
-static float *tiny_download(const Tiny *t, const float *from, size_t count) {
+static inline float *tiny_download(const Tiny *t, const float *from, size_t count) {
   float *host = malloc(count * sizeof *host);
   t->device->kernels->download(t->device, host, from, count * sizeof *host);
   return host;

@@ -4,7 +4,8 @@
  * Features are standardised by the training rows (what a batch norm without parameters does to
  * fixed features): (x - mean) / sqrt(variance + 1e-6). Minimised is the mean cross entropy plus
  * strength/2 times the sum of squared weights; biases are free. scikit-learn's LogisticRegression
- * calls 1 / (strength x rows) C.
+ * calls 1 / (strength x rows) C; of two classes it fits one row of weights instead of two, at twice
+ * the penalty, unless multi_class says multinomial.
  *
  * The strength is that of REGRESSION_STRENGTHS with the best top-1 on a tenth of the training rows,
  * drawn from the seed and not fitted; of equal ones the stronger. With it all training rows are
