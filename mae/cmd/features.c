@@ -1,4 +1,5 @@
 /* mae features: what a checkpoint's encoder makes of the images of a split, for other programs. */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,9 +75,10 @@ static bool extract(const FeaturesLine *line, const Config *config, Device *devi
     unsigned readouts = 1u << READOUT_mean | 1u << READOUT_mean_prenorm;
     if (config->model.class_token) readouts |= 1u << READOUT_cls | 1u << READOUT_cls_prenorm;
     bool training = !strcmp(line->split, "train");
+    int wanted = line->images < INT_MAX ? (int)line->images : INT_MAX;
     ok = checkpoint_load_weights(line->chosen.weights, &model, e) &&
          pool_open(&pool, device, &dataset, e) &&
-         features_choose(&features, &dataset, training, (int)line->images, 0, e) &&
+         features_choose(&features, &dataset, training, wanted, 0, e) &&
          features_extract(&features, &model, &pool, readouts, e) &&
          write_features(line, &features, e);
     features_free(&features);
