@@ -84,6 +84,44 @@ START_TEST(an_old_database_is_brought_up_to_date) {
 }
 END_TEST
 
+/* Schema 3 had no place for the time of probes. */
+START_TEST(a_database_of_before_probes_takes_them_in) {
+  static const char back[] =
+      "DROP VIEW points; DROP VIEW scores; DROP VIEW experiments; DROP VIEW baselines; "
+      "DROP VIEW curves; DROP VIEW attempts; DROP VIEW trials; "
+      "ALTER TABLE attempt DROP COLUMN probe_seconds; DROP TABLE import; PRAGMA user_version = 3";
+  int64_t trial[FAKES];
+  char *problem = NULL;
+  Store *store = open_finished_sweep(trial);
+  char *before = dump(store);
+  ck_assert_msg(sqlite3_exec(store->db, back, NULL, NULL, &problem) == SQLITE_OK, "%s", problem);
+  store_close(store);
+  store = open_db(at("results/results.db"));
+  expect(store, "PRAGMA user_version", "4");
+  char *after = dump(store);
+  ck_assert_str_eq(after, before);
+  expect(store, "SELECT count(probe_seconds), count(knn_mean) FROM trials", "0|0");
+  const char *to = fake_folder("m-cpu", &fakes[0]);
+  for (int i = 1; i <= 2; i++)
+    event(store, trial[0], to, EVENTS,
+          "{\"event\":\"eval\",\"time\":2210,\"step\":%d,\"scorer\":\"probe\",\"images\":4,"
+          "\"knn_mean\":%d,\"train_images\":9,\"classes\":3,\"seconds\":1.25}",
+          2 * i, 40 + i);
+  event(store, trial[0], to, EVENTS,
+        "{\"event\":\"baseline\",\"time\":2220,\"name\":\"random\",\"images\":4,"
+        "\"knn_mean\":30,\"train_images\":9,\"classes\":3,\"seconds\":0.5}");
+  expect(store, "SELECT trial, knn_mean, probe_seconds FROM trials WHERE knn_mean IS NOT NULL",
+         "1|42.0|3.0");
+  expect(store, "SELECT step, value FROM curves WHERE quantity = 'eval_knn_mean' AND trial = 1",
+         "2|41.0\n4|42.0");
+  expect(store, "SELECT fill, knn_mean FROM baselines WHERE trial = 1 ORDER BY fill",
+         "fill_mean|NULL\nrandom|30.0");
+  free(before);
+  free(after);
+  store_close(store);
+}
+END_TEST
+
 START_TEST(import_passes_over_damage) {
   int64_t trial[FAKES];
   Error e = {0};
@@ -295,6 +333,7 @@ int main(void) {
   tcase_set_timeout(tests, 60);
   tcase_add_test(tests, import_gives_the_same_rows);
   tcase_add_test(tests, an_old_database_is_brought_up_to_date);
+  tcase_add_test(tests, a_database_of_before_probes_takes_them_in);
   tcase_add_test(tests, import_passes_over_damage);
   tcase_add_test(tests, import_renumbers_clashing_ids);
   tcase_add_test(tests, an_edited_plan_leaves_old_trials_out);

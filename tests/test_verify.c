@@ -270,6 +270,101 @@ START_TEST(other_numbers_are_found_and_named) {
 }
 END_TEST
 
+/* Probes
+ * -----------------------------------------------------------------------------------------*/
+
+static void setup_probed(void) {
+  scratch_setup();
+  unsetenv("MAE");
+  char cache[128];
+  snprintf(cache, sizeof cache, "%s/cache", scratch);
+  setenv("XDG_CACHE_HOME", cache, 1);
+  scratch_write("exp.ini", experiment);
+  run_sweep(" --set data.train_images=32 --set probe.method=knn --set probe.every=3"
+            " --set probe.features=mean --set probe.eval_images=60");
+}
+
+/* Whether a query's only number is 1. */
+#define EXPECT_TRUE(sql) expect_row("SELECT " sql, "1")
+
+START_TEST(probes_are_taken_in) {
+  EXPECT_TRUE("count(*) = 2 AND min(knn_mean) >= 0 AND max(knn_mean) <= 100 AND "
+              "count(knn_mean_prenorm) = 2 AND count(linear_mean) + count(knn_cls) = 0 FROM trials "
+              "WHERE status = 'done'");
+  EXPECT_TRUE("count(*) = 2 AND min(probe_seconds) > 0 AND "
+              "max(probe_seconds < wall_seconds) = 1 FROM trials");
+  expect_row("SELECT group_concat(fill || ' ' || (knn_mean IS NOT NULL) || ' ' || "
+             "(psnr_masked IS NOT NULL), ', ') FROM (SELECT * FROM baselines WHERE trial = 1 "
+             "ORDER BY fill)",
+             "chance 1 0, fill_harmonic 0 1, fill_mean 0 1, pixels 1 0, random 1 0");
+  EXPECT_TRUE("n = 2 AND least <= mean AND mean <= most AND low <= mean FROM points "
+              "WHERE metric = 'knn_mean'");
+  EXPECT_TRUE("abs(mean - (SELECT avg(knn_mean) FROM trials)) < 1e-9 FROM points "
+              "WHERE metric = 'knn_mean'");
+  expect_row("SELECT group_concat(trial || ':' || step, ' ') FROM (SELECT * FROM curves WHERE "
+             "quantity = 'eval_knn_mean' AND kind = 'finite' ORDER BY trial, step)",
+             "1:3 1:6 2:3 2:6");
+  /* The last of a curve is the trial's number. */
+  EXPECT_TRUE("count(*) = 2 FROM curves JOIN trials USING (trial) WHERE step = 6 AND "
+              "quantity = 'eval_knn_mean' AND value = knn_mean");
+}
+END_TEST
+
+/* The same files read once more, or anew, say the same. */
+START_TEST(probes_are_counted_once) {
+  const char *sql = "SELECT group_concat(printf('%d %.9f %.9f', trial, probe_seconds, knn_mean), "
+                    "', ') FROM (SELECT * FROM trials ORDER BY trial)";
+  char before[128];
+  sqlite3 *db;
+  sqlite3_stmt *row;
+  ck_assert_int_eq(sqlite3_open("r.db", &db), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+  ck_assert_int_eq(sqlite3_step(row), SQLITE_ROW);
+  snprintf(before, sizeof before, "%s", (const char *)sqlite3_column_text(row, 0));
+  sqlite3_finalize(row);
+  sqlite3_close(db);
+  change_db("UPDATE file_read SET line_at = 0, mark = ''");
+  expect_code("import --db r.db --out out", 0, "trials of out");
+  expect_row(sql, before);
+  shell("rm r.db*");
+  expect_code("import --db r.db --out out", 0, "trials of out");
+  expect_row(sql, before);
+}
+END_TEST
+
+/* A probe is proved as any score is; its time is not. */
+START_TEST(probes_are_verified) {
+  expect_code(VERIFY, 0, "trial 1: bitwise");
+  unsealed("sed -i 's/\"seconds\":[0-9.e-]*/\"seconds\":9.5/' T/events.jsonl");
+  expect_code(VERIFY, 0, "trial 1: bitwise");
+  static const struct {
+    const char *edit, *said;
+  } edits[] = {{"/\"scorer\":\"probe\"/s/\"knn_mean\":[0-9.e-]*/\"knn_mean\":77.5/",
+                "knn_mean of probe at step 3: 77.5 recorded"},
+               {"/\"name\":\"pixels\"/s/\"knn_mean_prenorm\":[0-9.e-]*/\"knn_mean_prenorm\":77.5/",
+                "knn_mean_prenorm of pixels: 77.5 recorded"},
+               {"/\"name\":\"random\"/s/\"knn_mean\":[0-9.e-]*/\"knn_mean\":77.5/",
+                "knn_mean of random: 77.5 recorded"}};
+  shell("cp T/events.jsonl kept.jsonl");
+  for (int i = 0; i < 3; i++) {
+    char edit[256];
+    snprintf(edit, sizeof edit, "cp kept.jsonl T/events.jsonl && sed -i '%s' T/events.jsonl",
+             edits[i].edit);
+    unsealed(edit);
+    expect_code(VERIFY, 3, edits[i].said);
+  }
+}
+END_TEST
+
+START_TEST(an_edited_probe_breaks_its_seal) {
+  shell("sed -i '/\"scorer\":\"probe\"/s/\"knn_mean\":[0-9.e-]*/\"knn_mean\":77.5/' "
+        "T/events.jsonl");
+  expect_code(VERIFY, 3, "damaged");
+  change_db("UPDATE metric SET value = 77.5 WHERE trial = 2 AND name = 'knn_mean' AND step = 6");
+  expect_code("verify 2 --db r.db", 3, "knn_mean");
+}
+END_TEST
+
 /* A whole checkpoint of another trial is sound in itself. */
 START_TEST(another_trials_checkpoint_is_found) {
   shell("mv T/checkpoints kept && cp -r U/checkpoints T/checkpoints");
@@ -312,5 +407,13 @@ int main(void) {
   tcase_add_test(cases, another_trials_checkpoint_is_found);
   tcase_add_test(cases, few_seeds_support_no_statistics);
   suite_add_tcase(suite, cases);
+  TCase *probes = tcase_create("probes");
+  tcase_set_timeout(probes, 120);
+  tcase_add_checked_fixture(probes, setup_probed, scratch_teardown);
+  tcase_add_test(probes, probes_are_taken_in);
+  tcase_add_test(probes, probes_are_counted_once);
+  tcase_add_test(probes, probes_are_verified);
+  tcase_add_test(probes, an_edited_probe_breaks_its_seal);
+  suite_add_tcase(suite, probes);
   return suite_run(suite);
 }
