@@ -130,8 +130,9 @@ static void compare(Features *a, const Features *b, double tolerance) {
   features_free(a);
 }
 
-/* The same to the last bit on any threads and while training; in batches of another size (one
- * image, three, sixteen, all) but for the order of a product's sums. */
+/* The same to the last bit on any threads, while training and whatever is augmented then; in
+ * batches of another size (one image, three, sixteen, all) but for the order of a product's sums.
+ */
 START_TEST(features_do_not_depend_on_how_they_are_made) {
   Features all = extract("train.batch=64 run.threads=1", false), other;
   ck_assert_int_eq(all.images, 37);
@@ -139,6 +140,8 @@ START_TEST(features_do_not_depend_on_how_they_are_made) {
   other = extract("train.batch=64 run.threads=3", false);
   compare(&other, &all, 0);
   other = extract("train.batch=64 run.threads=1", true);
+  compare(&other, &all, 0);
+  other = extract("train.batch=64 run.threads=1 train.augment=crop_flip_jitter", true);
   compare(&other, &all, 0);
   Features fewer = extract("train.batch=64 eval.batch=16 run.threads=1", false);
   other = extract("train.batch=64 eval.batch=16 run.threads=1", true);
