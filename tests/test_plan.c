@@ -380,7 +380,7 @@ static void check_shipped(const char *file, const char *scale, const PlanOverrid
 /* The experiments that come with the program, at every scale: valid, what they say they are, and
  * with something to hold beside the published numbers they have. */
 START_TEST(shipped_experiments) {
-  static const char *const scales[] = {"cpu", "t4x2", "h200"};
+  static const char *const scales[] = {"cpu", "cpu-hour", "t4x2", "h200"};
   PlanOverride data[] = {{"data.source", "tiny-imagenet"}, {"data.path", "/tmp"}};
   glob_t found;
   ck_assert_int_eq(glob(SOURCE_DIR "/experiments/ablations/*.ini", 0, NULL, &found), 0);
