@@ -31,6 +31,12 @@ is_of(kind, series) = is(kind, 'probe') && strcol('series') eq series
 # Beside each other, where they would lie upon each other.
 shift(i) = numeric || words(ours) < 2 ? 0 : 0.16 * (i - 1.5)
 PAPER = "linecolor rgb '#CC79A7'"
+# A part of a plot command, empty where nothing was published: gnuplot refuses an axis without points.
+PUBLISHED = words(paper) == 0 ? '' : \
+  "data using 'x':(only(strcol('kind') eq 'paper', 'value')) axes x1y2 with lines " . PAPER \
+  . " linewidth (numeric ? 1 : 0) dashtype (2,3), " \
+  . "data using 'x':(only(strcol('kind') eq 'paper', 'value')) axes x1y2 with points " . PAPER \
+  . " linewidth 1.5 pointtype 12 pointsize 0.6, "
 
 left(panel) = word(panels, panel) eq 'probe' ? 0.6 : 0.75
 right(panel) = word(panels, panel) eq 'probe' && words(paper) ? 0.6 : 0.12
@@ -73,10 +79,7 @@ do for [panel = 1:words(panels)] {
     }
     plot for [i = 1:words(baselines)] data using 'x':(only(is_of('baseline', word(baselines, i)), 'value')) \
         with linespoints linecolor rgb '#666666' dashtype i + 1 linewidth 1 pointtype 4 * i pointsize 0.4, \
-      data using 'x':(only(strcol('kind') eq 'paper', 'value')) axes x1y2 with lines @PAPER \
-        linewidth (numeric ? 1 : 0) dashtype (2,3), \
-      data using 'x':(only(strcol('kind') eq 'paper', 'value')) axes x1y2 with points @PAPER \
-        linewidth 1.5 pointtype 12 pointsize 0.6, \
+      @PUBLISHED \
       for [i = 1:words(ours)] data using (column('x') + shift(i)):\
         (only(is_of('mean', word(ours, i)), 'value')) with lines linetype i linewidth (numeric ? 1.5 : 0), \
       for [i = 1:words(ours)] data using (column('x') + shift(i)):\

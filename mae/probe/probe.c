@@ -212,7 +212,7 @@ static size_t larger(size_t a, size_t b) {
 
 ProbeMemory probe_memory(const Config *config, int train_images, int eval_images, int classes) {
   ProbeMemory memory = {0};
-  if (config->probe.method == PROBE_OFF) return memory;
+  if (config->probe.method == PROBE_OFF || train_images == 0) return memory;
   int readouts = __builtin_popcount(readouts_wanted(config));
   int width = config->model.encoder.width, pixels = PIXELS_SIDE * PIXELS_SIDE * 3;
   int widest = width > pixels ? width : pixels;

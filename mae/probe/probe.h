@@ -39,7 +39,8 @@ bool probe_pixels(ProbeScores *, Probe *, const ImagePool *, Error *);
 /* The answer that needs no image: the commonest classes of the training images. */
 void probe_chance(ProbeScores *, const Probe *);
 
-/* Bytes that a probe of so many images takes: on the device, and for features on the host. */
+/* Bytes that a probe of so many images takes: on the device, and for features on the host. None
+ * when it is not known how many there are (0 training images). */
 typedef struct ProbeMemory {
   size_t device, host;
 } ProbeMemory;
