@@ -299,12 +299,16 @@ void data_train_jitter(Jitter *jitter, const Config *config, uint32_t epoch, int
   }
 }
 
-void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch) {
+void data_permute(int32_t *order, int count, uint64_t seed, uint32_t stream, uint32_t epoch) {
   for (int i = 0; i < count; i++) order[i] = i;
   for (int i = count - 1; i > 0; i--) {
-    int j = draw_below(random_bits(seed, STREAM_SHUFFLE, epoch, (uint64_t)i, 0), i + 1);
+    int j = draw_below(random_bits(seed, stream, epoch, (uint64_t)i, 0), i + 1);
     int32_t other = order[j];
     order[j] = order[i];
     order[i] = other;
   }
+}
+
+void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch) {
+  data_permute(order, count, seed, STREAM_SHUFFLE, epoch);
 }

@@ -67,5 +67,7 @@ void data_train_crop(Crop *, const Dataset *, const Config *, uint32_t epoch, in
 void data_train_jitter(Jitter *, const Config *, uint32_t epoch, int sample);
 /* order[train_count]: the epoch's permutation of the training samples. */
 void data_shuffle(int32_t *order, int count, uint64_t seed, uint32_t epoch);
+/* A permutation of 0..count-1, drawn from one of kernels/scalar.h's streams (Fisher and Yates). */
+void data_permute(int32_t *order, int count, uint64_t seed, uint32_t stream, uint32_t epoch);
 
 #endif

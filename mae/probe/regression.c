@@ -12,6 +12,7 @@
 #include "kernels/scalar.h"
 #include "mae/base/carve.h"
 #include "mae/base/io.h"
+#include "mae/data/dataset.h"
 #include "mae/model/device.h"
 #include "mae/probe/minimise.h"
 
@@ -138,17 +139,10 @@ static void upload_rows(Fit *fit, float *to, const Rows *rows, const int32_t *or
   }
 }
 
-/* A random order of the training rows (Fisher and Yates). */
+/* Puts the training rows in a random order. */
 static void shuffle(Fit *fit, uint64_t seed) {
   int n = fit->train->count;
-  for (int i = 0; i < n; i++) fit->order[i] = i;
-  for (int i = n - 1; i > 0; i--) {
-    uint64_t bits = random_bits(seed, STREAM_PROBE, 0, (uint64_t)i, 0);
-    int j = (int)((bits * (uint64_t)(i + 1)) >> 32);
-    int32_t other = fit->order[j];
-    fit->order[j] = fit->order[i];
-    fit->order[i] = other;
-  }
+  data_permute(fit->order, n, seed, STREAM_PROBE, 0);
   for (int i = 0; i < n; i++) fit->host_labels[i] = fit->train->labels[fit->order[i]];
 }
 
