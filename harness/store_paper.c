@@ -254,8 +254,13 @@ static void shared_free(Shared *shared) {
   free(shared->counts);
 }
 
-static const char *word_of(const TauInterval *tau) {
+/* Two seeds that happen to agree have an interval of no width: with fewer than three of each
+ * setting an untrained model's order would be a verdict. */
+enum { VERDICT_SEEDS = 3 };
+
+static const char *word_of(const TauInterval *tau, size_t seeds) {
   if (isnan(tau->tau)) return "nothing to compare";
+  if (seeds < VERDICT_SEEDS) return "too few seeds to tell";
   if (tau->low > 0) return "agrees";
   if (tau->high < 0) return "contradicts";
   return "too few seeds to tell";
@@ -321,7 +326,7 @@ static bool judge(Beside *beside, Error *e) {
         stats_tau_interval(&verdict->tau, shared.order, shared.values, shared.counts, shared.n) ||
         error_set(e, EXIT_DEVICE, "out of memory");
     verdict->settings = (int)shared.n;
-    verdict->word = word_of(&verdict->tau);
+    verdict->word = word_of(&verdict->tau, shared.least);
     if (ok) say_verdict(verdict, paper_series[s], beside, &shared);
     shared_free(&shared);
     if (!ok) return false;

@@ -28,34 +28,37 @@ static const struct {
     {OF_PSNR "linear = " FALLING "\n", "seeds = 1..3\n",
      "linear: agrees (psnr_masked of 3 settings, 3 seeds: tau +1.00, 95% interval +1.00 to "
      "+1.00)\n"},
-    {OF_PSNR "linear = " RISING "\n", "seeds = 1, 2\n",
-     "linear: contradicts (psnr_masked of 3 settings, 2 seeds: tau -1.00, 95% interval -1.00 to "
+    {OF_PSNR "linear = " RISING "\n", "seeds = 1..3\n",
+     "linear: contradicts (psnr_masked of 3 settings, 3 seeds: tau -1.00, 95% interval -1.00 to "
      "-1.00)\n"},
+    {OF_PSNR "linear = " RISING "\n", "seeds = 1, 2\n",
+     "linear: too few seeds to tell (psnr_masked of 3 settings, 2 seeds: tau -1.00, 95% interval "
+     "-1.00 to -1.00)\n"},
     {OF_PSNR "linear = " FALLING "\n", "seeds = 1\n",
      "linear: too few seeds to tell (psnr_masked of 3 settings, 1 seed: tau +1.00 without an "
      "interval)\n"},
     /* Two series, each with its own verdict; a tie of the paper's leaves two pairs of three. */
-    {OF_PSNR "finetuned = 0.25: 80, 0.5: 80, 0.75: 70\nlinear = " RISING "\n", "seeds = 1, 2\n",
-     "finetuned: agrees (psnr_masked of 3 settings, 2 seeds: tau +0.82, 95% interval +0.82 to "
+    {OF_PSNR "finetuned = 0.25: 80, 0.5: 80, 0.75: 70\nlinear = " RISING "\n", "seeds = 1..3\n",
+     "finetuned: agrees (psnr_masked of 3 settings, 3 seeds: tau +0.82, 95% interval +0.82 to "
      "+0.82)\nlinear: contradicts"},
-    {OF_PSNR "linear = 0.25: 7, 0.5: 7, 0.75: 7\n", "seeds = 1, 2\n",
+    {OF_PSNR "linear = 0.25: 7, 0.5: 7, 0.75: 7\n", "seeds = 1..3\n",
      "linear: nothing to compare (psnr_masked of 3 settings: one side's are all alike)"},
     /* A setting in the paper's words, one that is not swept and one that nothing stands for. */
-    {OF_PSNR "linear = few: 80, 0.5: 70, 0.6: 1, tokens: 2\nours = few: .25\n", "seeds = 1, 2\n",
-     "linear: agrees (psnr_masked of 2 settings, 2 seeds: tau +1.00"},
-    {OF_PSNR "linear = 0.25: 80, 0.6: 1\n", "seeds = 1, 2\n",
+    {OF_PSNR "linear = few: 80, 0.5: 70, 0.6: 1, tokens: 2\nours = few: .25\n", "seeds = 1..3\n",
+     "linear: agrees (psnr_masked of 2 settings, 3 seeds: tau +1.00"},
+    {OF_PSNR "linear = 0.25: 80, 0.6: 1\n", "seeds = 1..3\n",
      "linear: nothing to compare (psnr_masked of 1 setting that both have)"},
     {"[paper]\nsource = They\ncompare = knn_of_tomorrow, psnr_masked\nlinear = " FALLING "\n",
-     "seeds = 1, 2\n",
-     "linear: agrees (psnr_masked of 3 settings, 2 seeds: tau +1.00, 95% interval +1.00 to "
+     "seeds = 1..3\n",
+     "linear: agrees (psnr_masked of 3 settings, 3 seeds: tau +1.00, 95% interval +1.00 to "
      "+1.00; no knn_of_tomorrow was recorded)"},
-    {"[paper]\nsource = They\ncompare = knn_of_tomorrow\nlinear = " FALLING "\n", "seeds = 1, 2\n",
+    {"[paper]\nsource = They\ncompare = knn_of_tomorrow\nlinear = " FALLING "\n", "seeds = 1..3\n",
      "linear: nothing to compare (no knn_of_tomorrow was recorded)"},
     /* Of a loss the lower is the better: the same on all settings here, so no order. */
-    {"[paper]\nsource = They\ncompare = loss\nlinear = " FALLING "\n", "seeds = 1, 2\n",
+    {"[paper]\nsource = They\ncompare = loss\nlinear = " FALLING "\n", "seeds = 1..3\n",
      "linear: nothing to compare (loss of 3 settings: one side's are all alike)"},
     /* Two points under one setting have no mean that means anything. */
-    {OF_PSNR "linear = " FALLING "\n", "model.pos_embed = learned, none\nseeds = 1, 2\n",
+    {OF_PSNR "linear = " FALLING "\n", "model.pos_embed = learned, none\nseeds = 1..3\n",
      "linear: nothing to compare (psnr_masked of 0 settings that both have)"},
 };
 
@@ -86,11 +89,11 @@ END_TEST
 
 START_TEST(numbers_stand_side_by_side) {
   write_experiment(OF_PSNR "finetuned = 0.25: 84.9\nlinear = " FALLING ", tokens: 59.6\n",
-                   "seeds = 1, 2\n");
+                   "seeds = 1..3\n");
   expect_code(RUN_FAKE, 0, "");
   expect_code("compare exp.ini --db r.db", 0, "exp beside They 2022, table 1\n");
   expect_code("compare exp --db r.db", 0,
-              "\n0.25             train.mask_ratio=0.25      2             19.02  0.01           "
+              "\n0.25             train.mask_ratio=0.25      3             19.02  0.01           "
               "84.9        80.0\n");
   expect_code(
       "compare exp --db r.db", 0,
@@ -116,7 +119,7 @@ END_TEST
 /* The folders hold all of it; one of before there were published numbers has none. */
 START_TEST(an_import_gives_the_same) {
   static const char all[] = "SELECT * FROM paper_source, paper_number, paper_value, paper_verdict";
-  write_experiment(OF_PSNR "linear = " FALLING "\n", "seeds = 1, 2\n");
+  write_experiment(OF_PSNR "linear = " FALLING "\n", "seeds = 1..3\n");
   expect_code(RUN_FAKE, 0, "");
   char *live = query_db("r.db", all);
   ck_assert(*live);
@@ -133,7 +136,7 @@ START_TEST(an_import_gives_the_same) {
   expect_code("import --db r.db --out out", 0, "");
   expect_rows("SELECT * FROM paper", "");
   expect_rows("SELECT * FROM paper_verdicts", "");
-  expect_rows("SELECT count(*) FROM trials WHERE status = 'done'", "6\n");
+  expect_rows("SELECT count(*) FROM trials WHERE status = 'done'", "9\n");
   expect_code("compare exp --db r.db", 2, "exp has no published numbers to compare with");
 }
 END_TEST
@@ -149,7 +152,7 @@ static const struct {
 
 /* What comes in a copied folder is refused with its reason, and nothing of it is taken. */
 START_TEST(a_bad_description_is_left_out) {
-  write_experiment(OF_PSNR "linear = " FALLING "\n", "seeds = 1, 2\n");
+  write_experiment(OF_PSNR "linear = " FALLING "\n", "seeds = 1..3\n");
   expect_code(RUN_FAKE, 0, "");
   char *text = scratch_read("out/exp/sweep.json"), *at = strstr(text, damages[_i].what);
   ck_assert_ptr_nonnull(at);
@@ -168,7 +171,7 @@ END_TEST
 
 /* Every ablation there is, as a user looks at it first: its plan, at each scale. */
 START_TEST(every_ablation_has_a_plan) {
-  static const char *const scales[] = {"cpu", "t4x2", "h200"};
+  static const char *const scales[] = {"cpu", "cpu-hour", "t4x2", "h200"};
   glob_t found;
   ck_assert_int_eq(glob(SOURCE_DIR "/experiments/ablations/*.ini", 0, NULL, &found), 0);
   for (size_t f = 0; f < found.gl_pathc; f++) {
