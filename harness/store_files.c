@@ -105,9 +105,7 @@ static char *last_line(const char *path, const Place *place) {
 /* Reading --------------------------------------------------------------------------------------*/
 
 typedef struct Reading {
-  Store *store;
-  int64_t trial;
-  const char *file;
+  Intake intake;
   Seal seal;
   bool sealed;      /* this kind of file has seals */
   bool broken;      /* the lines from here on are not believed */
@@ -124,7 +122,7 @@ static void take_line(void *user, const char *line, size_t length, uint64_t offs
   Reading *reading = user;
   Error problem = {0};
   reading->line++;
-  if (reading->broken || store_broken(reading->store)) return;
+  if (reading->broken || store_broken(reading->intake.store)) return;
   if (reading->sealed && seal_check(&reading->seal, line, length) == SEAL_BROKEN) {
     reading->broken = reading->report->broken = true;
     char where[32] = "";
@@ -132,12 +130,11 @@ static void take_line(void *user, const char *line, size_t length, uint64_t offs
     error_set(&problem, EXIT_DATA,
               "%s%s (byte %llu): the line does not follow from those before it: one was changed or "
               "lost; nothing from there on is taken",
-              reading->file, where, (unsigned long long)offset);
+              reading->intake.file, where, (unsigned long long)offset);
     note(reading, &problem);
     return;
   }
-  if (!store_ingest(reading->store, reading->trial, reading->file, offset, line, length, &problem))
-    note(reading, &problem);
+  if (!intake_line(&reading->intake, offset, line, length, &problem)) note(reading, &problem);
 }
 
 bool store_take_file(Store *store, int64_t trial, const char *folder, const char *file,
@@ -158,11 +155,11 @@ bool store_take_file(Store *store, int64_t trial, const char *folder, const char
     if (!store_forget_file(store, trial, file, e)) return false;
     place = (Place){.taken = 0};
   }
-  Reading reading = {.store = store,
-                     .trial = trial,
-                     .file = file,
-                     .sealed = strncmp(file, "verify-", 7) != 0,
-                     .report = report};
+  Reading reading = {.sealed = strncmp(file, "verify-", 7) != 0, .report = report};
+  if (!intake_begin(&reading.intake, store, trial, file, e)) {
+    free(last);
+    return false;
+  }
   seal_begin(&reading.seal);
   /* Behind a sealed line the chain goes on; behind another one all of the file has to be seen. */
   if (last && seal_continue(&reading.seal, last, (size_t)(place.taken - place.line_at)))
@@ -176,8 +173,8 @@ bool store_take_file(Store *store, int64_t trial, const char *folder, const char
   tail_read(&tail, take_line, &reading);
   tail_close(&tail);
   seal_free(&reading.seal);
-  if (!store_broken(store)) return true;
-  if (e) *e = store->trouble;
+  if (intake_end(&reading.intake, e)) return true;
+  if (e && store_broken(store)) *e = store->trouble;
   return false;
 }
 

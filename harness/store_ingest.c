@@ -3,6 +3,7 @@
  * a line is taken whole or not at all. */
 #include "harness/store_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "mae/base/sha256.h"
@@ -338,37 +339,24 @@ static bool take_verification(const Line *line, Error *e) {
 typedef struct Taker {
   const char *event;
   bool (*take)(const Line *, Error *);
+  bool one_statement; /* which the database does whole or not at all by itself */
 } Taker;
 
-static const Taker trainer_events[] = {{"start", take_start},
-                                       {"step", take_step},
-                                       {"eval", take_eval},
-                                       {"baseline", take_baseline},
-                                       {"checkpoint", take_checkpoint},
-                                       {"artifact", take_artifact},
-                                       {"throughput", take_throughput},
-                                       {"warning", take_warning},
-                                       {"error", take_error},
-                                       {"end", take_end},
-                                       {NULL, NULL}};
-static const Taker harness_events[] = {{"launch", take_launch}, {"exit", take_exit}, {NULL, NULL}};
-static const Taker verify_events[] = {{"verification", take_verification}, {NULL, NULL}};
-
-static bool take_trainer_event(Line *line, const Taker *taker, Error *e) {
-  bool found = false;
-  if (!store_int(line->store, e, &line->attempt, &found,
-                 "SELECT max(attempt) FROM attempt WHERE trial = ? HAVING count(*) > 0", "i",
-                 line->trial))
-    return false;
-  if (!found && taker->take != take_start)
-    return error_set(e, EXIT_DATA, "event \"%s\" before any start", taker->event);
-  if (!taker->take(line, e)) return false;
-  return taker->take == take_start ||
-         store_run(line->store, e,
-                   "UPDATE attempt SET last_event = max(last_event, ?) "
-                   "WHERE trial = ? AND attempt = ?",
-                   "rii", line->time, line->trial, line->attempt);
-}
+static const Taker trainer_events[] = {{"start", take_start, false},
+                                       {"step", take_step, true},
+                                       {"eval", take_eval, false},
+                                       {"baseline", take_baseline, false},
+                                       {"checkpoint", take_checkpoint, false},
+                                       {"artifact", take_artifact, false},
+                                       {"throughput", take_throughput, false},
+                                       {"warning", take_warning, false},
+                                       {"error", take_error, false},
+                                       {"end", take_end, false},
+                                       {NULL, NULL, false}};
+static const Taker harness_events[] = {
+    {"launch", take_launch, false}, {"exit", take_exit, false}, {NULL, NULL, false}};
+static const Taker verify_events[] = {{"verification", take_verification, false},
+                                      {NULL, NULL, false}};
 
 static const Taker *takers_of(const char *file) {
   for (int f = 0; f < TRIAL_FILES; f++)
@@ -377,52 +365,109 @@ static const Taker *takers_of(const char *file) {
   return verify_events;
 }
 
-static bool take_line(Line *line, const EventLine *event, Error *e) {
-  if (!member_need_finite(line->json, "time", &line->time, e)) return false;
-  const Taker *taker = takers_of(line->file);
-  bool trainer = taker == trainer_events;
-  while (taker->event && !event_line_is(event, taker->event)) taker++;
-  if (!taker->event) return error_set(e, EXIT_DATA, "unknown event \"%.64s\"", event->name);
-  return trainer ? take_trainer_event(line, taker, e) : taker->take(line, e);
+/* A file ---------------------------------------------------------------------------------------*/
+
+static bool find_attempt(Intake *intake, Error *e) {
+  bool found;
+  intake->last_event = -INFINITY;
+  return store_int(intake->store, e, &intake->attempt, &found,
+                   "SELECT coalesce(max(attempt), 0) FROM attempt WHERE trial = ?", "i",
+                   intake->trial);
 }
 
-bool store_ingest(Store *store, int64_t trial, const char *file, uint64_t offset, const char *text,
-                  size_t length, Error *e) {
-  int64_t taken = 0;
-  bool found = false;
+static bool touch_attempt(const Intake *intake, Error *e) {
+  return intake->last_event == -INFINITY ||
+         store_run(intake->store, e,
+                   "UPDATE attempt SET last_event = max(last_event, ?) "
+                   "WHERE trial = ? AND attempt = ?",
+                   "rii", intake->last_event, intake->trial, intake->attempt);
+}
+
+bool intake_begin(Intake *intake, Store *store, int64_t trial, const char *file, Error *e) {
+  bool found;
+  *intake = (Intake){.store = store, .trial = trial, .file = file};
   if (store_broken(store)) {
     *e = store->trouble;
     return false;
   }
-  if (!store_int(store, e, &taken, &found,
-                 "SELECT taken FROM file_read WHERE trial = ? AND file = ?", "it", trial, file))
-    return false;
-  if (found && offset < (uint64_t)taken) return true;
+  if (!store_run(store, e, "SAVEPOINT intake", "")) return false;
+  if (store_int(store, e, &intake->taken, &found,
+                "SELECT taken FROM file_read WHERE trial = ? AND file = ?", "it", trial, file) &&
+      find_attempt(intake, e))
+    return true;
+  store_run(store, NULL, "RELEASE intake", "");
+  return false;
+}
+
+bool intake_end(Intake *intake, Error *e) {
+  Store *store = intake->store;
+  bool ok = !intake->changed ||
+            (touch_attempt(intake, e) &&
+             store_run(store, e,
+                       "INSERT OR REPLACE INTO file_read (trial, file, taken, line_at, mark) "
+                       "VALUES (?, ?, ?, ?, ?)",
+                       "itiit", intake->trial, intake->file, intake->taken, intake->line_at,
+                       intake->mark));
+  if (!ok) sqlite3_exec(store->db, "ROLLBACK TO intake", NULL, NULL, NULL);
+  return store_run(store, ok ? e : NULL, "RELEASE intake", "") && ok;
+}
+
+/* An attempt's first line has no attempt yet, and makes it the newest. */
+static bool take_by(Intake *intake, Line *line, const Taker *taker, Error *e) {
+  if (takers_of(line->file) != trainer_events) return taker->take(line, e);
+  bool starts = taker->take == take_start;
+  if (!intake->attempt && !starts)
+    return error_set(e, EXIT_DATA, "event \"%s\" before any start", taker->event);
+  line->attempt = intake->attempt;
+  if (!taker->take(line, e)) return false;
+  if (starts) return touch_attempt(intake, e) && find_attempt(intake, e);
+  intake->last_event = fmax(intake->last_event, line->time);
+  return true;
+}
+
+static bool take_event(Intake *intake, Line *line, const EventLine *event, Error *e) {
+  Store *store = intake->store;
+  if (!member_need_finite(line->json, "time", &line->time, e)) return false;
+  const Taker *taker = takers_of(line->file);
+  while (taker->event && !event_line_is(event, taker->event)) taker++;
+  if (!taker->event) return error_set(e, EXIT_DATA, "unknown event \"%.64s\"", event->name);
+  if (taker->one_statement) return take_by(intake, line, taker, e);
+  if (!store_run(store, e, "SAVEPOINT line", "")) return false;
+  bool ok = take_by(intake, line, taker, e);
+  if (!ok) sqlite3_exec(store->db, "ROLLBACK TO line", NULL, NULL, NULL);
+  return store_run(store, ok ? e : NULL, "RELEASE line", "") && ok;
+}
+
+static bool take_line(Intake *intake, uint64_t offset, const char *text, size_t length, Error *e) {
   if (length > STORE_LINE_MAX || offset > INT64_MAX - STORE_LINE_MAX)
-    return error_set(e, EXIT_DATA, "%s at byte %llu: a line of %zu bytes is too long", file,
-                     (unsigned long long)offset, length);
+    return error_set(e, EXIT_DATA, "a line of %zu bytes is too long", length);
   EventLine event;
-  if (!event_line_read(&event, text, length, e))
-    return error_prefix(e, "%s at byte %llu", file, (unsigned long long)offset);
-  Line line = {
-      .store = store, .trial = trial, .file = file, .offset = (int64_t)offset, .json = event.json};
-  char mark[STORE_MARK_DIGITS + 1];
-  store_line_mark(mark, text, length);
-  bool ok = store_run(store, e, "SAVEPOINT line", "");
-  if (ok) {
-    ok = take_line(&line, &event, e) &&
-         store_run(store, e,
-                   "INSERT OR REPLACE INTO file_read (trial, file, taken, line_at, mark) "
-                   "VALUES (?, ?, ?, ?, ?)",
-                   "itiit", trial, file, (int64_t)(offset + (length ? length : 1)), (int64_t)offset,
-                   mark);
-    if (!ok) {
-      error_prefix(e, "%s at byte %llu", file, (unsigned long long)offset);
-      sqlite3_exec(store->db, "ROLLBACK TO line", NULL, NULL, NULL);
-    }
-    bool released = store_run(store, ok ? e : NULL, "RELEASE line", "");
-    ok = ok && released;
-  }
+  if (!event_line_read(&event, text, length, e)) return false;
+  Line line = {.store = intake->store,
+               .trial = intake->trial,
+               .file = intake->file,
+               .offset = (int64_t)offset,
+               .json = event.json};
+  bool ok = take_event(intake, &line, &event, e);
   event_line_free(&event);
   return ok;
+}
+
+bool intake_line(Intake *intake, uint64_t offset, const char *text, size_t length, Error *e) {
+  if (offset < (uint64_t)intake->taken) return true;
+  if (!take_line(intake, offset, text, length, e))
+    return error_prefix(e, "%s at byte %llu", intake->file, (unsigned long long)offset);
+  intake->changed = true;
+  intake->line_at = (int64_t)offset;
+  intake->taken = (int64_t)(offset + (length ? length : 1));
+  store_line_mark(intake->mark, text, length);
+  return true;
+}
+
+bool store_ingest(Store *store, int64_t trial, const char *file, uint64_t offset, const char *text,
+                  size_t length, Error *e) {
+  Intake intake;
+  if (!intake_begin(&intake, store, trial, file, e)) return false;
+  bool ok = intake_line(&intake, offset, text, length, e);
+  return intake_end(&intake, ok ? e : NULL) && ok;
 }

@@ -72,6 +72,24 @@ bool store_judge_all_papers(Store *, Error *);
 enum { STORE_MARK_DIGITS = 16 };
 void store_line_mark(char mark[STORE_MARK_DIGITS + 1], const char *line, size_t length);
 
+/* Lines of one file of a trial, one after the other (store_ingest.c). What the tables know of the
+ * file is read once, at the beginning, and written once, at the end; they have all of it or
+ * nothing. A line is as in store_ingest. When begin fails there is nothing to end. */
+typedef struct Intake {
+  Store *store;
+  int64_t trial;
+  const char *file;
+  int64_t taken, line_at; /* as in file_read */
+  char mark[STORE_MARK_DIGITS + 1];
+  bool changed;
+  int64_t attempt;   /* the trial's newest; 0: none yet */
+  double last_event; /* newest time of its lines since begin, or -INFINITY */
+} Intake;
+
+bool intake_begin(Intake *, Store *, int64_t trial, const char *file, Error *);
+bool intake_line(Intake *, uint64_t offset, const char *line, size_t length, Error *);
+bool intake_end(Intake *, Error *);
+
 /* The whole of a file, NUL-terminated; the caller frees. */
 bool store_read_file(char **text, size_t *size, const char *path, Error *);
 

@@ -153,9 +153,8 @@ static bool compare_rows(Store *store, int64_t trial, Store *made, int64_t own,
  * --------------------------------------------------------------------------------------*/
 
 typedef struct Lines {
-  Store *made;
-  int64_t trial, taken; /* the store under test has the lines that begin before */
-  const char *file;
+  Intake intake;
+  int64_t taken; /* the store under test has the lines that begin before */
   bool more;
 } Lines;
 
@@ -165,22 +164,22 @@ static void take_line(void *user, const char *line, size_t length, uint64_t offs
   if (offset >= (uint64_t)lines->taken)
     lines->more = true;
   else /* a line that is no event was passed over then, too */
-    store_ingest(lines->made, lines->trial, lines->file, offset, line, length, &ignored);
+    intake_line(&lines->intake, offset, line, length, &ignored);
 }
 
 static bool take_file(Store *store, int64_t trial, Store *made, int64_t own, const char *folder,
                       const char *file, bool *more, Error *e) {
   char path[CONFIG_PATH_MAX];
-  Lines lines = {.made = made, .trial = own, .file = file};
+  Lines lines = {.taken = 0};
   bool found;
   if (!io_join(path, sizeof path, folder, file, e) ||
       !store_int(store, e, &lines.taken, &found,
-                 "SELECT taken FROM file_read WHERE trial = ? AND file = ?", "it", trial, file))
+                 "SELECT taken FROM file_read WHERE trial = ? AND file = ?", "it", trial, file) ||
+      !intake_begin(&lines.intake, made, own, file, e))
     return false;
   tail_read_file(path, take_line, &lines);
   *more = lines.more;
-  if (store_broken(made)) *e = made->trouble;
-  return !store_broken(made);
+  return intake_end(&lines.intake, e);
 }
 
 /* Where no harness is at work on it, and store_recover was run. */
