@@ -4,8 +4,9 @@
 #   sh paper/build.sh [DB [PLOTS [OUT]]]
 #
 # DB is results/results.db, PLOTS is plots/out, OUT is paper/out unless given. OUT/report.md is
-# report.md with its lines `@results NAME` (figures, table and findings of every experiment of that
-# name) and `@provenance` filled in; the figures it shows are copied beside it.
+# report.md with its lines `@experiments` (question, expected answer, findings, figures and table of
+# every experiment that has results, and which ablations have none) and `@provenance` filled in; the
+# figures it shows are copied beside it.
 #
 # Exit 0: written; 2: usage; 4: the database or the drawings are missing.
 set -eu
@@ -29,36 +30,48 @@ ask() {
     refuse "$db: cannot be read (see above)"
 }
 
-# results EXPERIMENT: its part of draw.sh's index, the figures copied, and the findings.
+# results EXPERIMENT: its question, the findings, its part of draw.sh's index; copies the figures.
 results() {
   [ -d "$plots/$1" ] || refuse "$1: not in $plots; make plots draws it"
   mkdir -p "$out/$1"
   cp "$plots/$1"/*.svg "$out/$1/"
-  echo "### $1"
+  echo "## $1"
   echo
   {
     echo ".parameter init"
     echo "INSERT INTO temp.sqlite_parameters VALUES ('@experiment', '$1'), ('@figure', 'table');"
-    cat "$here/../plots/common.sql" "$here/verdict.sql"
+    cat "$here/../plots/common.sql"
+    echo "SELECT '**' || question || '**' || iif(expected = '', '', ' Expected: ' || expected) || char(10) FROM experiments
+      WHERE experiment = @experiment;"
+    cat "$here/verdict.sql"
   } | ask -list -noheader
   echo
   awk -v section="## $1" '/^## / { on = $0 == section; next } on && (NF || !blank) { print }
     { blank = !NF }' "$plots/index.md"
 }
 
+# Which of the questions in experiments/ablations the database says nothing about.
+unasked() {
+  for ini in "$here"/../experiments/ablations/*.ini; do
+    name=$(basename "$ini" .ini)
+    run=$(ask "SELECT count(*) FROM experiments WHERE name = '$name' AND done > 0") || exit 4
+    [ "$run" != 0 ] || echo "- \`harness run ablations/$name.ini\`"
+  done
+}
+
 mkdir -p "$out"
 while IFS= read -r line; do
   case $line in
-  "@results "*)
-    name=${line#@results }
-    experiments=$(ask "SELECT experiment FROM experiments WHERE name = '$name' AND done > 0") ||
+  @experiments)
+    experiments=$(ask "SELECT experiment FROM experiments WHERE done > 0 ORDER BY experiment") ||
       exit 4
-    [ -n "$experiments" ] || echo "Not run yet: \`harness run ablations/$name.ini\`."
     IFS='
 ' # a name a line, with its blanks
     for experiment in $experiments; do
       results "$experiment"
     done
+    left=$(unasked) || exit 4
+    [ -z "$left" ] || printf '## Not run yet\n\n%s\n' "$left"
     ;;
   @provenance)
     ask -markdown <"$here/provenance.sql"

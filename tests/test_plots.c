@@ -94,7 +94,9 @@ START_TEST(a_report_is_filled_in) {
   expect_file("report/report.md",
               "Highest psnr_masked: 0.5 (18.02 dB); lowest: 0.75 (17.02 dB), 1.00");
   expect_file("report/report.md", "](mask_ratio/quality.svg)");
-  expect_file("report/report.md", "Not run yet: `harness run ablations/pos_embed.ini`.");
+  expect_file("report/report.md", "## mask_ratio\n\n**Why?**\n");
+  expect_file("report/report.md", "- `harness run ablations/pos_embed.ini`\n");
+  expect_in_file("report/report.md", "ablations/mask_ratio.ini", false);
   expect_in_file("report/report.md", "\n@", false);
   ck_assert_int_eq(access("report/mask_ratio/quality.svg", R_OK), 0);
   expect("sh " SOURCE_DIR "/paper/build.sh none.db", 4, "none.db: there is no such database");
