@@ -41,8 +41,8 @@ results() {
     echo ".parameter init"
     echo "INSERT INTO temp.sqlite_parameters VALUES ('@experiment', '$1'), ('@figure', 'table');"
     cat "$here/../plots/common.sql"
-    echo "SELECT '**' || question || '**' || iif(expected = '', '', ' Expected: ' || expected) || char(10) FROM experiments
-      WHERE experiment = @experiment;"
+    echo "SELECT '**' || question || '**' || iif(expected = '', '', ' Expected: ' || expected)
+      || char(10) FROM experiments WHERE experiment = @experiment;"
     cat "$here/verdict.sql"
   } | ask -list -noheader
   echo
