@@ -328,6 +328,7 @@ static Store *store_new(const char *path, Error *e) {
     return NULL;
   }
   store->lock = -1;
+  store->piece_rows = STORE_PIECE_ROWS;
   if (!find_folder(store, e)) {
     store_close(store);
     return NULL;

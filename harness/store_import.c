@@ -518,10 +518,8 @@ static bool add_trials(Store *store, Found *list, int count, int *trials, Error 
 /* What is not committed lies in a second file beside the database, which would grow to the size of
  * all trials. Between two of them the database is whole, and `import` says that some are missing.
  */
-enum { PIECE_ROWS = 50000 };
-
 static bool commit_piece(Store *store, Error *e) {
-  if (sqlite3_total_changes64(store->db) - store->committed < PIECE_ROWS) return true;
+  if (sqlite3_total_changes64(store->db) - store->committed < store->piece_rows) return true;
   store->committed = sqlite3_total_changes64(store->db);
   return store_commit(store, e) && store_begin(store, e);
 }

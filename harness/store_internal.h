@@ -12,6 +12,7 @@ enum {
   STORE_APPLICATION_ID = 0x4d414562, /* "MAEb" */
   STORE_VERSION = 4,                 /* of the tables; see migrations in store.c */
   STORE_STATEMENTS = 64,
+  STORE_PIECE_ROWS = 50000,
   STORE_LINE_MAX = 16 << 20 /* bytes; a start event with its diff and configuration is far below */
 };
 
@@ -20,6 +21,7 @@ struct Store {
   char *path;
   char *folder;      /* real path of the folder the database is in */
   int64_t committed; /* rows changed before the newest piece of an import */
+  int piece_rows;    /* of which a piece has at least so many */
   int lock;          /* descriptor of PATH.lock, or -1 for readers */
   bool known_whole;  /* by check_integrity, now or before the file was closed as it is */
   bool readonly;     /* opened by store_open_readonly */

@@ -1,5 +1,7 @@
 /* The results database rebuilt from the trial folders, and what is computed from its rows. */
 #include <jansson.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include "harness/stats.h"
 #include "tests/fake_trials.h"
@@ -140,6 +142,51 @@ START_TEST(import_passes_over_damage) {
   ck_assert_msg(store_import(store, at("empty"), &trials, &e), "%s", e.message);
   ck_assert_int_eq(trials, 0);
   store_close(store);
+}
+END_TEST
+
+/* The second piece of an import is the last thing that its process writes. */
+static int commits;
+
+static int die_at_the_third(void *unused) {
+  (void)unused;
+  if (++commits == 3) kill(getpid(), SIGKILL);
+  return 0;
+}
+
+/* What is committed while an import goes on is whole trials, and marked as not all of them. */
+START_TEST(a_killed_import_leaves_whole_trials) {
+  int64_t trial[FAKES];
+  Error e = {0};
+  store_close(open_finished_sweep(trial));
+  const char *path = at("results/rebuilt.db");
+  int trials = 0;
+  Store *store = import_into(at("results/whole.db"), &trials);
+  char *whole = dump(store);
+  store_close(store);
+  pid_t child = fork();
+  if (child == 0) {
+    store = open_db(path);
+    store->piece_rows = 1;
+    sqlite3_commit_hook(store->db, die_at_the_third, NULL);
+    store_import(store, at("results"), &trials, &e);
+    _exit(0);
+  }
+  int status;
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  bool cut = false;
+  store = open_db(path);
+  ck_assert(store_import_cut(store, &cut, &e) && cut);
+  expect(store, "SELECT count(DISTINCT trial) FROM attempt", "2");
+  expect(store, "SELECT count(*) FROM attempt WHERE status IS NULL", "0");
+  ck_assert_msg(store_import(store, at("results"), &trials, &e), "%s", e.message);
+  char *completed = dump(store);
+  ck_assert_str_eq(completed, whole);
+  ck_assert(store_import_cut(store, &cut, &e) && !cut);
+  store_close(store);
+  free(whole);
+  free(completed);
 }
 END_TEST
 
@@ -335,6 +382,7 @@ int main(void) {
   tcase_add_test(tests, an_old_database_is_brought_up_to_date);
   tcase_add_test(tests, a_database_of_before_probes_takes_them_in);
   tcase_add_test(tests, import_passes_over_damage);
+  tcase_add_test(tests, a_killed_import_leaves_whole_trials);
   tcase_add_test(tests, import_renumbers_clashing_ids);
   tcase_add_test(tests, an_edited_plan_leaves_old_trials_out);
   tcase_add_test(tests, points_agree_with_stats);
