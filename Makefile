@@ -42,8 +42,9 @@ plots:
 paper: plots
 	@sh paper/build.sh $(DB)
 
+# Several at a time; threads that wait for each other then give their core to another test.
 test: build
-	ctest --test-dir $(BUILD) --output-on-failure
+	OMP_WAIT_POLICY=passive ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
 # Whole training steps of the small model and ViT-Base beside the matrix library's ceiling.
 bench: build
