@@ -257,11 +257,11 @@ static bool check_images(Evidence *evidence, const EvidenceOf *of, Error *e) {
   const char *recorded = of->record->facts.dataset_sha256;
   if (!source_open(&source, of->config, e)) return false;
   source_close(&source);
-  if (!data_open(&data, of->config, NULL, NULL, &problem)) {
+  if (!data_open(&data, of->config, NULL, &problem)) {
     strings_add(&evidence->faults, string_copy(problem.message));
     return true;
   }
-  if (!data.verified && !pack_verify(&data, NULL, NULL, &problem))
+  if (!data.verified && !pack_verify(&data, NULL, &problem))
     strings_add(&evidence->faults, string_copy(problem.message));
   if (strcmp(data.sha256, recorded) != 0)
     strings_add(&evidence->faults,

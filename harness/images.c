@@ -23,7 +23,7 @@ static void note_images(Job *jobs, int first, int count) {
   Dataset dataset;
   Error problem = {0};
   char sha256[65] = "";
-  if (data_open(&dataset, config, NULL, NULL, &problem)) {
+  if (data_open(&dataset, config, NULL, &problem)) {
     snprintf(sha256, sizeof sha256, "%s", dataset.sha256);
     data_close(&dataset);
   } else {

@@ -176,7 +176,7 @@ static void bench_open(Bench *b, const char *settings) {
   }
   ck_assert_msg(config_validate(&b->config, &e), "%s", e.message);
   b->device = device_open(&b->config, 0, 1, &e);
-  ck_assert_msg(b->device && data_open(&b->dataset, &b->config, NULL, NULL, &e) &&
+  ck_assert_msg(b->device && data_open(&b->dataset, &b->config, NULL, &e) &&
                     model_create(&b->model, &b->config, b->device, false, &e) &&
                     model_init_weights(&b->model, &e) &&
                     evaluator_open(&b->evaluator, &b->model, &b->dataset, &b->pool, &e) &&

@@ -80,12 +80,12 @@ static void write_jpeg(const char *name, int value, int side, int channels) {
 }
 
 static void open_data(void) {
-  ck_assert_msg(data_open(&data, &config, NULL, NULL, &error), "%s", error.message);
+  ck_assert_msg(data_open(&data, &config, NULL, &error), "%s", error.message);
 }
 
 static void expect_refusal(const char *words) {
   error = (Error){0};
-  ck_assert(!data_open(&data, &config, NULL, NULL, &error));
+  ck_assert(!data_open(&data, &config, NULL, &error));
   ck_assert_int_eq(error.code, EXIT_DATA);
   ck_assert_msg(strstr(error.message, words), "%s", error.message);
 }
@@ -145,7 +145,7 @@ START_TEST(imagefolder_in_order_of_class_and_name) {
   bool dog_first = data.eval[0].label == 1;
   expect_png(&data.eval[dog_first ? 0 : 1], 4, 8, 8, 1);
   expect_png(&data.eval[dog_first ? 1 : 0], 5, 8, 8, -1);
-  ck_assert_msg(pack_verify(&data, NULL, NULL, &error), "%s", error.message);
+  ck_assert_msg(pack_verify(&data, NULL, &error), "%s", error.message);
 }
 END_TEST
 
@@ -196,11 +196,12 @@ static void keep_passed_over(void *user, const char *what, size_t done, size_t t
 
 START_TEST(what_is_passed_over_is_counted_and_told) {
   char told[PASSED_TEXT] = "";
+  const ProgressListener listener = {keep_passed_over, told};
   make_imagefolder();
   shell("touch images/train/cat/%s images/train/cat/b.webp images/train/dog/c.WEBP", "a.webp");
   shell("touch images/train/cat/%s images/train/README images/val/dog/.hidden.png", "x.txt");
   shell("ln -s /nowhere images/train/%s", "emu"); /* a class that is not there */
-  ck_assert_msg(data_open(&data, &config, keep_passed_over, told, &error), "%s", error.message);
+  ck_assert_msg(data_open(&data, &config, &listener, &error), "%s", error.message);
   ck_assert_int_eq(data.train_count, 4);
   ck_assert_int_eq(data.eval_count, 1);
   ck_assert_str_eq(data.passed_over, told);
@@ -318,7 +319,7 @@ START_TEST(every_source_packs) {
   open_data();
   ck_assert_str_eq(data.source, names[_i]);
   ck_assert(data.train_count > 2 && data.eval_count > 0);
-  ck_assert_msg(pack_verify(&data, NULL, NULL, &error), "%s", error.message);
+  ck_assert_msg(pack_verify(&data, NULL, &error), "%s", error.message);
   snprintf(name, sizeof name, "/%s-", names[_i]);
   ck_assert_msg(strstr(data.pack_path, name), "%s", data.pack_path);
   strcpy(sha256, data.sha256);
@@ -458,7 +459,8 @@ static void count_verifying(void *user, const char *what, size_t done, size_t to
 /* The number of times that opening the pack reads its content. */
 static int times_verified(void) {
   int times = 0;
-  ck_assert_msg(data_open(&data, &config, count_verifying, &times, &error), "%s", error.message);
+  const ProgressListener listener = {count_verifying, &times};
+  ck_assert_msg(data_open(&data, &config, &listener, &error), "%s", error.message);
   data_close(&data);
   return times;
 }
@@ -523,7 +525,7 @@ START_TEST(a_killed_packer_leaves_no_pack) {
   pid_t child = fork();
   if (child == 0) {
     omp_set_num_threads(1);
-    data_open(&data, &config, die_half_way, NULL, &error);
+    data_open(&data, &config, &(const ProgressListener){die_half_way, NULL}, &error);
     _exit(0);
   }
   ck_assert_int_eq(wait_mae(child), 1000 + SIGKILL);
@@ -533,7 +535,7 @@ START_TEST(a_killed_packer_leaves_no_pack) {
   ck_assert_int_eq(data.train_count, 48);
   ck_assert_int_eq(cache_count(".pack"), 1);
   ck_assert_int_eq(cache_count(".tmp") + cache_count(".lock"), 0);
-  ck_assert_msg(pack_verify(&data, NULL, NULL, &error), "%s", error.message);
+  ck_assert_msg(pack_verify(&data, NULL, &error), "%s", error.message);
 }
 END_TEST
 
@@ -544,7 +546,7 @@ START_TEST(packers_at_once_make_one_pack) {
   for (int i = 0; i < PACKERS; i++)
     if ((children[i] = fork()) == 0) {
       omp_set_num_threads(1);
-      bool ok = data_open(&data, &config, NULL, NULL, &error);
+      bool ok = data_open(&data, &config, NULL, &error);
       _exit(ok && data.train_count == 48 ? 0 : 1);
     }
   for (int i = 0; i < PACKERS; i++) ck_assert_int_eq(wait_mae(children[i]), 0);

@@ -253,8 +253,7 @@ static const Source plain_source = {
 static bool pack_is_whole(const char *path) {
   Dataset data;
   Error e = {0};
-  ck_assert_msg(data_open_pack(&data, path, &e) && pack_verify(&data, NULL, NULL, &e), "%s",
-                e.message);
+  ck_assert_msg(data_open_pack(&data, path, &e) && pack_verify(&data, NULL, &e), "%s", e.message);
   bool ok = data.train_count == 3 && data.eval_count == 2 && data.pixels[data.eval->offset] == 10;
   data_close(&data);
   return ok;
@@ -269,7 +268,7 @@ START_TEST(packing_survives_every_fault) {
     Plan plan = {faults[_i].call, faults[_i].code, failed + 1, 13};
     Error e = {0};
     io_set_fault(follow, &plan);
-    bool ok = pack_write(path, &plain_source, false, NULL, NULL, &e);
+    bool ok = pack_write(path, &plain_source, false, NULL, &e);
     io_set_fault(NULL, NULL);
     if (ok) break;
     ck_assert_int_ne(access(path, F_OK), 0);
@@ -301,12 +300,12 @@ START_TEST(the_cache_survives_faults) {
   snprintf(config.data.cache, sizeof config.data.cache, "%s/cache", folder);
   Plan plan = plans[_i];
   io_set_fault(follow, &plan);
-  ck_assert(!data_open(&data, &config, NULL, NULL, &e));
+  ck_assert(!data_open(&data, &config, NULL, &e));
   io_set_fault(NULL, NULL);
   ck_assert_msg(e.code == EXIT_DATA && strstr(e.message, config.data.cache), "%s", e.message);
   if (!access(config.data.cache, F_OK)) ck_assert_int_eq(count_entries(config.data.cache), 0);
-  ck_assert_msg(data_open(&data, &config, NULL, NULL, &e), "%s", e.message);
-  ck_assert_msg(pack_verify(&data, NULL, NULL, &e), "%s", e.message);
+  ck_assert_msg(data_open(&data, &config, NULL, &e), "%s", e.message);
+  ck_assert_msg(pack_verify(&data, NULL, &e), "%s", e.message);
   data_close(&data);
   ck_assert_int_eq(count_entries(config.data.cache), 2); /* the pack, and that it is whole */
 }

@@ -1,4 +1,4 @@
-/* The line on standard error that says how far a long job is. */
+/* progress.c - telling, and the line on standard error. */
 #include "mae/base/progress.h"
 
 #include <stdio.h>
@@ -9,12 +9,16 @@
 #define LIVE_PERIOD 0.1
 #define PLAIN_PERIOD 10.0
 
+void progress_tell(const ProgressListener *listener, const char *what, size_t done, size_t total) {
+  if (listener) listener->tell(listener->user, what, done, total);
+}
+
 void progress_clear(ProgressLine *line) {
   if (line->drawn) fputs("\r\033[K", stderr);
   line->drawn = false;
 }
 
-void progress_show(void *user, const char *what, size_t done, size_t total) {
+static void show(void *user, const char *what, size_t done, size_t total) {
   ProgressLine *line = user;
   if (!total) {
     progress_clear(line);
@@ -31,4 +35,8 @@ void progress_show(void *user, const char *what, size_t done, size_t total) {
   fprintf(stderr, "%s: %zu of %zu (%.0f%%)%s", what, done, total,
           100.0 * (double)done / (double)total, line->drawn ? "" : "\n");
   fflush(stderr);
+}
+
+ProgressListener progress_on(ProgressLine *line) {
+  return (ProgressListener){show, line};
 }

@@ -1,10 +1,26 @@
-/* progress.h - one line on standard error that says how far a long job is. On a terminal it is
- * redrawn in place; elsewhere a line is written every ten seconds, and one at the end of a job. */
+/* progress.h - how far a long job is: who does it tells a listener, and the commonest listener is
+ * one line on standard error. On a terminal that is redrawn in place; elsewhere a line is written
+ * every ten seconds, and one at the end of a job. */
 #ifndef MAE_BASE_PROGRESS_H
 #define MAE_BASE_PROGRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* The total of a job whose end nobody can foresee, such as the iterations of a minimisation. */
+#define PROGRESS_UNKNOWN SIZE_MAX
+
+/* Hears that `done` of `total` (images, bytes ...) of a job are done. what: the job's name, of one
+ * or two words. total 0: `what` is a message by itself, such as a file that was skipped. Called
+ * from any thread, but one at a time. */
+typedef struct ProgressListener {
+  void (*tell)(void *user, const char *what, size_t done, size_t total);
+  void *user;
+} ProgressListener;
+
+/* NULL: nobody listens. */
+void progress_tell(const ProgressListener *, const char *what, size_t done, size_t total);
 
 typedef struct ProgressLine { /* all zero but `terminal`, which says how to write */
   bool terminal, drawn;       /* drawn: the line is on the screen */
@@ -12,9 +28,8 @@ typedef struct ProgressLine { /* all zero but `terminal`, which says how to writ
   const void *job;            /* what was shown last: a string constant */
 } ProgressLine;
 
-/* Shows `done` of `total`; total 0: `what` is a message by itself. The
- * first argument is a ProgressLine, so that this can be passed where a callback is asked for. */
-void progress_show(void *line, const char *what, size_t done, size_t total);
+/* Shows on the line what it is told; the line must outlive the listener. */
+ProgressListener progress_on(ProgressLine *);
 /* Takes the line off the screen, before something else is written there. */
 void progress_clear(ProgressLine *);
 

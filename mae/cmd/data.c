@@ -78,12 +78,13 @@ int cmd_data(int argc, char **argv) {
     error_set(&e, EXIT_CONFIG, "'%s' is neither pack nor info", command.line.words[0]);
     return command_fail(command.line.name, &e);
   }
-  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
+  ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener progress = progress_on(&line);
   Dataset data;
-  bool ok = data_open(&data, &command.config, progress_show, &progress, &e);
+  bool ok = data_open(&data, &command.config, &progress, &e);
   bool opened = ok;
-  if (ok && verify && !data.verified) ok = pack_verify(&data, progress_show, &progress, &e);
-  progress_clear(&progress);
+  if (ok && verify && !data.verified) ok = pack_verify(&data, &progress, &e);
+  progress_clear(&line);
   if (ok && json)
     ok = print_json(&data, verify, &e);
   else if (ok && info)

@@ -34,10 +34,11 @@ static bool run_scorers(Results *results, Evaluator *evaluator, Error *e) {
 
 static bool score_all(Results *results, bool conventions, const Config *config, const char *weights,
                       Device *device, Error *e) {
-  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
+  ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener progress = progress_on(&line);
   Dataset dataset;
   Model model;
-  if (!data_open(&dataset, config, progress_show, &progress, e)) return false;
+  if (!data_open(&dataset, config, &progress, e)) return false;
   Evaluator evaluator = {0};
   ImagePool pool = {0};
   bool ok = model_create(&model, config, device, false, e);

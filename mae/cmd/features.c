@@ -64,12 +64,13 @@ static bool write_features(const FeaturesLine *line, const Features *f, Error *e
 }
 
 static bool extract(const FeaturesLine *line, const Config *config, Device *device, Error *e) {
-  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
+  ProgressLine shown = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener progress = progress_on(&shown);
   Dataset dataset;
   Model model;
   ImagePool pool = {0};
   Features features = {0};
-  if (!data_open(&dataset, config, progress_show, &progress, e)) return false;
+  if (!data_open(&dataset, config, &progress, e)) return false;
   bool ok = model_create(&model, config, device, false, e);
   if (ok) {
     unsigned readouts = 1u << READOUT_mean | 1u << READOUT_mean_prenorm;

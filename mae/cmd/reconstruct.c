@@ -69,9 +69,10 @@ static bool draw_files(const char *out, Model *model, const CommandLine *line, E
 }
 
 static bool draw_held_out(const char *out, Model *model, const Config *config, Error *e) {
-  ProgressLine progress = {.terminal = isatty(STDERR_FILENO)};
+  ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener progress = progress_on(&line);
   Dataset dataset;
-  if (!data_open(&dataset, config, progress_show, &progress, e)) return false;
+  if (!data_open(&dataset, config, &progress, e)) return false;
   ImagePool pool = {0};
   bool ok = pool_open(&pool, model->device, &dataset, e) &&
             sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, e);

@@ -70,13 +70,13 @@ bool data_cache_folder(char *out, size_t size, const Config *config, Error *e) {
 
 /* Takes the lock file that one packer of a source holds, waiting for another process if need be.
  * The kernel releases it when its holder dies. Returns its descriptor, or -1. */
-static int lock_take(const char *path, DataProgress progress, void *user, Error *e) {
+static int lock_take(const char *path, const ProgressListener *progress, Error *e) {
   for (;;) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     bool ok = fd >= 0;
     if (ok && flock(fd, LOCK_EX | LOCK_NB)) {
-      if (errno == EWOULDBLOCK && progress)
-        progress(user, "waiting for another process that packs the same data", 0, 0);
+      if (errno == EWOULDBLOCK)
+        progress_tell(progress, "waiting for another process that packs the same data", 0, 0);
       ok = !flock(fd, LOCK_EX);
     }
     if (!ok) {
@@ -119,18 +119,18 @@ static bool remove_leftovers(const char *cache, const char *name, Error *e) {
 
 /* Packs unless another process did so before the lock was ours; opens the pack. */
 static bool pack_once(Dataset *data, const char *cache, const char *name, const char *pack,
-                      const Source *source, bool skip_bad, DataProgress progress, void *user,
+                      const Source *source, bool skip_bad, const ProgressListener *progress,
                       Error *e) {
   char lock[CONFIG_PATH_MAX + 8], temporary[CONFIG_PATH_MAX + 32];
   snprintf(lock, sizeof lock, "%s.lock", pack);
   snprintf(temporary, sizeof temporary, "%s.%ld.tmp", pack, (long)getpid());
   if (!io_make_folders(cache, e)) return false;
-  int fd = lock_take(lock, progress, user, e);
+  int fd = lock_take(lock, progress, e);
   if (fd < 0) return false;
   bool mine = access(pack, F_OK) != 0;
-  bool ok = !mine || (remove_leftovers(cache, name, e) &&
-                      pack_write(temporary, source, skip_bad, progress, user, e) &&
-                      io_rename(temporary, pack, e));
+  bool ok = !mine ||
+            (remove_leftovers(cache, name, e) &&
+             pack_write(temporary, source, skip_bad, progress, e) && io_rename(temporary, pack, e));
   if (!ok) unlink(temporary);
   ok = ok && data_open_pack(data, pack, e);
   if (ok && mine) pack_note_verified(data);
@@ -160,7 +160,7 @@ bool data_count_train(const Config *config, int *images, Error *e) {
   return true;
 }
 
-bool data_open(Dataset *data, const Config *config, DataProgress progress, void *user, Error *e) {
+bool data_open(Dataset *data, const Config *config, const ProgressListener *progress, Error *e) {
   *data = (Dataset){0};
   char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
   Source source;
@@ -170,7 +170,7 @@ bool data_open(Dataset *data, const Config *config, DataProgress progress, void 
   pack_name(name, &source);
   bool ok = io_join(pack, sizeof pack, cache, name, e);
   if (ok && access(pack, F_OK))
-    ok = pack_once(data, cache, name, pack, &source, config->data.skip_bad, progress, user, e);
+    ok = pack_once(data, cache, name, pack, &source, config->data.skip_bad, progress, e);
   else if (ok)
     ok = data_open_pack(data, pack, e);
   if (ok && memcmp(((const PackHeader *)data->map)->fingerprint, source.fingerprint, 64))
@@ -180,7 +180,7 @@ bool data_open(Dataset *data, const Config *config, DataProgress progress, void 
                    "%s: %d images could not be read when this was packed; set data.skip_bad = "
                    "true to train without them, or repair them",
                    *config->data.path ? config->data.path : pack, data->skipped);
-  ok = ok && pack_verify_once(data, progress, user, e);
+  ok = ok && pack_verify_once(data, progress, e);
   snprintf(data->passed_over, sizeof data->passed_over, "%s", source.passed_over);
   source_close(&source);
   if (!ok) data_close(data);

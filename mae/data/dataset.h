@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "mae/base/io.h"
+#include "mae/base/progress.h"
 #include "mae/config/config.h"
 #include "mae/data/names.h"
 
@@ -42,13 +43,10 @@ typedef struct Dataset {
   bool verified;                  /* its content was read and compared now */
 } Dataset;
 
-/* `done` of `total` images (or bytes); total 0: `what` is a message by itself, such as a file that
- * was skipped. Called from any thread, but one at a time. */
-typedef void (*DataProgress)(void *user, const char *what, size_t done, size_t total);
-
 /* Opens the pack of config->data, packing first when there is none. Checks every length and offset
- * before use; a damaged pack is an error that names the file and says to delete it. */
-bool data_open(Dataset *, const Config *, DataProgress, void *user, Error *);
+ * before use; a damaged pack is an error that names the file and says to delete it. The listener
+ * hears of images packed, of bytes verified, and of files that are passed over. */
+bool data_open(Dataset *, const Config *, const ProgressListener *, Error *);
 void data_close(Dataset *);
 /* For plans, without packing: whether data.path is there for a source that has one, and the number
  * of training images, of the pack when there is one, else as many as the source lists. */

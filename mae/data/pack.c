@@ -41,8 +41,7 @@ typedef struct Packer {
   const char *path;
   int fd;
   bool skip_bad;
-  DataProgress progress;
-  void *user;
+  const ProgressListener *progress;
   Sha256 *content;
   PackImage *index;
   size_t count, pixel_bytes; /* written so far */
@@ -60,10 +59,6 @@ static bool put(const Packer *p, const void *bytes, size_t size, Error *e) {
   return advise(io_write(p->fd, p->path, bytes, size, e), e);
 }
 
-static void report(const Packer *p, const char *what, size_t done, size_t total) {
-  if (p->progress) p->progress(p->user, what, done, total);
-}
-
 /* Names the first few images with a fault of a kind; `count` is how many there were. */
 static void name_fault(const Packer *p, int count, const char *what, const char *fault) {
   char text[sizeof(Error) + 64];
@@ -71,7 +66,7 @@ static void name_fault(const Packer *p, int count, const char *what, const char 
     snprintf(text, sizeof text, "%s: %s", what, fault);
   else
     snprintf(text, sizeof text, "%s: more images; they are counted", what);
-  if (count <= BAD_NAMED + 1) report(p, text, 0, 0);
+  if (count <= BAD_NAMED + 1) progress_tell(p->progress, text, 0, 0);
 }
 
 /* An image that cannot be read: an error, or counted. */
@@ -106,7 +101,7 @@ static bool append(Packer *p, const WindowImage *image, Error *e) {
 static bool take_image(void *user, const WindowImage *image, Error *e) {
   Packer *p = user;
   if (!(image->ok ? append(p, image, e) : skip(p, &image->error, e))) return false;
-  report(p, "packing", ++p->loaded, p->offered);
+  progress_tell(p->progress, "packing", ++p->loaded, p->offered);
   return true;
 }
 
@@ -118,7 +113,7 @@ static bool write_all(Packer *p, Error *e) {
   snprintf(header.source, sizeof header.source, "%s", source->name);
 
   if (!put(p, zeros, PACK_PIXELS_AT, e)) return false;
-  if (*source->passed_over) report(p, source->passed_over, 0, 0);
+  if (*source->passed_over) progress_tell(p->progress, source->passed_over, 0, 0);
   if (!window_run(source, SPLIT_TRAIN, take_image, p, e)) return false;
   header.train_count = (uint32_t)p->count;
   if (!window_run(source, SPLIT_EVAL, take_image, p, e)) return false;
@@ -151,13 +146,12 @@ static bool write_all(Packer *p, Error *e) {
   return put(p, &header, sizeof header, e);
 }
 
-bool pack_write(const char *path, const Source *source, bool skip_bad, DataProgress progress,
-                void *user, Error *e) {
+bool pack_write(const char *path, const Source *source, bool skip_bad,
+                const ProgressListener *progress, Error *e) {
   Packer p = {.source = source,
               .path = path,
               .skip_bad = skip_bad,
               .progress = progress,
-              .user = user,
               .offered = (size_t)source->count[SPLIT_TRAIN] + (size_t)source->count[SPLIT_EVAL]};
   p.index = io_buffer(p.offered * sizeof *p.index, "the index of a pack", e);
   p.content = p.index ? sha256_new() : NULL;
@@ -282,14 +276,14 @@ bool data_open_pack(Dataset *data, const char *path, Error *e) {
   return ok;
 }
 
-bool pack_verify(const Dataset *data, DataProgress progress, void *user, Error *e) {
+bool pack_verify(const Dataset *data, const ProgressListener *progress, Error *e) {
   Sha256 *content = sha256_new();
   if (!content) return error_set(e, EXIT_DEVICE, "out of memory for hashing");
   const size_t step = (size_t)64 << 20;
   for (size_t at = 0; at < data->pixel_bytes; at += step) {
     size_t left = data->pixel_bytes - at;
     sha256_add(content, data->pixels + at, left < step ? left : step);
-    if (progress) progress(user, "verifying", at + (left < step ? left : step), data->pixel_bytes);
+    progress_tell(progress, "verifying", at + (left < step ? left : step), data->pixel_bytes);
   }
   uint32_t counts[2] = {(uint32_t)data->train_count, (uint32_t)data->eval_count};
   size_t images = (size_t)data->train_count + (size_t)data->eval_count;
@@ -332,9 +326,9 @@ static bool is_noted(const Dataset *data) {
   return same;
 }
 
-bool pack_verify_once(Dataset *data, DataProgress progress, void *user, Error *e) {
+bool pack_verify_once(Dataset *data, const ProgressListener *progress, Error *e) {
   if (is_noted(data)) return true;
-  data->verified = pack_verify(data, progress, user, e);
+  data->verified = pack_verify(data, progress, e);
   if (data->verified) pack_note_verified(data);
   return data->verified;
 }

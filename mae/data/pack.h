@@ -37,16 +37,16 @@ void pack_seal(PackHeader *);
 
 /* Packs a source into the file `path`, fsynced; the file is removed when this fails. What is
  * written does not depend on the number of threads. */
-bool pack_write(const char *path, const Source *, bool skip_bad, DataProgress, void *user, Error *);
+bool pack_write(const char *path, const Source *, bool skip_bad, const ProgressListener *, Error *);
 
 /* Checks bytes in memory, which must outlive the Dataset, as data_open_pack does a file's. */
 bool pack_parse(Dataset *, const char *name, const void *bytes, size_t size, Error *);
 /* Maps and checks a pack. */
 bool data_open_pack(Dataset *, const char *path, Error *);
 /* Reads all of the content and compares its SHA-256. */
-bool pack_verify(const Dataset *, DataProgress, void *user, Error *);
+bool pack_verify(const Dataset *, const ProgressListener *, Error *);
 /* The same, unless it is noted that this very file was verified; notes it. */
-bool pack_verify_once(Dataset *, DataProgress, void *user, Error *);
+bool pack_verify_once(Dataset *, const ProgressListener *, Error *);
 /* Notes it of a file that was just made from the bytes that were hashed. */
 void pack_note_verified(const Dataset *);
 

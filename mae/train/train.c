@@ -93,13 +93,13 @@ static bool open_folder(Run *run, Error *e) {
 static bool open_data(Run *run, Error *e) {
   const Config *config = run->config;
   bool first = run->ranks.node_rank == 0;
-  DataProgress show = run->report.quiet ? NULL : progress_show;
-  if (first && !data_open(&run->dataset, config, show, &run->report.line, e)) return false;
+  const ProgressListener show = progress_on(&run->report.line);
+  if (first && !data_open(&run->dataset, config, run->report.quiet ? NULL : &show, e)) return false;
   if (run->ranks.rank == 0 && !run_folder_admit_images(&run->folder, run->options->out,
                                                        run->dataset.sha256, config->data.path, e))
     return false;
   if (!ranks_barrier(&run->ranks, e)) return false;
-  if (!first && !data_open(&run->dataset, config, NULL, NULL, e)) return false;
+  if (!first && !data_open(&run->dataset, config, NULL, e)) return false;
   return ranks_compare(&run->ranks, "images", run->dataset.sha256, EXIT_DATA,
                        "data.path must hold the same on every machine", e);
 }

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       fuzz_touch(dataset.pixels + image->offset, 3 * (size_t)image->width * (size_t)image->height);
     }
     Error problem = {0};
-    fuzz_check(pack_verify(&dataset, NULL, NULL, &problem), &problem);
+    fuzz_check(pack_verify(&dataset, NULL, &problem), &problem);
   }
   free(pack);
   return 0;
