@@ -73,8 +73,17 @@ static void take_end(Facts *facts, const json_t *event) {
   facts->end_code = (int)member_integer(event, "code", 0);
 }
 
+static void take_work(Facts *facts, const json_t *event) {
+  char what[PROGRESS_WHAT_MAX];
+  copy_text(what, sizeof what, event, "what");
+  int64_t done = member_integer(event, "done", 0), total = member_integer(event, "total", 0);
+  progress_text(facts->work, sizeof facts->work, what, (size_t)done,
+                total > 0 ? (size_t)total : PROGRESS_UNKNOWN);
+}
+
 void facts_take_event(Facts *facts, const EventLine *line) {
   const json_t *event = line->json;
+  facts->work[0] = 0;
   if (event_line_is(line, "start")) {
     take_start(facts, event);
   } else if (event_line_is(line, "step")) {
@@ -89,6 +98,8 @@ void facts_take_event(Facts *facts, const EventLine *line) {
   } else if (event_line_is(line, "throughput")) {
     facts->images_per_second = number(event, "images_per_second");
     facts->gflops_per_second = number(event, "gflops_per_second");
+  } else if (event_line_is(line, "work")) {
+    take_work(facts, event);
   } else if (event_line_is(line, "warning")) {
     copy_text(facts->warning, sizeof facts->warning, event, "message");
   } else if (event_line_is(line, "error")) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mae/base/progress.h"
 #include "mae/evaluate/metrics.h"
 #include "mae/record/event_line.h"
 
@@ -30,6 +31,9 @@ typedef struct Facts {
   char state_sha256[65]; /* of the end */
   char error[512];       /* the newest attempt's error event */
   char warning[512];     /* its newest warning */
+  /* The long job it is at, "probe, vote: 512 of 10000 (5%)"; "" once another event follows. Says
+   * nothing of the result, and is not noted (FACTS_NOTE). */
+  char work[PROGRESS_WHAT_MAX + 64];
 } Facts;
 
 void facts_init(Facts *);

@@ -74,6 +74,7 @@ static char *shorten(const char *label, int room) {
 static char *trial_numbers(const ProgressTrial *trial, bool spelled) {
   const Facts *facts = trial->facts;
   char left[32];
+  if (*facts->work) return string_copy(facts->work);
   if (facts->steps == 0 || isnan(facts->loss)) return string_copy("preparing");
   format_duration(left, sizeof left, time_left(trial));
   return string_format(

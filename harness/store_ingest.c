@@ -268,6 +268,15 @@ static bool take_error(const Line *line, Error *e) {
   return add_message(line, "error", e);
 }
 
+/* How far the trainer was: of no use once it has gone on, so that it leaves no row, only the time
+ * at which the attempt was last heard of. */
+static bool take_work(const Line *line, Error *e) {
+  const char *what;
+  int64_t done;
+  return member_need_text(line->json, "what", &what, e) &&
+         member_need_integer(line->json, "done", &done, e);
+}
+
 static bool need_status(const json_t *j, const char **status, Error *e) {
   if (!member_need_text(j, "status", status, e)) return false;
   return !strcmp(*status, "done") || !strcmp(*status, "interrupted") ||
@@ -349,6 +358,7 @@ static const Taker trainer_events[] = {{"start", take_start, false},
                                        {"checkpoint", take_checkpoint, false},
                                        {"artifact", take_artifact, false},
                                        {"throughput", take_throughput, false},
+                                       {"work", take_work, true},
                                        {"warning", take_warning, false},
                                        {"error", take_error, false},
                                        {"end", take_end, false},
@@ -412,11 +422,11 @@ bool intake_end(Intake *intake, Error *e) {
   return store_run(store, ok ? e : NULL, "RELEASE intake", "") && ok;
 }
 
-/* An attempt's first line has no attempt yet, and makes it the newest. */
+/* An attempt's first line has no attempt yet, and makes it the newest; work may come before it. */
 static bool take_by(Intake *intake, Line *line, const Taker *taker, Error *e) {
   if (takers_of(line->file) != trainer_events) return taker->take(line, e);
   bool starts = taker->take == take_start;
-  if (!intake->attempt && !starts)
+  if (!intake->attempt && !starts && taker->take != take_work)
     return error_set(e, EXIT_DATA, "event \"%s\" before any start", taker->event);
   line->attempt = intake->attempt;
   if (!taker->take(line, e)) return false;

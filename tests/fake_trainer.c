@@ -6,6 +6,7 @@
  *   silent:N       exit code N with a line on standard error and no event at all
  *   noend          exit 0 without the end event
  *   hang           stops after 5 steps and says nothing more; obeys SIGTERM
+ *   work           says for 5 s after 5 steps how far it is with something else, then goes on
  *   stubborn       the same, and ignores SIGTERM and SIGINT
  *   crash          SIGSEGV after 5 steps
  *   killed         SIGKILL after 5 steps
@@ -208,6 +209,18 @@ static int finish(Fake *fake, const char *status, int64_t number, int code) {
   return code;
 }
 
+static void work(Fake *fake) {
+  enum { PARTS = 250 };
+  for (int i = 1; i <= PARTS && !stop_signal; i++) {
+    event_begin(&fake->log, "work");
+    event_string(&fake->log, "what", "a long job");
+    event_int(&fake->log, "done", i);
+    event_int(&fake->log, "total", PARTS);
+    emit(fake);
+    sleep_ms(20);
+  }
+}
+
 /* Bytes that are no event, straight into the event file. */
 static void scribble(Fake *fake, const char *text) {
   ssize_t n = write(fake->log.fd, text, strlen(text));
@@ -240,6 +253,7 @@ static void misbehave(Fake *fake) {
     signal(SIGINT, SIG_IGN);
     for (;;) pause();
   }
+  if (!strcmp(mode, "work")) work(fake);
   if (!strcmp(mode, "hang"))
     while (!stop_signal) sleep_ms(10);
 }

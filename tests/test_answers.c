@@ -135,6 +135,19 @@ START_TEST(progress_lines_keep_their_numbers) {
   char *line = progress_line(&trial, 120);
   ck_assert_msg(!strncmp(line, "model.decoder=96", 16) && strstr(line, "seed=17  "), "%s", line);
   free(line);
+  /* While the trainer is at something else, the newest step says nothing. */
+  static const char *const work[] = {
+      "{\"event\":\"work\",\"what\":\"probe, vote\",\"done\":512,\"total\":10000}",
+      "{\"event\":\"work\",\"what\":\"fit 2 of 7, iterations\",\"done\":31}",
+      "{\"event\":\"step\",\"step\":123457,\"loss\":0.1}"};
+  static const char *const shown[] = {"probe, vote: 512 of 10000 (5%)",
+                                      "fit 2 of 7, iterations: 31", "123457/400000"};
+  for (size_t i = 0; i < sizeof work / sizeof *work; i++) {
+    ck_assert(facts_take(&facts, work[i], strlen(work[i])));
+    line = progress_line(&trial, 120);
+    ck_assert_msg(strstr(line, shown[i]) && !strstr(line, "step ") == (i < 2), "%s", line);
+    free(line);
+  }
 }
 END_TEST
 

@@ -125,6 +125,26 @@ START_TEST(hang_is_stopped) {
 }
 END_TEST
 
+/* One that says what it works at is not, however long it takes: here more than twice as long as
+ * silence may. */
+START_TEST(work_is_no_hang) {
+  Trainer trainer;
+  Heard heard;
+  Outcome outcome;
+  bool seen = false;
+  begin(&trainer, &heard, "work", 2);
+  while (trainer_poll(&trainer, &outcome)) {
+    seen |= !strncmp(trainer.facts.work, "a long job: ", 12);
+    runner_wait_signal(0.02);
+  }
+  trainer_close(&trainer);
+  ck_assert_msg(outcome.status == TRIAL_DONE, "%s", outcome.error);
+  ck_assert_int_eq(heard.garbage, 0);
+  ck_assert(seen);
+  ck_assert_str_eq(trainer.facts.work, "");
+}
+END_TEST
+
 START_TEST(stubborn_is_killed) {
   Trainer trainer;
   Heard heard;
@@ -278,6 +298,7 @@ int main(void) {
   tcase_add_test(cases, missing_program);
   tcase_add_test(cases, a_launcher);
   tcase_add_test(cases, hang_is_stopped);
+  tcase_add_test(cases, work_is_no_hang);
   tcase_add_test(cases, stubborn_is_killed);
   tcase_add_test(cases, interrupted_then_continued);
   tcase_add_test(cases, half_line_is_repaired);

@@ -242,6 +242,30 @@ START_TEST(lines_already_taken_are_ignored) {
 END_TEST
 
 #define STEP "{\"event\":\"step\",\"time\":1,\"step\":9,\"loss\":"
+#define WORK "{\"event\":\"work\",\"time\":%d.5,\"what\":\"%s\",\"done\":%d,\"total\":9}"
+
+/* How far a trainer is with something leaves nothing in the database but when it was heard of, and
+ * may come before it has started. */
+START_TEST(work_is_no_row) {
+  int64_t trial[FAKES];
+  Store *store = open_sweep(trial);
+  const char *to = fake_folder("m-cpu", &fakes[0]);
+  event(store, 1, to, EVENTS, WORK, 1999, "packing", 3);
+  expect(store, "SELECT count(*) FROM attempts WHERE trial = 1", "0");
+  start(store, 1, to, 1, 0);
+  event(store, 1, to, EVENTS, "{\"event\":\"step\",\"time\":2002,\"step\":1,\"loss\":0.5}");
+  const char *rows = "SELECT (SELECT count(*) FROM step) + (SELECT count(*) FROM metric) + "
+                     "(SELECT count(*) FROM message) + (SELECT count(*) FROM attempt)";
+  expect(store, rows, "2");
+  event(store, 1, to, EVENTS, WORK, 2050, "probe, vote", 4);
+  event(store, 1, to, EVENTS,
+        "{\"event\":\"work\",\"time\":2051,\"what\":\"fit 1 of 7, iterations\",\"done\":3}");
+  expect(store, rows, "2");
+  expect(store, "SELECT last_event FROM attempt WHERE trial = 1", "2051.0");
+  store_close(store);
+}
+END_TEST
+
 static const char *const bad_lines[] = {
     "",
     "garbage",
@@ -268,6 +292,8 @@ static const char *const bad_lines[] = {
     "{\"event\":\"artifact\",\"time\":1,\"kind\":\"sheet\",\"path\":\"p\",\"sha256\":\"s\"}",
     "{\"event\":\"throughput\",\"time\":1,\"images_per_second\":\"nan\"}",
     "{\"event\":\"error\",\"time\":1,\"code\":3}",
+    "{\"event\":\"work\",\"time\":1,\"what\":\"packing\",\"done\":\"much\"}",
+    "{\"event\":\"work\",\"time\":1,\"done\":3}",
     "{\"event\":\"end\",\"time\":1,\"status\":\"splendid\"}",
     "{\"event\":\"start\",\"time\":1}",
     "{\"event\":\"start\",\"time\":1,\"format\":2}",
@@ -369,6 +395,7 @@ int main(void) {
   tcase_add_test(tests, numbers_that_are_none_keep_their_kind);
   tcase_add_test(tests, a_step_run_again_counts_once);
   tcase_add_test(tests, lines_already_taken_are_ignored);
+  tcase_add_test(tests, work_is_no_row);
   tcase_add_test(tests, bad_lines_change_nothing);
   tcase_add_test(tests, a_verification_is_a_row);
   tcase_add_test(tests, a_killed_writer_loses_nothing_committed);

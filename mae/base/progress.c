@@ -2,6 +2,7 @@
 #include "mae/base/progress.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "mae/base/clock.h"
 
@@ -13,30 +14,71 @@ void progress_tell(const ProgressListener *listener, const char *what, size_t do
   if (listener) listener->tell(listener->user, what, done, total);
 }
 
+void progress_text(char *text, size_t size, const char *what, size_t done, size_t total) {
+  if (total == PROGRESS_UNKNOWN)
+    snprintf(text, size, "%s: %zu", what, done);
+  else
+    snprintf(text, size, "%s: %zu of %zu (%.0f%%)", what, done, total,
+             100.0 * (double)done / (double)total);
+}
+
+static void pass_on(void *user, const char *what, size_t done, size_t total) {
+  const ProgressPart *part = user;
+  char named[PROGRESS_WHAT_MAX];
+  if (!part->whole) return;
+  if (total) snprintf(named, sizeof named, "%s, %s", part->name, what);
+  progress_tell(part->whole, total ? named : what, done, total);
+}
+
+ProgressListener progress_of_part(ProgressPart *part) {
+  return (ProgressListener){pass_on, part};
+}
+
 void progress_clear(ProgressLine *line) {
   if (line->drawn) fputs("\r\033[K", stderr);
   line->drawn = false;
 }
 
+static void say(ProgressLine *line, const char *message) {
+  progress_clear(line);
+  fprintf(stderr, "%s\n", message);
+}
+
+static void draw(ProgressLine *line, bool stays, const char *what, size_t done, size_t total) {
+  char text[PROGRESS_WHAT_MAX + 64];
+  progress_text(text, sizeof text, what, done, total);
+  line->last = clock_seconds();
+  progress_clear(line);
+  line->drawn = !stays;
+  fprintf(stderr, stays ? "%s\n" : "%s", text);
+  fflush(stderr);
+}
+
 static void show(void *user, const char *what, size_t done, size_t total) {
   ProgressLine *line = user;
   if (!total) {
-    progress_clear(line);
-    fprintf(stderr, "%s\n", what);
+    say(line, what);
     return;
   }
   double now = clock_seconds();
-  if (line->job != what) line->last = now;
-  line->job = what;
+  if (strcmp(line->job, what) != 0) line->last = now;
+  snprintf(line->job, sizeof line->job, "%s", what);
   if (done < total && now - line->last < (line->terminal ? LIVE_PERIOD : PLAIN_PERIOD)) return;
-  line->last = now;
-  progress_clear(line);
-  line->drawn = line->terminal && done < total;
-  fprintf(stderr, "%s: %zu of %zu (%.0f%%)%s", what, done, total,
-          100.0 * (double)done / (double)total, line->drawn ? "" : "\n");
-  fflush(stderr);
+  draw(line, !line->terminal || done == total, what, done, total);
+}
+
+static void show_briefly(void *user, const char *what, size_t done, size_t total) {
+  ProgressLine *line = user;
+  if (!total)
+    say(line, what);
+  else if (line->terminal && clock_seconds() - line->last >= LIVE_PERIOD)
+    draw(line, false, what, done, total);
 }
 
 ProgressListener progress_on(ProgressLine *line) {
   return (ProgressListener){show, line};
+}
+
+ProgressListener progress_briefly_on(ProgressLine *line) {
+  return (ProgressListener){show_briefly, line};
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mae/base/clock.h"
 #include "mae/base/io.h"
 
 static const char start_line[] = "{\"event\":\"start\",";
@@ -51,7 +52,7 @@ static bool scan_lines(EventLog *log, off_t *end, Error *e) {
 }
 
 bool events_open(EventLog *log, const char *path, Error *e) {
-  *log = (EventLog){.fd = -1};
+  *log = (EventLog){.fd = -1, .newest = clock_seconds()};
   log->path = strdup(path);
   if (!log->path) return error_set(e, EXIT_DEVICE, "%s: out of memory", path);
   log->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -105,7 +106,7 @@ static void write_key(EventLog *log, const char *key) {
 void event_begin(EventLog *log, const char *name) {
   log->line.length = 0;
   log->first = true;
-  log->durable = strcmp(name, "step") != 0;
+  log->durable = strcmp(name, "step") != 0 && strcmp(name, "work") != 0;
   text_add(&log->line, "{", 1);
   event_string(log, "event", name);
   struct timespec now;
@@ -181,5 +182,6 @@ bool event_end(EventLog *log, Error *e) {
   }
   if (log->failed && e) *e = log->error;
   log->lines += !log->failed;
+  log->newest = clock_seconds();
   return !log->failed;
 }

@@ -1,8 +1,8 @@
 /* events.h - the append-only event file of a training run: one JSON object per line, written by one
  * write(2). It is the source of truth; the database is rebuilt from it. Floats carry 9 significant
  * digits, doubles 17; non-finite numbers are the strings "nan", "inf", "-inf". Every event begins
- * with "event" and "time" (seconds since 1970, UTC, with fraction). All but step events are
- * fsynced, and with them the steps before.
+ * with "event" and "time" (seconds since 1970, UTC, with fraction). All but step and work events
+ * are fsynced, and with them those before.
  *
  *  start       format (1), provenance{...}, config (full canonical dump as text), config_hash,
  *              binary_sha256, steps, steps_per_epoch, resumed_from (step or 0), params_encoder,
@@ -20,6 +20,10 @@
  *  artifact    kind (sheet | weights), path, sha256, bytes
  *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,
  *              gflops_per_second, steps (counted), warmup_steps (left out), peak_memory_bytes
+ *  work        what, done, total (absent: nobody knows): how far a long job is between the events
+ *              above, such as "probe, held-out features". Only says that the run is alive: how many
+ *              there are, and whether any, depends on time alone (REPORT_WORK_SECONDS). The one
+ *              event that may come before the first start (packing)
  *  warning     message
  *  error       code, message
  *  end         status (done | interrupted | failed), step, code, wall_seconds, state_sha256, lines
@@ -44,9 +48,10 @@ typedef struct EventLog {
   Seal seal;
   bool failed; /* a write failed; `error` says how */
   Error error;
-  Text line;    /* the open event */
-  bool first;   /* no member written yet in the open object */
-  bool durable; /* fsync after the open event */
+  Text line;     /* the open event */
+  bool first;    /* no member written yet in the open object */
+  bool durable;  /* fsync after the open event */
+  double newest; /* clock_seconds of the newest event, or when the log was opened */
 } EventLog;
 
 /* Opens for appending; a half-written last line (a killed process) is cut off first. An error when
