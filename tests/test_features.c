@@ -111,7 +111,7 @@ static Features extract(const char *settings, bool trains) {
   Error e = {0};
   open_pool(&pool, t->device, &made->dataset);
   Features f = choose(&made->dataset, true, 0, 0);
-  ck_assert_msg(features_extract(&f, &t->model, &pool, (1u << READOUT_COUNT) - 1, &e), "%s",
+  ck_assert_msg(features_extract(&f, &t->model, &pool, (1u << READOUT_COUNT) - 1, NULL, &e), "%s",
                 e.message);
   pool_destroy(&pool);
   tiny_close(t);
@@ -236,7 +236,7 @@ START_TEST(features_are_those_of_the_encoder) {
   Features f = choose(&made->dataset, true, 0, 0);
   ck_assert_uint_eq(readouts_wanted(&t->config),
                     cls ? 15 : 1u << READOUT_mean | 1u << READOUT_mean_prenorm);
-  ck_assert_msg(features_extract(&f, &t->model, &pool, readouts_wanted(&t->config), &e), "%s",
+  ck_assert_msg(features_extract(&f, &t->model, &pool, readouts_wanted(&t->config), NULL, &e), "%s",
                 e.message);
   ck_assert_int_eq(tokens, 16 + cls);
   ck_assert_int_eq(f.values[READOUT_cls] != NULL, cls);
@@ -289,7 +289,7 @@ START_TEST(pixels_are_averaged_down) {
   Error e = {0};
   open_pool(&pool, device, &made->dataset);
   Features f = choose(&made->dataset, true, 0, 0);
-  ck_assert_msg(features_pixels(&f, &config, device, &pool, &e), "%s", e.message);
+  ck_assert_msg(features_pixels(&f, &config, device, &pool, NULL, &e), "%s", e.message);
   ck_assert_int_eq(f.width, 768);
   for (int i = 0; i < 5; i++) {
     double row[768];

@@ -94,7 +94,7 @@ static int plain_rank(const Rows *train, const float *query, int label, int clas
 static void vote(Accuracy scores[NEIGHBOUR_COUNTS], const Rows *train, const Rows *eval,
                  int classes, int threads) {
   Error e = {0};
-  ck_assert_msg(neighbours_vote(scores, device, train, eval, classes, threads, &e), "%s",
+  ck_assert_msg(neighbours_vote(scores, device, train, eval, classes, threads, NULL, &e), "%s",
                 e.message);
 }
 
@@ -283,7 +283,7 @@ static Regression fit(const Rows *train, const Rows *eval, int classes, uint64_t
                       int threads) {
   Regression found;
   Error e = {0};
-  ck_assert_msg(regression_fit(&found, device, train, eval, classes, seed, threads, &e), "%s",
+  ck_assert_msg(regression_fit(&found, device, train, eval, classes, seed, threads, NULL, &e), "%s",
                 e.message);
   return found;
 }
@@ -468,7 +468,7 @@ START_TEST(minimum_of_a_bowl) {
                {{.decades = 8, .preconditions = true}, 2}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     Bowl bowl = cases[i].bowl;
-    Objective objective = {VARIABLES, bowl_value, bowl_precondition, &bowl};
+    Objective objective = {VARIABLES, bowl_value, bowl_precondition, &bowl, NULL};
     double x[VARIABLES] = {0};
     Minimum minimum;
     Error e = {0};
@@ -481,15 +481,27 @@ START_TEST(minimum_of_a_bowl) {
 }
 END_TEST
 
+/* Hears of a job that has no known end, one iteration after the other. */
+static void count_iterations(void *user, const char *what, size_t done, size_t total) {
+  size_t *heard = user;
+  ck_assert_str_eq(what, "iterations");
+  ck_assert_uint_eq(total, PROGRESS_UNKNOWN);
+  ck_assert_uint_eq(done, ++*heard);
+}
+
 START_TEST(minimum_not_reached) {
   Bowl bowl = {.decades = 3};
-  Objective objective = {VARIABLES, bowl_value, bowl_precondition, &bowl};
+  size_t heard = 0;
+  const ProgressListener listener = {count_iterations, &heard};
+  Objective objective = {VARIABLES, bowl_value, bowl_precondition, &bowl, &listener};
   double x[VARIABLES] = {0};
   Minimum minimum;
   Error e = {0};
   ck_assert(minimise(&minimum, x, &objective, 1e-7, 5, &e));
   ck_assert(!minimum.converged);
   ck_assert_int_eq(minimum.iterations, 5);
+  ck_assert_uint_eq(heard, 5);
+  objective.progress = NULL;
   for (int at = 1; at <= 4; at++) {
     bowl = (Bowl){.decades = 3, .fails_at = at};
     e = (Error){0};
@@ -514,7 +526,7 @@ static void times_fifty(void *user, double *vector) {
 }
 
 START_TEST(steps_too_long_are_shortened) {
-  Objective objective = {1, gutter_value, times_fifty, NULL};
+  Objective objective = {1, gutter_value, times_fifty, NULL, NULL};
   double x = 3;
   Minimum minimum;
   Error e = {0};

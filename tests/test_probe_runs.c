@@ -154,6 +154,79 @@ START_TEST(steps_are_timed_without_probes) {
 }
 END_TEST
 
+#define EAGER PROGRAM_DIR "/../tests/eager_trainer"
+
+static void expect_eager_run(const char *command, int code) {
+  const char *usual = mae_program;
+  mae_program = EAGER;
+  expect_run(command, code);
+  mae_program = usual;
+}
+
+/* Whether there is such a job among the work events before event number `end`, told to its end
+ * where there is one. */
+static bool is_told(const json_t *events, const char *what, size_t end) {
+  json_t *event;
+  size_t i;
+  json_array_foreach(events, i, event) {
+    if (i >= end || strcmp(event_name(event), "work") || strcmp(event_text(event, "what"), what))
+      continue;
+    json_t *total = json_object_get(event, "total");
+    double done = event_number(event, "done");
+    ck_assert_msg(done > 0 && (!total || done <= event_number(event, "total")), "%s", what);
+    if (!total || done == event_number(event, "total")) return true;
+  }
+  return false;
+}
+
+/* The place of an event among the others. */
+static size_t place_of(const json_t *events, const char *name, const char *key, const char *value) {
+  json_t *found = NULL, *event;
+  size_t i;
+  ck_assert_int_gt(count_events(events, name, key, value, &found), 0);
+  json_array_foreach(events, i, event) if (event == found) break;
+  return i;
+}
+
+/* No part of a run is long without a word, and what is said changes nothing of it. */
+START_TEST(long_jobs_are_told) {
+#define TOLD                                                                                       \
+  "train " TINY "run.threads=1 probe.method=both probe.every=6 eval.every=6 "                      \
+                "probe.eval_images=200 "
+  expect_eager_run(TOLD "--out @/told", EXIT_OK);
+  json_t *events = read_events("told");
+  ck_assert(is_told(events, "packing", place_of(events, "start", "event", "start")));
+  static const struct {
+    const char *what, *event, *key, *value; /* told before this event */
+  } jobs[] = {
+      {"model, held-out images", "baseline", "name", "fill_mean"},
+      {"fill_mean, held-out images", "baseline", "name", "fill_mean"},
+      {"fill_harmonic, held-out images", "baseline", "name", "fill_harmonic"},
+      {"sheet", "artifact", "kind", "sheet"},
+      {"probe, training features", "eval", "scorer", "probe"},
+      {"probe, held-out features", "eval", "scorer", "probe"},
+      {"probe, cls, vote", "eval", "scorer", "probe"},
+      {"probe, mean_prenorm, fit 1 of 7, iterations", "eval", "scorer", "probe"},
+      {"probe, mean_prenorm, fit 7 of 7, iterations", "eval", "scorer", "probe"},
+      {"pixels, training features", "baseline", "name", "pixels"},
+      {"pixels, cls, vote", "baseline", "name", "pixels"},
+      {"random, held-out features", "baseline", "name", "random"},
+  };
+  for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+    ck_assert_msg(
+        is_told(events, jobs[i].what, place_of(events, jobs[i].event, jobs[i].key, jobs[i].value)),
+        "%s", jobs[i].what);
+  json_decref(events);
+  expect_run(TOLD "--out @/untold", EXIT_OK);
+  assert_same_numbers("told", "untold");
+  assert_same_training("told", "untold");
+  expect_eager_run(TOLD "--stop-after 7 --out @/resumed", 128 + SIGINT);
+  expect_eager_run(TOLD "--resume --out @/resumed", EXIT_OK);
+  assert_same_numbers("resumed", "untold");
+  assert_same_training("resumed", "untold");
+}
+END_TEST
+
 START_TEST(some_of_it) {
   expect_run("train " TINY "run.threads=1 probe.method=knn probe.features=mean "
              "probe.train_images=50 probe.eval_images=40 --out @/run",
@@ -324,7 +397,7 @@ START_TEST(features_are_written) {
     Accuracy scores[NEIGHBOUR_COUNTS];
     char name[64];
     Error e = {0};
-    ck_assert_msg(neighbours_vote(scores, device, &from, &to, 10, 1, &e), "%s", e.message);
+    ck_assert_msg(neighbours_vote(scores, device, &from, &to, 10, 1, NULL, &e), "%s", e.message);
     snprintf(name, sizeof name, "knn_%s", readout_names[r]);
     ck_assert_double_eq(event_number(probe, name), scores[0].top1);
   }
@@ -395,6 +468,7 @@ int main(void) {
   tcase_add_test(runs, probes_are_logged);
   tcase_add_test(runs, probes_change_nothing);
   tcase_add_test(runs, steps_are_timed_without_probes);
+  tcase_add_test(runs, long_jobs_are_told);
   tcase_add_test(runs, some_of_it);
   tcase_add_test(runs, classes_of_colour_are_told);
   tcase_add_loop_test(runs, a_failing_probe_is_no_failing_run, 0, 3);

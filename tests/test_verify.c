@@ -7,6 +7,7 @@
 #include "tests/suite.h"
 
 #define HARNESS PROGRAM_DIR "/harness"
+#define EAGER PROGRAM_DIR "/../tests/eager_trainer"
 
 static const char experiment[] = "[experiment]\n"
                                  "question = Is it found?\n"
@@ -356,6 +357,36 @@ START_TEST(probes_are_verified) {
 }
 END_TEST
 
+#define WORKS(folder) "grep -c '\"event\":\"work\"' " folder "/events.jsonl"
+
+/* A trainer that said how far its long jobs were made the same result as one that said nothing, and
+ * the database has all of it. */
+START_TEST(work_is_no_part_of_the_result) {
+  shell("rm T U");
+  run_sweep(" --set sweep.seeds=3,4 --set data.train_images=32 --set probe.method=knn"
+            " --set probe.features=mean --set probe.eval_images=60 --mae " EAGER);
+  shell("! grep -q 'left out' log && rm -f T");
+  shell("ln -s $(dirname $(grep -l '\"seed\": 3,' out/exp/*/trial.json)) T");
+  shell("test $(" WORKS("T") ") -gt 10");
+  char trial[256], words[1024];
+  read_row(trial, "SELECT trial FROM trials WHERE seed = 3");
+  static const char *const by[] = {EAGER, PROGRAM_DIR "/mae"};
+  for (int i = 0; i < 2; i++) {
+    snprintf(words, sizeof words, "verify %s --db r.db --mae %s", trial, by[i]);
+    expect_code(words, 0, ": bitwise");
+  }
+  /* Read anew, the files say the same. */
+  const char *sql = "SELECT group_concat(trial || ' ' || status || ' ' || knn_mean, ', ') FROM "
+                    "(SELECT * FROM trials ORDER BY trial)";
+  char before[256];
+  read_row(before, sql);
+  shell("rm r.db*");
+  expect_code("import --db r.db --out out", 0, "trials of out");
+  shell("! grep -q 'left out' log");
+  expect_row(sql, before);
+}
+END_TEST
+
 START_TEST(an_edited_probe_breaks_its_seal) {
   shell("sed -i '/\"scorer\":\"probe\"/s/\"knn_mean\":[0-9.e-]*/\"knn_mean\":77.5/' "
         "T/events.jsonl");
@@ -420,6 +451,7 @@ int main(void) {
   tcase_add_test(probes, probes_are_taken_in);
   tcase_add_test(probes, probes_are_counted_once);
   tcase_add_test(probes, probes_are_verified);
+  tcase_add_test(probes, work_is_no_part_of_the_result);
   tcase_add_test(probes, an_edited_probe_breaks_its_seal);
   suite_add_tcase(suite, probes);
   return suite_run(suite);

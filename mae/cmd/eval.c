@@ -26,7 +26,7 @@ static bool run_scorers(Results *results, Evaluator *evaluator, Error *e) {
   for (int i = 0; i < scorer_count; i++) {
     results->of[i] = (Metrics){.images = 0};
     if (scorer_wanted(scorer_list[i], evaluator->config) &&
-        !scorer_list[i]->run(&results->of[i], evaluator, e))
+        !scorer_run(scorer_list[i], &results->of[i], evaluator, e))
       return false;
   }
   return true;
@@ -35,7 +35,7 @@ static bool run_scorers(Results *results, Evaluator *evaluator, Error *e) {
 static bool score_all(Results *results, bool conventions, const Config *config, const char *weights,
                       Device *device, Error *e) {
   ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
-  const ProgressListener progress = progress_on(&line);
+  const ProgressListener progress = progress_on(&line), briefly = progress_briefly_on(&line);
   Dataset dataset;
   Model model;
   if (!data_open(&dataset, config, &progress, e)) return false;
@@ -45,14 +45,16 @@ static bool score_all(Results *results, bool conventions, const Config *config, 
   if (ok) {
     ok = checkpoint_load_weights(weights, &model, e) &&
          evaluator_open(&evaluator, &model, &dataset, &pool, e) &&
-         pool_open(&pool, device, &dataset, e) &&
-         (conventions ? conventions_score(&results->conventions, &evaluator, e)
-                      : run_scorers(results, &evaluator, e));
+         pool_open(&pool, device, &dataset, e);
+    evaluator.progress = &briefly;
+    ok = ok && (conventions ? conventions_score(&results->conventions, &evaluator, e)
+                            : run_scorers(results, &evaluator, e));
     pool_destroy(&pool);
     evaluator_destroy(&evaluator);
     model_destroy(&model);
   }
   data_close(&dataset);
+  progress_clear(&line);
   return ok;
 }
 

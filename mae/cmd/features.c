@@ -65,7 +65,7 @@ static bool write_features(const FeaturesLine *line, const Features *f, Error *e
 
 static bool extract(const FeaturesLine *line, const Config *config, Device *device, Error *e) {
   ProgressLine shown = {.terminal = isatty(STDERR_FILENO)};
-  const ProgressListener progress = progress_on(&shown);
+  const ProgressListener progress = progress_on(&shown), briefly = progress_briefly_on(&shown);
   Dataset dataset;
   Model model;
   ImagePool pool = {0};
@@ -80,13 +80,14 @@ static bool extract(const FeaturesLine *line, const Config *config, Device *devi
     ok = checkpoint_load_weights(line->chosen.weights, &model, e) &&
          pool_open(&pool, device, &dataset, e) &&
          features_choose(&features, &dataset, training, wanted, 0, e) &&
-         features_extract(&features, &model, &pool, readouts, e) &&
+         features_extract(&features, &model, &pool, readouts, &briefly, e) &&
          write_features(line, &features, e);
     features_free(&features);
     pool_destroy(&pool);
     model_destroy(&model);
   }
   data_close(&dataset);
+  progress_clear(&shown);
   return ok;
 }
 

@@ -57,12 +57,15 @@ static bool album_add(Album *album, int index, const char *path, Error *e) {
 }
 
 static bool draw_files(const char *out, Model *model, const CommandLine *line, Error *e) {
+  ProgressLine shown = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener briefly = progress_briefly_on(&shown);
   Album album = {0};
   ImagePool pool = {0};
   bool ok = true;
   for (int i = 0; ok && i < line->word_count; i++) ok = album_add(&album, i, line->words[i], e);
   ok = ok && pool_create(&pool, model->device, album.pixels, album.bytes, album.largest, e) &&
-       sheet_write(out, model, &pool, album.crops, line->word_count, e);
+       sheet_write(out, model, &pool, album.crops, line->word_count, &briefly, e);
+  progress_clear(&shown);
   pool_destroy(&pool);
   free(album.pixels);
   return ok;
@@ -70,12 +73,13 @@ static bool draw_files(const char *out, Model *model, const CommandLine *line, E
 
 static bool draw_held_out(const char *out, Model *model, const Config *config, Error *e) {
   ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
-  const ProgressListener progress = progress_on(&line);
+  const ProgressListener progress = progress_on(&line), briefly = progress_briefly_on(&line);
   Dataset dataset;
   if (!data_open(&dataset, config, &progress, e)) return false;
   ImagePool pool = {0};
   bool ok = pool_open(&pool, model->device, &dataset, e) &&
-            sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, e);
+            sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, &briefly, e);
+  progress_clear(&line);
   pool_destroy(&pool);
   data_close(&dataset);
   return ok;

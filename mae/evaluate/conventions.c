@@ -320,6 +320,8 @@ static bool score_split(ConventionScores *scores, Evaluator *ev, bool training, 
     for (int i = 0; i < count; i++) data_eval_crop(&ev->crops[i], ev->dataset, first + i);
     evaluator_load(ev, first, count);
     ok = score_batch(canvas, ev, count, e);
+    progress_tell(ev->progress, training ? "training images" : "held-out images",
+                  (size_t)first + (size_t)count, (size_t)total);
   }
   if (ok) finish(scores, canvas, training);
   scores->images[training] = total;

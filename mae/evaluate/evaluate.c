@@ -147,6 +147,7 @@ bool evaluate_pictures(Metrics *metrics, Evaluator *ev, unsigned offers, Picture
     for (int i = 0; i < count; i++) data_eval_crop(&ev->crops[i], ev->dataset, first + i);
     evaluator_load(ev, first, count);
     if (!make(ev, count, user, e) || !evaluator_measure(&sums, ev, offers, count, e)) return false;
+    progress_tell(ev->progress, "held-out images", (size_t)first + (size_t)count, (size_t)total);
   }
   *metrics = metrics_finish(&sums, offers);
   return true;

@@ -16,6 +16,7 @@ typedef struct Evaluator {
   Model *model;
   const Dataset *dataset; /* NULL: pictures of the caller's own (sheet.h) */
   const ImagePool *pool;
+  const ProgressListener *progress; /* NULL, or the caller's; hears of images, and of a probe */
   int capacity;
   BatchBuffers input;
   float *full, *composite;                /* device, [capacity, size, size, 3] */

@@ -9,6 +9,7 @@ bool probe_score(Metrics *metrics, Evaluator *ev, ProbeMaker make, Error *e) {
   *metrics = (Metrics){.offers = OFFERS_PROBE};
   if (!probe_open(&probe, ev->config, ev->device, ev->dataset, e)) return false;
   bool ok = true;
+  probe.progress = ev->progress;
   probe_scores_reset(&scores);
   if (probe.eval.images > 0) ok = make(&scores, &probe, ev, e);
   *metrics = metrics_of_probe(&scores, &probe);

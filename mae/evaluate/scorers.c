@@ -8,4 +8,14 @@ const int scorer_count = sizeof scorer_list / sizeof *scorer_list;
 bool scorer_wanted(const Scorer *scorer, const Config *config) {
   return !scorer->probes || config->probe.method != PROBE_OFF;
 }
+
+bool scorer_run(const Scorer *scorer, Metrics *metrics, Evaluator *ev, Error *e) {
+  ProgressPart part = {ev->progress, scorer->name};
+  const ProgressListener listener = progress_of_part(&part);
+  ev->progress = &listener;
+  bool ok = scorer->run(metrics, ev, e);
+  ev->progress = part.whole;
+  return ok;
+}
+
 _Static_assert(sizeof scorer_list / sizeof *scorer_list <= SCORERS_MAX, "SCORERS_MAX is too small");

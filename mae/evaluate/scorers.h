@@ -15,7 +15,7 @@ typedef struct Scorer {
    * probe.every, and a failure is no failure of the run. With images 0 it found nothing to score,
    * and the metrics' note says why. */
   bool probes;
-  bool (*run)(Metrics *, Evaluator *, Error *);
+  bool (*run)(Metrics *, Evaluator *, Error *); /* call scorer_run */
   Fill fill; /* what fills the hidden patches, of a trivial fill; else NULL */
 } Scorer;
 
@@ -31,5 +31,7 @@ extern const Scorer *const scorer_list[];
 extern const int scorer_count;
 /* Whether the configuration asks for it. */
 bool scorer_wanted(const Scorer *, const Config *);
+/* Runs it; the evaluator's listener hears of its jobs by the scorer's name: "probe, vote". */
+bool scorer_run(const Scorer *, Metrics *, Evaluator *, Error *);
 
 #endif

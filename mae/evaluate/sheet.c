@@ -164,7 +164,7 @@ static bool place_rows(Sheet *sheet, Evaluator *ev, int first, int count, float 
 }
 
 bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Crop *crops,
-                 int count, Error *e) {
+                 int count, const ProgressListener *progress, Error *e) {
   const Config *config = model->config;
   int size = config->model.image_size, capacity = model->batch < count ? model->batch : count;
   size_t values = (size_t)size * size * 3;
@@ -186,6 +186,7 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
     int rows = count - first < capacity ? count - first : capacity;
     memcpy(ev.crops, crops + first, (size_t)rows * sizeof *crops);
     ok = place_rows(&sheet, &ev, first, rows, composite, images, e);
+    progress_tell(progress, "sheet", (size_t)first + (size_t)rows, (size_t)count);
   }
   if (ok) ok = picture_write_png(path, sheet.rgb, sheet.width, sheet.height, e);
   free(composite);
@@ -196,12 +197,13 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
 }
 
 bool sheet_write_held_out(const char *path, Model *model, const Dataset *dataset,
-                          const ImagePool *pool, int count, Error *e) {
+                          const ImagePool *pool, int count, const ProgressListener *progress,
+                          Error *e) {
   if (count > dataset->eval_count) count = dataset->eval_count;
   Crop *crops = malloc((size_t)count * sizeof *crops);
   if (!crops) return error_set(e, EXIT_DEVICE, "out of memory for %d crops", count);
   for (int i = 0; i < count; i++) data_eval_crop(&crops[i], dataset, i);
-  bool ok = sheet_write(path, model, pool, crops, count, e);
+  bool ok = sheet_write(path, model, pool, crops, count, progress, e);
   free(crops);
   return ok;
 }

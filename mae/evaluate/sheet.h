@@ -23,11 +23,12 @@ void sheet_place(Sheet *, int row, int column, const float *picture, const char 
 /* Writes original | masked | reconstruction | harmonic fill of `count` images, cut by `crops` out
  * of the pool's, to a PNG. The reconstruction is the composite; the captions are its
  * and the fill's psnr_composite (of norm_pix models, whose pictures leak the target's
- * statistics, the word LEAKY instead). Masks are those of the first evaluation images. */
+ * statistics, the word LEAKY instead). Masks are those of the first evaluation images. The listener
+ * hears of images. */
 bool sheet_write(const char *path, Model *, const ImagePool *, const Crop *crops, int count,
-                 Error *);
+                 const ProgressListener *, Error *);
 /* The same for the first `count` held-out images, or all when there are fewer. */
 bool sheet_write_held_out(const char *path, Model *, const Dataset *, const ImagePool *, int count,
-                          Error *);
+                          const ProgressListener *, Error *);
 
 #endif

@@ -145,8 +145,13 @@ static void read_tokens(Extraction *x, Model *model, int count) {
                  DTYPE_F32, count, batch.encoder.tokens, extra, width);
 }
 
+static void tell(const ProgressListener *progress, const Features *f, int done) {
+  progress_tell(progress, f->training ? "training features" : "held-out features", (size_t)done,
+                (size_t)f->images);
+}
+
 bool features_extract(Features *f, Model *model, const ImagePool *pool, unsigned readouts,
-                      Error *e) {
+                      const ProgressListener *progress, Error *e) {
   const Config *config = model->config;
   Device *device = model->device;
   size_t width = (size_t)config->model.encoder.width;
@@ -164,6 +169,7 @@ bool features_extract(Features *f, Model *model, const ImagePool *pool, unsigned
         device->kernels->download(device, f->values[r] + (size_t)first * width, x.rows[r],
                                   (size_t)count * width * sizeof(float));
     ok = device_synchronize(device, e);
+    if (ok) tell(progress, f, first + count);
   }
   extraction_close(&x);
   return ok;
@@ -195,7 +201,7 @@ static void average_down(float *row, const uint8_t *image, int size) {
 }
 
 bool features_pixels(Features *f, const Config *config, Device *device, const ImagePool *pool,
-                     Error *e) {
+                     const ProgressListener *progress, Error *e) {
   enum { WIDTH = PIXELS_SIDE * PIXELS_SIDE * 3 };
   size_t values = (size_t)config->model.image_size * config->model.image_size * 3;
   Extraction x;
@@ -210,6 +216,7 @@ bool features_pixels(Features *f, const Config *config, Device *device, const Im
     for (int i = 0; ok && i < count; i++)
       average_down(f->values[0] + (size_t)(first + i) * WIDTH, images + (size_t)i * values,
                    config->model.image_size);
+    if (ok) tell(progress, f, first + count);
   }
   free(images);
   extraction_close(&x);

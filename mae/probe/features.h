@@ -33,11 +33,14 @@ typedef struct Features {
 /* Chooses `wanted` images (0: all), evenly spaced, among those of a split whose label lies in
  * 0..classes-1 (classes 0: among all). */
 bool features_choose(Features *, const Dataset *, bool training, int wanted, int classes, Error *);
-/* Fills values[r] for every bit of `readouts` with what the model makes of the chosen images. */
-bool features_extract(Features *, Model *, const ImagePool *, unsigned readouts, Error *);
+/* Fills values[r] for every bit of `readouts` with what the model makes of the chosen images. The
+ * listener, here and below, hears of images. */
+bool features_extract(Features *, Model *, const ImagePool *, unsigned readouts,
+                      const ProgressListener *, Error *);
 /* Fills values[0] with the pixels: the image averaged down to PIXELS_SIDE squared, in [0,1]. */
 enum { PIXELS_SIDE = 16 };
-bool features_pixels(Features *, const Config *, Device *, const ImagePool *, Error *);
+bool features_pixels(Features *, const Config *, Device *, const ImagePool *,
+                     const ProgressListener *, Error *);
 void features_free(Features *);
 
 /* Bytes on the device while features are extracted. */

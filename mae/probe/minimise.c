@@ -109,6 +109,7 @@ static bool search(Minimum *m, double *x, Search *s, const Objective *f, double 
     remember(&s->history, f, x, s->gradient, s->next, s->next_gradient, s->direction);
     memcpy(x, s->next, bytes);
     memcpy(s->gradient, s->next_gradient, bytes);
+    progress_tell(f->progress, "iterations", (size_t)m->iterations + 1, PROGRESS_UNKNOWN);
   }
   return true;
 }

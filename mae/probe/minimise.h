@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "mae/base/error.h"
+#include "mae/base/progress.h"
 
 typedef struct Objective {
   size_t count; /* variables */
@@ -15,6 +16,7 @@ typedef struct Objective {
   /* vector[count] becomes the inverse of an estimate of the Hessian times it. */
   void (*precondition)(void *user, double *vector);
   void *user;
+  const ProgressListener *progress; /* hears of iterations */
 } Objective;
 
 typedef struct Minimum {

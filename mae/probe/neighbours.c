@@ -212,7 +212,8 @@ static bool vote_on(Vote *vote, int first, int count, Error *e) {
 }
 
 bool neighbours_vote(Accuracy scores[NEIGHBOUR_COUNTS], Device *device, const Rows *train,
-                     const Rows *eval, int classes, int threads, Error *e) {
+                     const Rows *eval, int classes, int threads, const ProgressListener *progress,
+                     Error *e) {
   Vote vote = {.device = device,
                .train = train,
                .eval = eval,
@@ -228,8 +229,9 @@ bool neighbours_vote(Accuracy scores[NEIGHBOUR_COUNTS], Device *device, const Ro
     ok = upload_units(&vote, vote.train_unit, train, vote.train_length, 0, train->count, e);
   }
   for (int first = 0; ok && first < eval->count; first += vote.queries) {
-    int left = eval->count - first;
-    ok = vote_on(&vote, first, left < vote.queries ? left : vote.queries, e);
+    int left = eval->count - first, count = left < vote.queries ? left : vote.queries;
+    ok = vote_on(&vote, first, count, e);
+    if (ok) progress_tell(progress, "vote", (size_t)first + (size_t)count, (size_t)eval->count);
   }
   for (int k = 0; k < NEIGHBOUR_COUNTS; k++) scores[k] = accuracy_of(&vote.tally[k], classes);
   vote_close(&vote);

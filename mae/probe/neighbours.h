@@ -9,6 +9,7 @@
 #define MAE_PROBE_NEIGHBOURS_H
 
 #include "mae/base/error.h"
+#include "mae/base/progress.h"
 #include "mae/probe/accuracy.h"
 
 #define NEIGHBOURS_TEMPERATURE 0.07
@@ -19,9 +20,9 @@ extern const int neighbour_counts[NEIGHBOUR_COUNTS];
 
 /* Tells the classes of eval's rows from train's. scores[i] is for neighbour_counts[i] votes; NAN
  * where there are fewer training rows. Labels lie in 0..classes-1, and every feature is finite.
- * threads: of the host. */
+ * threads: of the host. The listener hears of eval's rows. */
 bool neighbours_vote(Accuracy scores[NEIGHBOUR_COUNTS], Device *, const Rows *train,
-                     const Rows *eval, int classes, int threads, Error *);
+                     const Rows *eval, int classes, int threads, const ProgressListener *, Error *);
 /* Bytes on the device meanwhile. */
 size_t neighbours_memory(int train_rows, int width);
 

@@ -137,17 +137,19 @@ static bool are_finite(const Rows *rows) {
 
 bool probe_readout(ProbeScores *scores, const Probe *probe, int r, Error *e) {
   const Config *config = probe->config;
+  ProgressPart part = {probe->progress, readout_names[r]};
+  const ProgressListener listener = progress_of_part(&part);
   Rows train = rows_of(&probe->train, r), eval = rows_of(&probe->eval, r);
   if (!are_finite(&train) || !are_finite(&eval))
     return error_set(e, EXIT_NONFINITE, "the features are not finite");
   if (config_probes_neighbours(config) &&
       !neighbours_vote(scores->neighbours[r], probe->device, &train, &eval, probe->classes,
-                       probe->threads, e))
+                       probe->threads, &listener, e))
     return false;
   if (!config_probes_linear(config)) return true;
   Regression fitted;
   if (!regression_fit(&fitted, probe->device, &train, &eval, probe->classes, config->run.seed,
-                      probe->threads, e))
+                      probe->threads, &listener, e))
     return false;
   scores->linear[r] = fitted.accuracy;
   scores->strength[r] = fitted.strength;
@@ -157,8 +159,8 @@ bool probe_readout(ProbeScores *scores, const Probe *probe, int r, Error *e) {
 bool probe_model(ProbeScores *scores, Probe *probe, Model *model, const ImagePool *pool, Error *e) {
   unsigned readouts = readouts_wanted(probe->config);
   probe_scores_reset(scores);
-  if (!features_extract(&probe->train, model, pool, readouts, e) ||
-      !features_extract(&probe->eval, model, pool, readouts, e))
+  if (!features_extract(&probe->train, model, pool, readouts, probe->progress, e) ||
+      !features_extract(&probe->eval, model, pool, readouts, probe->progress, e))
     return false;
   for (int r = 0; r < READOUT_COUNT; r++)
     if (readouts & 1u << r && !probe_readout(scores, probe, r, e)) return false;
@@ -180,9 +182,10 @@ static void spread(ProbeScores *scores, const Config *config, int from) {
 
 bool probe_pixels(ProbeScores *scores, Probe *probe, const ImagePool *pool, Error *e) {
   probe_scores_reset(scores);
-  bool ok = features_pixels(&probe->train, probe->config, probe->device, pool, e) &&
-            features_pixels(&probe->eval, probe->config, probe->device, pool, e) &&
-            probe_readout(scores, probe, 0, e);
+  bool ok =
+      features_pixels(&probe->train, probe->config, probe->device, pool, probe->progress, e) &&
+      features_pixels(&probe->eval, probe->config, probe->device, pool, probe->progress, e) &&
+      probe_readout(scores, probe, 0, e);
   if (ok) spread(scores, probe->config, 0);
   return ok;
 }

@@ -20,7 +20,8 @@ typedef struct Probe {
   Device *device;
   Features train, eval;
   int classes;
-  int threads; /* of the host */
+  int threads;                      /* of the host */
+  const ProgressListener *progress; /* NULL, or the caller's; see progress.h */
   /* What of the data set is left out, and why, in one line; empty: nothing. */
   char note[320];
 } Probe;

@@ -6,6 +6,7 @@
 #include "mae/probe/regression.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,8 @@ typedef struct Fit {
   int classes, threads;
   int width, rows; /* rows: the first so many of x are fitted */
   double strength;
+  const ProgressListener *progress;
+  int fits; /* made so far */
   /* On the device, in one arena. */
   void *arena;
   float *x;         /* [train->count, width] standardised; those to choose by come last */
@@ -276,10 +279,15 @@ static void precondition(void *user, double *vector) {
 /* Fits the first `rows` rows with a strength, from the solution that is there. */
 static bool fit_rows(Fit *fit, Regression *result, int rows, double strength, Error *e) {
   Minimum minimum;
+  char name[32];
+  ProgressPart part = {fit->progress, name};
+  const ProgressListener listener = progress_of_part(&part);
   Objective objective = {.count = (size_t)fit->classes * ((size_t)fit->width + 1),
                          .value = value_and_gradient,
                          .precondition = precondition,
-                         .user = fit};
+                         .user = fit,
+                         .progress = &listener};
+  snprintf(name, sizeof name, "fit %d of %d", ++fit->fits, STRENGTHS + 1);
   fit->rows = rows;
   fit->strength = strength;
   invert(fit);
@@ -353,13 +361,15 @@ static bool prepare(Fit *fit, uint64_t seed, Error *e) {
 }
 
 bool regression_fit(Regression *result, Device *device, const Rows *train, const Rows *eval,
-                    int classes, uint64_t seed, int threads, Error *e) {
+                    int classes, uint64_t seed, int threads, const ProgressListener *progress,
+                    Error *e) {
   Tally tally = {0};
   Fit fit = {.device = device,
              .train = train,
              .classes = classes,
              .threads = threads,
-             .width = train->width};
+             .width = train->width,
+             .progress = progress};
   *result = (Regression){.converged = true};
   bool ok = fit_open(&fit, e) && prepare(&fit, seed, e) &&
             choose_strength(&fit, result, train->count - train->count / CHOICE_PARTS, e) &&

@@ -14,6 +14,7 @@
 #define MAE_PROBE_REGRESSION_H
 
 #include "mae/base/error.h"
+#include "mae/base/progress.h"
 #include "mae/probe/accuracy.h"
 
 #define REGRESSION_STRENGTHS 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5
@@ -27,9 +28,9 @@ typedef struct Regression {
 } Regression;
 
 /* Labels lie in 0..classes-1, and every feature is finite. At least two training rows. threads: of
- * the host. */
+ * the host. The listener hears of the iterations of each fit. */
 bool regression_fit(Regression *, Device *, const Rows *train, const Rows *eval, int classes,
-                    uint64_t seed, int threads, Error *);
+                    uint64_t seed, int threads, const ProgressListener *, Error *);
 /* Bytes on the device meanwhile. */
 size_t regression_memory(int train_rows, int width, int classes);
 

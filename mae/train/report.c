@@ -18,11 +18,31 @@
 #define LIVE_PERIOD 0.2
 #define PLAIN_PERIOD 10.0
 
+double report_work_seconds = REPORT_WORK_SECONDS;
+
+/* An event that cannot be written is found out by the next one, which has somebody to tell it. */
+static void write_work(EventLog *log, const char *what, size_t done, size_t total) {
+  event_begin(log, "work");
+  event_string(log, "what", what);
+  event_int(log, "done", (int64_t)done);
+  if (total != PROGRESS_UNKNOWN) event_int(log, "total", (int64_t)total);
+  event_end(log, NULL);
+}
+
+static void hear_work(void *user, const char *what, size_t done, size_t total) {
+  Report *report = user;
+  if (!report->quiet) progress_tell(&report->shown, what, done, total);
+  if (report->active && total && clock_seconds() - report->log.newest >= report_work_seconds)
+    write_work(&report->log, what, done, total);
+}
+
 bool report_open(Report *report, const Config *config, const char *folder, bool active, bool quiet,
                  Error *e) {
   *report = (Report){.config = config, .active = active, .quiet = quiet || !active};
   report->live = !report->quiet && isatty(STDERR_FILENO);
   report->line.terminal = report->live;
+  report->shown = progress_on(&report->line);
+  report->work = (ProgressListener){hear_work, report};
   report->started = report->printed = clock_seconds();
   report->log.fd = -1;
   if (!active) return true;
@@ -73,6 +93,7 @@ bool report_start(Report *report, const ReportStart *start, int64_t steps, doubl
   EventLog *log = &report->log;
   char hash[65], binary[65];
   report->steps = steps;
+  report->shown = progress_briefly_on(&report->line);
   report->steps_per_epoch = steps_per_epoch;
   report->seconds = malloc((size_t)(steps - start->resumed_from + 1) * sizeof *report->seconds);
   if (!report->seconds)

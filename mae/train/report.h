@@ -15,6 +15,8 @@ typedef struct Report {
   bool active;      /* rank 0; the other ranks' report says and writes nothing */
   bool quiet, live; /* live: standard error is a terminal, progress overwrites one line */
   ProgressLine line;
+  ProgressListener shown;  /* shows jobs on that line */
+  ProgressListener work;   /* for whoever has a long job: shows it, and writes work events */
   double started, printed; /* monotonic seconds */
   int64_t steps;           /* of the whole run */
   double steps_per_epoch;
@@ -35,7 +37,12 @@ typedef struct ReportStart {
  * launcher and not the trainer. */
 #define REPORT_PID_VARIABLE "MAEBENCH_PID"
 
-/* Opens FOLDER/events.jsonl when active. */
+/* A job is told of by a work event when the newest event is as old as this. Far below the harness's
+ * --timeout, so that what works is not taken for what hangs. The variable is for tests. */
+#define REPORT_WORK_SECONDS 30.0
+extern double report_work_seconds;
+
+/* Opens FOLDER/events.jsonl when active. The report must stay where it is until it is closed. */
 bool report_open(Report *, const Config *, const char *folder, bool active, bool quiet, Error *);
 void report_close(Report *);
 

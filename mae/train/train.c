@@ -93,8 +93,7 @@ static bool open_folder(Run *run, Error *e) {
 static bool open_data(Run *run, Error *e) {
   const Config *config = run->config;
   bool first = run->ranks.node_rank == 0;
-  const ProgressListener show = progress_on(&run->report.line);
-  if (first && !data_open(&run->dataset, config, run->report.quiet ? NULL : &show, e)) return false;
+  if (first && !data_open(&run->dataset, config, &run->report.work, e)) return false;
   if (run->ranks.rank == 0 && !run_folder_admit_images(&run->folder, run->options->out,
                                                        run->dataset.sha256, config->data.path, e))
     return false;
@@ -222,9 +221,10 @@ static bool report_probe(Run *run, const Scorer *scorer, bool ok, const Metrics 
 
 static bool run_scorer(Run *run, const Scorer *scorer, Error *e) {
   Metrics metrics;
+  run->evaluator.progress = &run->report.work;
   Error failure = {0};
   double began = clock_seconds();
-  bool ok = scorer->run(&metrics, &run->evaluator, &failure);
+  bool ok = scorer_run(scorer, &metrics, &run->evaluator, &failure);
   if (scorer->probes) {
     if (!report_probe(run, scorer, ok, &metrics, &failure, e)) return false;
     if (!ok || metrics.images == 0) return true;
@@ -329,7 +329,8 @@ static bool train(Run *run, Error *e) {
 static bool draw_sheet(Run *run, Error *e) {
   char path[CONFIG_PATH_MAX];
   return io_join(path, sizeof path, run->options->out, "sheet.png", e) &&
-         sheet_write_held_out(path, &run->model, &run->dataset, &run->pool, SHEET_IMAGES, e) &&
+         sheet_write_held_out(path, &run->model, &run->dataset, &run->pool, SHEET_IMAGES,
+                              &run->report.work, e) &&
          report_artifact(&run->report, "sheet", run->options->out, "sheet.png", e);
 }
 
