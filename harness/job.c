@@ -38,12 +38,12 @@ static char *make_label(const PlanTrial *trial) {
   return need(label);
 }
 
-/* The data sets of a plan whose training images have been counted: listing a large folder takes
+/* The data sets of a plan whose images have been counted: listing a large folder takes
  * seconds, and its trials share it. */
 typedef struct Counted {
   struct {
     const Config *config; /* of the first trial that has it */
-    int images;
+    DataCounts counts;
   } * list;
   int count;
 } Counted;
@@ -53,19 +53,20 @@ static bool same_data(const Config *a, const Config *b) {
          !strcmp(a->data.cache, b->data.cache);
 }
 
-static bool count_images(Counted *counted, const Config *config, int *images, Error *e) {
-  *images = config_train_images(config);
-  if (*images > 0) return true;
-  for (int i = 0; i < counted->count; i++) {
-    if (!same_data(counted->list[i].config, config)) continue;
-    *images = counted->list[i].images;
-    return true;
+static bool count_images(Counted *counted, const Config *config, DataCounts *counts, Error *e) {
+  int at = 0;
+  while (at < counted->count && !same_data(counted->list[at].config, config)) at++;
+  if (at == counted->count) {
+    if (!data_count(config, counts, e)) return false;
+    size_t size = ((size_t)counted->count + 1) * sizeof *counted->list;
+    counted->list = need(realloc(counted->list, size));
+    counted->list[counted->count].config = config;
+    counted->list[counted->count++].counts = *counts;
   }
-  if (!data_count_train(config, images, e)) return false;
-  size_t size = ((size_t)counted->count + 1) * sizeof *counted->list;
-  counted->list = need(realloc(counted->list, size));
-  counted->list[counted->count].config = config;
-  counted->list[counted->count++].images = *images;
+  *counts = counted->list[at].counts;
+  /* Trials may take different numbers of the same images. */
+  int known = config_train_images(config);
+  if (known > 0) counts->train = known;
   return true;
 }
 
@@ -78,9 +79,21 @@ static bool count_steps(Job *job, Counted *counted, Error *e) {
   if (here && !data_check_path(config, e)) return false;
   job->steps = job->facts.steps > 0 ? job->facts.steps : config->train.steps;
   if (job->steps > 0) return true;
-  if (here && !count_images(counted, config, &images, e)) return false;
+  DataCounts counts = {.train = images};
+  if (here && images <= 0 && !count_images(counted, config, &counts, e)) return false;
+  images = counts.train;
   if (images > 0 && !schedule_steps(config, images, &job->steps, &per_epoch, NULL)) job->steps = 0;
   return true;
+}
+
+/* A probe is an extra, and so is knowing what it costs: images that cannot be counted fail where
+ * they are needed. */
+static void measure_probe(Job *job, Counted *counted) {
+  const Config *config = &job->trial->config;
+  DataCounts counts;
+  bool here = !*config->resources.launcher && job->action != JOB_SKIP;
+  if (here && config->probe.method != PROBE_OFF && count_images(counted, config, &counts, NULL))
+    job->probe = probe_work(config, counts.train, counts.eval, counts.classes);
 }
 
 static bool measure_config(Job *job, Counted *counted, Error *e) {
@@ -92,7 +105,9 @@ static bool measure_config(Job *job, Counted *counted, Error *e) {
   params_free(&table);
   job->memory = memory_plan(config, NULL).total;
   job->gflops_per_image = model_gflops_per_image(config, true);
-  return count_steps(job, counted, e);
+  if (!count_steps(job, counted, e)) return false;
+  measure_probe(job, counted);
+  return true;
 }
 
 /* The event file decides; launches only say how a trial that is not finished came to its end. */
@@ -196,11 +211,21 @@ const char *job_action_text(JobAction action) {
   return "";
 }
 
+double job_work(const Job *job, int64_t from, int64_t to, bool ends) {
+  const Config *config = &job->trial->config;
+  int64_t every = config->probe.every, probes = 0;
+  if (to < from) to = from;
+  if (every > 0) probes = to / every - from / every;
+  /* Where the last step is one of those, that probe is the end's. */
+  if (every > 0 && to > from && to == job->steps && to % every == 0) probes--;
+  return (double)(to - from) * config->train.batch * job->gflops_per_image +
+         (double)probes * job->probe.model + (ends ? job->probe.model + job->probe.baselines : 0);
+}
+
 double job_work_left(const Job *job) {
   if (!job_is_to_run(job)) return 0;
   bool anew = job->action == JOB_START || job->action == JOB_REPLACE || !job->starts_at_checkpoint;
-  double left = (double)(job->steps - (anew ? 0 : job->facts.step));
-  return fmax(left, 0) * job->trial->config.train.batch * job->gflops_per_image;
+  return job_work(job, anew ? 0 : job->facts.step, job->steps, true);
 }
 
 /* GFLOP/s of a product of the size that small models have. */
@@ -264,12 +289,14 @@ void jobs_estimate(Job *jobs, int count, char *basis, size_t size) {
   }
   double speed = recorded ? sum / recorded : step_share * time_device(&jobs[0].trial->config);
   if (recorded)
-    snprintf(basis, size, "from the %.0f GFLOP/s that %d trials of this sweep reached", speed,
-             recorded);
+    snprintf(
+        basis, size,
+        "from the %.0f GFLOP/s that %d trials of this sweep reached; training steps and probes",
+        speed, recorded);
   else if (speed > 0)
     snprintf(basis, size,
              "assuming %.0f GFLOP/s, %.0f%% of a matrix product timed here in fp32; training steps "
-             "only",
+             "and probes",
              speed, 100 * step_share);
   else
     snprintf(basis, size, "unknown: the device could not be opened for a measurement");

@@ -5,6 +5,7 @@
 #include "harness/facts.h"
 #include "harness/folder.h"
 #include "harness/plan.h"
+#include "mae/probe/probe.h"
 
 typedef enum JobAction {
   JOB_SKIP,      /* done by this build */
@@ -33,8 +34,9 @@ typedef struct Job {
   /* From the configuration alone. */
   size_t params_encoder, params_decoder, memory;
   double gflops_per_image;
-  int64_t steps;  /* 0: not known here: the data is on other machines */
-  double seconds; /* estimated for what is left to do; NAN: unknown */
+  ProbeWork probe; /* GFLOP; 0 where no images are known */
+  int64_t steps;   /* 0: not known here: the data is on other machines */
+  double seconds;  /* estimated for what is left to do; NAN: unknown */
 } Job;
 
 /* Whose results count. */
@@ -55,7 +57,11 @@ void jobs_keep_part(Job *, int count, int part, int parts);
 /* This harness runs it. */
 bool job_is_to_run(const Job *);
 const char *job_action_text(JobAction);
-/* Images of an optimiser step times GFLOP of each, times the steps still to do. */
+/* GFLOP of the steps after `from` up to `to`, and of the probes between them: images of an
+ * optimiser step times GFLOP of each, and mae/probe's estimate. ends: the run does, with the probes
+ * of its end. */
+double job_work(const Job *, int64_t from, int64_t to, bool ends);
+/* Of all that is still to do; 0 of a job that this harness does not run. */
 double job_work_left(const Job *);
 /* Fills `seconds` from recorded throughput, of the same configuration where there is one, else of
  * its neighbours in the sweep, else from a product timed here; basis says which. */

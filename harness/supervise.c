@@ -233,8 +233,7 @@ static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
   record_outcome(run, slot, outcome);
   close(slot->lock);
   trainer_close(&slot->trainer);
-  run->work_done += (double)(job->facts.step - slot->step_was) * job->trial->config.train.batch *
-                    job->gflops_per_image;
+  run->work_done += job_work(job, slot->step_was, job->facts.step, outcome->status == TRIAL_DONE);
   if (slot->refused > 1)
     progress_say(run->progress, "warning: %s/events.jsonl: %d lines were left out", job->folder,
                  slot->refused);
@@ -333,11 +332,11 @@ static void show(Run *run) {
     const Slot *slot = &run->slots[s];
     if (slot->trainer.pid == 0) continue;
     const Facts *facts = &slot->trainer.facts;
-    double each = slot->job->trial->config.train.batch * slot->job->gflops_per_image;
     trials[count++] =
         (ProgressTrial){slot->job->label, facts, slot->trainer.started, slot->step_was};
-    done += fmax((double)(facts->step - slot->step_was), 0) * each;
-    left += fmax((double)(facts->steps - facts->step), 0) * each;
+    done += job_work(slot->job, slot->step_was, facts->step, false);
+    int64_t steps = facts->steps > 0 ? facts->steps : slot->job->steps;
+    left += job_work(slot->job, facts->step, steps, true);
   }
   sweep.seconds_left = done > 0 ? left * (clock_seconds() - run->started) / done : NAN;
   progress_show(run->progress, trials, count, &sweep);

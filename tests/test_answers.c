@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "harness/job.h"
 #include "harness/progress.h"
 #include "mae/base/clock.h"
 #include "mae/record/json_text.h"
@@ -105,8 +106,36 @@ START_TEST(plans_for_other_machines) {
   free(said);
   expect(PLAN "--set data.source=imagefolder --set data.path=nowhere", 4,
          "data.path = nowhere: no such folder");
+  expect(PLAN "--set probe.method=both", 0, "training steps and probes");
   expect(PLAN "--set run.device=cuda:7", 0, "note: this machine could not run it: run.device");
   expect(PLAN PHOTOS "--set resources.gpus_per_trial=1 --set run.device=cuda:7", 0, "to run");
+}
+END_TEST
+
+/* Probes are work as steps are, each once however a run is cut into parts. */
+START_TEST(probes_are_counted_as_work) {
+  PlanTrial trial = {0};
+  Error e = {0};
+  config_init(&trial.config);
+  Job job = {.trial = &trial, .steps = 30, .gflops_per_image = 0.5};
+  ck_assert(config_set(&trial.config, "train.batch", "8", NULL, &e));
+  ck_assert_double_eq(job_work(&job, 0, 30, true), 30 * 4);
+  ck_assert_double_eq(job_work(&job, 12, 30, false), 18 * 4);
+  job.probe = (ProbeWork){.model = 1000, .baselines = 7000};
+  ck_assert_double_eq(job_work(&job, 0, 30, true), 30 * 4 + 8000);
+  ck_assert(config_set(&trial.config, "probe.every", "10", NULL, &e));
+  ck_assert_double_eq(job_work(&job, 0, 30, true), 30 * 4 + 2000 + 8000); /* 10, 20, the end */
+  for (int at = 0; at <= 30; at++)
+    ck_assert_double_eq(job_work(&job, 0, at, false) + job_work(&job, at, 30, true),
+                        job_work(&job, 0, 30, true));
+  job.facts.step = 20;
+  job.starts_at_checkpoint = true;
+  job.action = JOB_CONTINUE;
+  ck_assert_double_eq(job_work_left(&job), 10 * 4 + 8000);
+  job.action = JOB_REPLACE;
+  ck_assert_double_eq(job_work_left(&job), 30 * 4 + 2000 + 8000);
+  job.action = JOB_SKIP;
+  ck_assert_double_eq(job_work_left(&job), 0);
 }
 END_TEST
 
@@ -187,6 +216,7 @@ int main(void) {
   tcase_add_test(cases, names_nearly_right);
   tcase_add_test(cases, experiments_in_folders_are_suggested);
   tcase_add_test(cases, plans_for_other_machines);
+  tcase_add_test(cases, probes_are_counted_as_work);
   tcase_add_test(cases, progress_lines_keep_their_numbers);
   tcase_add_test(cases, json_numbers_are_short);
   suite_add_tcase(suite, cases);

@@ -316,8 +316,14 @@ START_TEST(every_source_packs) {
                 names[_i]);
   makers[_i]();
   ck_assert_int_eq(config.data.source, _i);
+  DataCounts before, after;
+  ck_assert_msg(data_count(&config, &before, &error), "%s", error.message);
   open_data();
   ck_assert_str_eq(data.source, names[_i]);
+  ck_assert(data_count(&config, &after, &error) && !memcmp(&before, &after, sizeof before));
+  ck_assert_int_eq(before.train, data.train_count);
+  ck_assert_int_eq(before.eval, data.eval_count);
+  for (int i = 0; i < data.train_count; i++) ck_assert_int_lt(data.train[i].label, before.classes);
   ck_assert(data.train_count > 2 && data.eval_count > 0);
   ck_assert_msg(pack_verify(&data, NULL, &error), "%s", error.message);
   snprintf(name, sizeof name, "/%s-", names[_i]);

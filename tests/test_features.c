@@ -433,6 +433,32 @@ START_TEST(features_that_are_not_finite) {
 }
 END_TEST
 
+static ProbeWork work_of(const char *settings, int train, int eval) {
+  Config config = tiny_config(settings);
+  return probe_work(&config, train, eval, 10);
+}
+
+/* 16 patches of 12 values and a class token, two blocks of width 16. */
+START_TEST(work_is_foreseen) {
+  double image = 2e-9 * (16 * 12 * 16 + 2 * (12 * 17 * 16 * 16 + 2 * 17 * 17 * 16));
+  double vote = 2e-9 * 50 * 16 * (700 + PROBE_HOST * PROBE_CANDIDATES);
+  double fits =
+      1e-9 * (PROBE_ITERATIONS * 4. * 700 * 16 * 10 + PROBE_FITS * PROBE_HOST * 2. * 16 * 16 * 16);
+  ProbeWork knn = work_of("probe.method=knn", 700, 50);
+  ProbeWork both = work_of("probe.method=both probe.features=mean", 700, 50);
+  ck_assert_double_eq_tol(knn.model, PROBE_FORWARD * 750 * image + 4 * vote, 1e-12);
+  ck_assert_double_eq_tol(both.model, PROBE_FORWARD * 750 * image + 2 * (vote + fits), 1e-12);
+  /* Random weights cost as much as the model's, and pixels are wider. */
+  ck_assert_double_eq_tol(knn.baselines, knn.model + vote * 768 / 16, 1e-12);
+  ck_assert_double_gt(both.baselines, both.model + (vote + fits) * 768 / 16);
+  ck_assert_double_eq(
+      work_of("probe.method=knn probe.train_images=700 probe.eval_images=50", 9000, 1000).model,
+      knn.model);
+  ck_assert_double_eq(work_of("probe.method=off", 700, 50).baselines, 0);
+  ck_assert_double_eq(work_of("probe.method=knn probe.train_images=700", 0, 0).baselines, 0);
+}
+END_TEST
+
 /* The untrained encoder's score is that of a model just made, and leaves the weights alone. */
 START_TEST(random_weights_are_lent) {
   enum { TRAIN = 90, EVAL = 60 };
@@ -476,6 +502,7 @@ int main(void) {
   tcase_add_loop_test(features, little_to_tell_is_said, 0, sizeof poor / sizeof *poor);
   tcase_add_test(features, chance);
   tcase_add_test(features, features_that_are_not_finite);
+  tcase_add_test(features, work_is_foreseen);
   tcase_add_test(features, random_weights_are_lent);
   suite_add_tcase(suite, features);
   return suite_run(suite);

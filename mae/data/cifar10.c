@@ -86,7 +86,8 @@ bool source_cifar10_open(Source *source, const Config *config, Error *e) {
   Cifar *cifar = io_buffer(sizeof *cifar, "the source", e);
   if (!cifar) return false;
   *cifar = (Cifar){.fd = {-1, -1, -1, -1, -1, -1}};
-  *source = (Source){.name = "cifar10", .load = cifar_load, .close = cifar_close, .state = cifar};
+  *source = (Source){
+      .name = "cifar10", .load = cifar_load, .close = cifar_close, .state = cifar, .classes = 10};
   Sha256 *hash = sha256_new();
   bool ok = hash || error_set(e, EXIT_DEVICE, "out of memory for hashing");
   for (int batch = 0; ok && batch < BATCHES; batch++)

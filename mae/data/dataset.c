@@ -144,16 +144,17 @@ static void pack_name(char name[PACK_NAME_MAX], const Source *source) {
   snprintf(name, PACK_NAME_MAX, "%s-%.16s.pack", source->name, source->fingerprint);
 }
 
-bool data_count_train(const Config *config, int *images, Error *e) {
+bool data_count(const Config *config, DataCounts *counts, Error *e) {
   char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
   Source source;
   Dataset data;
   if (!source_open(&source, config, e)) return false;
   pack_name(name, &source);
-  *images = source.count[SPLIT_TRAIN];
+  *counts = (DataCounts){source.count[SPLIT_TRAIN], source.count[SPLIT_EVAL], source.classes};
   if (data_cache_folder(cache, sizeof cache, config, NULL) &&
       io_join(pack, sizeof pack, cache, name, NULL) && data_open_pack(&data, pack, NULL)) {
-    *images = data.train_count;
+    counts->train = data.train_count;
+    counts->eval = data.eval_count;
     data_close(&data);
   }
   source_close(&source);

@@ -48,10 +48,13 @@ typedef struct Dataset {
  * hears of images packed, of bytes verified, and of files that are passed over. */
 bool data_open(Dataset *, const Config *, const ProgressListener *, Error *);
 void data_close(Dataset *);
-/* For plans, without packing: whether data.path is there for a source that has one, and the number
- * of training images, of the pack when there is one, else as many as the source lists. */
+/* For plans, without packing: whether data.path is there for a source that has one, and what is in
+ * it: images of the pack when there is one, else as many as the source lists; and its classes. */
+typedef struct DataCounts {
+  int train, eval, classes;
+} DataCounts;
 bool data_check_path(const Config *, Error *);
-bool data_count_train(const Config *, int *images, Error *);
+bool data_count(const Config *, DataCounts *, Error *);
 /* The folder of packs: data.cache, else $XDG_CACHE_HOME/maebench, else ~/.cache/maebench. */
 bool data_cache_folder(char *out, size_t size, const Config *, Error *);
 

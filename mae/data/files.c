@@ -124,6 +124,9 @@ bool files_source(Source *source, const char *name, SourceFiles *files, const Co
                      .load = files_load,
                      .close = files_close,
                      .state = files};
+  for (int i = 0; i < source->count[SPLIT_TRAIN]; i++)
+    if (files->split[SPLIT_TRAIN].labels[i] >= source->classes)
+      source->classes = files->split[SPLIT_TRAIN].labels[i] + 1;
   passed_describe(source->passed_over, &files->passed);
   Sha256 *hash = sha256_new();
   bool ok = hash || error_set(e, EXIT_DEVICE, "out of memory for hashing");

@@ -38,6 +38,7 @@ static void shapes_close(Source *source) {
 bool source_shapes_open(Source *source, const Config *config, Error *e) {
   *source = (Source){.name = "shapes",
                      .count = {config_train_images(config), EVAL_IMAGES},
+                     .classes = FORMS,
                      .load = shapes_load,
                      .close = shapes_close,
                      .state = io_buffer(sizeof(int), "the source", e)};

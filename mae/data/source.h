@@ -23,6 +23,7 @@ struct Source {
   char fingerprint[65];          /* changes when what would be packed may change */
   char passed_over[PASSED_TEXT]; /* files that are not offered; see names.h */
   int count[SPLIT_COUNT];        /* images offered */
+  int classes;                   /* labels of training images are below it */
   /* Makes image `index` of a split. Called from many threads at once, in any order. */
   bool (*load)(const Source *, int split, int index, const PictureRoom *, Picture *, int32_t *label,
                Error *);

@@ -178,6 +178,13 @@ double model_gflops_per_image(const Config *config, bool training) {
   return 2e-9 * work;
 }
 
+double model_gflops_whole_image(const Config *config) {
+  double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
+  int patches = config_patches(config);
+  return 2e-9 * (patches * pixels * config->model.encoder.width +
+                 stack_work(config->model.encoder, encoder_tokens(config, patches)));
+}
+
 double model_gflops_decoder_per_image(const Config *config) {
   return 2e-9 * 3 * decoder_work(config);
 }

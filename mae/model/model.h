@@ -91,6 +91,8 @@ void model_backward(Model *, const Batch *, int slot, bool accumulate);
 /* Multiply-add counts (mae/README.md, Work per image): 12 n w^2 + 2 n^2 w per block and the
  * projections. GFLOP of one image in a training step (forward and backward) or a forward pass. */
 double model_gflops_per_image(const Config *, bool training);
+/* Of a forward pass of the encoder over all patches (model_encode). */
+double model_gflops_whole_image(const Config *);
 /* The decoder's part of a training step's. */
 double model_gflops_decoder_per_image(const Config *);
 

@@ -209,6 +209,34 @@ void probe_chance(ProbeScores *scores, const Probe *probe) {
   spread(scores, probe->config, 0);
 }
 
+static int fewer(int wanted, int there) {
+  return wanted > 0 && wanted < there ? wanted : there;
+}
+
+/* What it takes to tell the classes from one reading. */
+static double telling_gflops(const Config *config, double train, double eval, double width,
+                             double classes) {
+  double work = 0.0, candidates = train < PROBE_CANDIDATES ? train : PROBE_CANDIDATES;
+  if (config_probes_neighbours(config))
+    work += 2e-9 * eval * width * (train + PROBE_HOST * candidates);
+  if (config_probes_linear(config))
+    work += 1e-9 * (PROBE_ITERATIONS * 4 * train * width * classes +
+                    PROBE_FITS * PROBE_HOST * 2 * width * width * width);
+  return work;
+}
+
+ProbeWork probe_work(const Config *config, int train_images, int eval_images, int classes) {
+  int train = fewer(config->probe.train_images, train_images);
+  int eval = fewer(config->probe.eval_images, eval_images);
+  int readouts = __builtin_popcount(readouts_wanted(config));
+  if (config->probe.method == PROBE_OFF || !train || !eval) return (ProbeWork){0};
+  double telling = telling_gflops(config, train, eval, config->model.encoder.width, classes);
+  double whole = PROBE_FORWARD * model_gflops_whole_image(config);
+  double model = ((double)train + eval) * whole + readouts * telling;
+  double pixels = telling_gflops(config, train, eval, PIXELS_SIDE * PIXELS_SIDE * 3, classes);
+  return (ProbeWork){.model = model, .baselines = model + pixels};
+}
+
 static size_t larger(size_t a, size_t b) {
   return a > b ? a : b;
 }
