@@ -1,4 +1,5 @@
 /* harness run: FILE... -> trials -> trainer processes -> database. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "harness/place.h"
 #include "harness/report.h"
 #include "harness/runner.h"
+#include "mae/base/clock.h"
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
 
@@ -20,13 +22,16 @@ typedef struct RunCommand {
   const char *part_text;
   int part, parts; /* of --part; 1 of 1 without it */
   int64_t jobs, jobs_per_gpu;
-  double timeout;
+  int64_t keep_going;
+  double timeout, time_limit;
+  double started; /* clock: the time limit counts from there */
   bool dry_run, json;
   char trainer[CONFIG_PATH_MAX];
   JobBuild build;
   Plan *plans;
   int plan_count;
   int failed, signal;
+  bool out_of_time, gave_up;
 } RunCommand;
 
 static const char about[] =
@@ -35,6 +40,8 @@ static const char about[] =
     "continue from their checkpoint. FILE is looked for as given and under experiments/.\n"
     "Later wins: defaults, the scale, FILE, --set. Ctrl-C stops cleanly; the same command goes "
     "on.\n"
+    "So does one that --time-limit stopped, with exit code 75: repeat it until the code is "
+    "another.\n"
     "\n"
     "A cluster shares a sweep out as a job array, each task with a database of its own; any "
     "order,\n"
@@ -129,6 +136,30 @@ static void note_elsewhere(const Error *e) {
   fprintf(stderr, "note: this machine could not run it: %s\n", e->message);
 }
 
+static double limit_of(const RunCommand *run) {
+  return run->time_limit > 0 ? run->time_limit : INFINITY;
+}
+
+/* For the checkpoints of what runs then: a tenth of the limit, at most five minutes. */
+static double time_to_stop(const RunCommand *run) {
+  return fmin(run->time_limit / 10, 300);
+}
+
+/* How often the command has to be repeated, from the estimated times. */
+static void say_sessions(const RunCommand *run, const Job *jobs, int count, int places) {
+  double seconds = 0, longest = 0;
+  for (int i = 0; i < count; i++) {
+    if (!job_is_to_run(&jobs[i])) continue;
+    seconds += jobs[i].seconds;
+    longest = fmax(longest, jobs[i].seconds);
+  }
+  if (isnan(seconds)) return;
+  double wall = fmax(seconds / (places > 0 ? places : 1), longest);
+  int sessions = (int)ceil(wall / (run->time_limit - time_to_stop(run)));
+  printf("%d session%s of this --time-limit, %d trial%s side by side\n", sessions,
+         sessions == 1 ? "" : "s", places > 0 ? places : 1, places > 1 ? "s" : "");
+}
+
 static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   Job *jobs;
   Places places;
@@ -141,6 +172,7 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   fflush(stdout);
   /* A plan may be for another machine than this one. */
   if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
+  if (run->time_limit > 0 && !run->json) say_sessions(run, jobs, plan->count, places.count);
   places_free(&places);
   jobs_free(jobs, plan->count);
   return true;
@@ -205,7 +237,13 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   Progress progress;
   SuperviseResult result = {0};
   Places places;
-  SuperviseOptions options = {run->trainer, &places, run->timeout, &run->build};
+  SuperviseOptions options = {.trainer = run->trainer,
+                              .places = &places,
+                              .timeout = run->timeout,
+                              .build = &run->build,
+                              .deadline = run->started + limit_of(run),
+                              .stop_at = run->started + limit_of(run) - time_to_stop(run),
+                              .keep_going = run->keep_going};
   introduce(plan);
   jobs_compare_images(jobs, plan->count, &run->build);
   say_skipped(plan, jobs, &run->build);
@@ -217,8 +255,13 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   }
   if (ok) report_results(stdout, plan, jobs, run->json);
   run->signal = result.signal;
-  for (int i = 0; i < plan->count; i++)
-    run->failed += jobs[i].action != JOB_ELSEWHERE && jobs[i].status == TRIAL_FAILED;
+  run->gave_up = result.gave_up;
+  for (int i = 0; i < plan->count; i++) {
+    if (jobs[i].action == JOB_ELSEWHERE) continue;
+    run->failed += jobs[i].status == TRIAL_FAILED;
+    run->out_of_time |=
+        result.out_of_time && jobs[i].status != TRIAL_FAILED && jobs[i].status != TRIAL_DONE;
+  }
   if (ok && result.unrecorded)
     ok = error_set(e, EXIT_DATA,
                    "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
@@ -256,7 +299,8 @@ static bool run_all(RunCommand *run, Error *e) {
   Store *store;
   if (!open_store(run, &store, e)) return false;
   bool ok = true;
-  for (int i = 0; ok && i < run->plan_count && !run->signal; i++)
+  for (int i = 0; ok && i < run->plan_count && !run->signal && !run->out_of_time && !run->gave_up;
+       i++)
     ok = run_plan(run, store, &run->plans[i], e);
   store_close(store);
   return ok;
@@ -265,6 +309,8 @@ static bool run_all(RunCommand *run, Error *e) {
 static void say_next(const RunCommand *run) {
   if (run->signal)
     fputs("\nstopped; the same command continues\n", stderr);
+  else if (run->out_of_time)
+    fprintf(stderr, "\nthe time is over; the same command continues (exit code %d)\n", EXIT_TIME);
   else if (run->failed)
     fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
   else if (run->parts > 1)
@@ -337,7 +383,8 @@ static bool prepare(RunCommand *run, Error *e) {
 }
 
 int cmd_run(int argc, char **argv) {
-  RunCommand run = {.db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = 600};
+  RunCommand run = {
+      .db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = 600, .started = clock_seconds()};
   const CmdOption options[] = {
       {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
       {"--db", CMD_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
@@ -349,6 +396,10 @@ int cmd_run(int argc, char **argv) {
       {"--shard", CMD_TEXT, &run.part_text, "K/N", NULL}, /* its older name */
       {"--timeout", CMD_NUMBER, &run.timeout, "SECONDS",
        "silence that counts as a hang (600; longer for slow steps)"},
+      {"--time-limit", CMD_TIME, &run.time_limit, "TIME",
+       "stop in time, each trial with a checkpoint, and end with exit code 75: 11h30m, 90m, 45s"},
+      {"--keep-going", CMD_COUNT, &run.keep_going, "N",
+       "start no more trials after N that failed in a row (0: any number)"},
       {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
       {"--json", CMD_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
       {"--any-build", CMD_FLAG, &run.build.any, NULL,
@@ -378,10 +429,11 @@ int cmd_run(int argc, char **argv) {
       ok = run_all(&run, &e);
       if (ok && !run.json) say_next(&run);
     }
-    code = !ok          ? command_fail(run.line.name, &e)
-           : run.signal ? 128 + run.signal
-           : run.failed ? EXIT_SOME_FAILED
-                        : EXIT_OK;
+    code = !ok               ? command_fail(run.line.name, &e)
+           : run.signal      ? 128 + run.signal
+           : run.out_of_time ? EXIT_TIME
+           : run.failed      ? EXIT_SOME_FAILED
+                             : EXIT_OK;
   }
   for (int i = 0; i < run.plan_count; i++) plan_free(&run.plans[i]);
   free(run.plans);

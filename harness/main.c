@@ -16,7 +16,8 @@ static const char after_list[] =
     "`harness COMMAND --help` explains a command. To begin:\n\n"
     "  harness run ablations/mask_ratio.ini --dry-run\n\n"
     "Exit codes: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification\n"
-    "that does not match, 4 something is missing, 128+N stopped by signal N.\n";
+    "that does not match, 4 something is missing, 75 stopped by a time limit (the same command\n"
+    "continues), 128+N stopped by signal N.\n";
 
 int main(int argc, char **argv) {
   return commands_run("harness", commands, sizeof commands / sizeof *commands, after_list, argc,

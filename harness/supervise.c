@@ -24,7 +24,8 @@ typedef struct Slot {
   const Place *place;
   int lock, launch;
   int64_t step_was;
-  int refused; /* lines that are no events */
+  bool stepped; /* has told a step since it was started */
+  int refused;  /* lines that are no events */
 } Slot;
 
 typedef struct Run {
@@ -38,10 +39,13 @@ typedef struct Run {
   int slot_count;
   double started, work_done; /* GFLOP of trials that ended in this run */
   double stop_asked;         /* when the first stop signal came */
-  int waiting;               /* unrecorded because the database itself failed */
-  double retry_at;           /* when it is tried again */
-  double held_at;            /* when folders that others hold are tried again */
-  bool waits;                /* said that there is nothing left but those */
+  double first_step;         /* the most seconds that a trial took from its start to a step */
+  bool clock_stopped;        /* what runs was asked to stop for want of time */
+  int64_t failed_in_row;
+  int waiting;     /* unrecorded because the database itself failed */
+  double retry_at; /* when it is tried again */
+  double held_at;  /* when folders that others hold are tried again */
+  bool waits;      /* said that there is nothing left but those */
 } Run;
 
 /* A line that the database refuses is in the trial's file all the same, so the sweep goes on. */
@@ -176,6 +180,7 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
     return false;
   }
   slot->step_was = folder_has_checkpoint(job->folder) ? job->facts.step : 0;
+  slot->stepped = false;
   const char *gpus = slot->place->gpus, *device = gpus ? gpus : job->trial->config.run.device;
   Error writing = {0};
   if (!folder_append_launch(job->folder, slot->launch, (int)slot->trainer.pid, device, &writing))
@@ -225,6 +230,18 @@ static void say_outcome(Run *run, const Job *job) {
   free(line);
 }
 
+/* After so many failures in a row the next trial would fail for the same reason: a full disk, a
+ * card that has gone. */
+static void count_failures(Run *run, TrialStatus status) {
+  int64_t most = run->options->keep_going;
+  if (status == TRIAL_DONE) run->failed_in_row = 0;
+  if (status != TRIAL_FAILED || ++run->failed_in_row != most) return;
+  run->result->gave_up = true;
+  run->next = run->count;
+  progress_say(run->progress, "%lld trial%s failed in a row (--keep-going): no more is started",
+               (long long)most, most == 1 ? "" : "s");
+}
+
 static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
   Job *job = slot->job;
   job->status = outcome->status;
@@ -238,6 +255,7 @@ static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
     progress_say(run->progress, "warning: %s/events.jsonl: %d lines were left out", job->folder,
                  slot->refused);
   say_outcome(run, job);
+  count_failures(run, job->status);
 }
 
 /* A trial that could not even be started. */
@@ -253,6 +271,7 @@ static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   job->status = TRIAL_FAILED;
   snprintf(job->error, sizeof job->error, "%s", outcome.error);
   say_outcome(run, job);
+  count_failures(run, job->status);
 }
 
 static void try_job(Run *run, Slot *slot, Job *job) {
@@ -277,24 +296,45 @@ static void try_held(Run *run, Slot *slot) {
   run->waits |= held && slot->trainer.pid == 0;
 }
 
+/* Whether nothing more is to be started, for another reason than that there is nothing. */
+static bool stops(const Run *run) {
+  return run->result->signal || run->result->out_of_time || run->result->gave_up;
+}
+
+/* Whether a job has still to be started. Where there is none there may be no place either. */
+static bool job_waits(const Run *run) {
+  if (stops(run)) return false;
+  for (int i = 0; i < run->count; i++)
+    if (i < run->next ? *run->jobs[i].holder != 0 : job_is_to_run(&run->jobs[i])) return true;
+  return false;
+}
+
+/* No trial begins that has no time for a step, after which it can write a checkpoint. Before one
+ * was seen to begin, a twentieth of the time is taken to be enough. */
+static bool has_time_to_begin(const Run *run) {
+  double stop_at = run->options->stop_at, left = stop_at - clock_seconds();
+  double guess = fmin((stop_at - run->started) / 20, 30);
+  return left > (run->first_step > 0 ? run->first_step : guess);
+}
+
+static void run_out_of_time(Run *run) {
+  if (run->result->out_of_time || run->result->signal) return;
+  run->result->out_of_time = true;
+  run->next = run->count;
+  progress_say(run->progress, "the time limit is near: what runs writes a checkpoint and stops");
+}
+
 static void fill_slots(Run *run) {
+  if (job_waits(run) && !has_time_to_begin(run)) run_out_of_time(run);
   for (int s = 0; s < run->slot_count; s++) {
     Slot *slot = &run->slots[s];
     while (slot->trainer.pid == 0 && run->next < run->count) {
       Job *job = &run->jobs[run->next++];
       if (job_is_to_run(job)) try_job(run, slot, job);
     }
-    if (slot->trainer.pid == 0 && !run->result->signal && clock_seconds() >= run->held_at)
+    if (slot->trainer.pid == 0 && !stops(run) && clock_seconds() >= run->held_at)
       try_held(run, slot);
   }
-}
-
-/* Whether a job has still to be started. Where there is none there may be no place either. */
-static bool job_waits(const Run *run) {
-  if (run->result->signal) return false;
-  for (int i = 0; i < run->count; i++)
-    if (i < run->next ? *run->jobs[i].holder != 0 : job_is_to_run(&run->jobs[i])) return true;
-  return false;
 }
 
 /* Reads what the trainers wrote; returns how many run. */
@@ -308,6 +348,10 @@ static int poll_slots(Run *run) {
     bool begun = store_begin(run->store, &e);
     bool alive = trainer_poll(&slot->trainer, &outcome);
     if (!begun || !store_commit(run->store, &e)) note_unrecorded(run, &e);
+    if (!slot->stepped && slot->trainer.facts.step > slot->step_was) {
+      slot->stepped = true;
+      run->first_step = fmax(run->first_step, clock_seconds() - slot->trainer.started);
+    }
     if (alive)
       running++;
     else
@@ -347,9 +391,20 @@ static void stop_all(Run *run, int signal, double grace) {
   for (int s = 0; s < run->slot_count; s++) trainer_stop(&run->slots[s].trainer, signal, grace);
 }
 
+/* Trainers are asked to stop in time for a checkpoint each, and killed when the time is over. */
+static void obey_clock(Run *run) {
+  double now = clock_seconds();
+  if (now < run->options->stop_at || run->result->signal) return;
+  run_out_of_time(run);
+  if (run->clock_stopped) return;
+  run->clock_stopped = true;
+  stop_all(run, SIGINT, run->options->deadline - now);
+}
+
 /* Waits for a signal or the next look at the files. */
 static void wait_and_obey(Run *run) {
   int signal = runner_wait_signal(poll_seconds);
+  obey_clock(run);
   if (signal == 0) return;
   /* `timeout` and batch systems send a signal to the process and to its group: that is one. */
   bool again = run->result->signal != 0;

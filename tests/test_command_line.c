@@ -12,7 +12,7 @@ static struct Given {
   bool flag, explained;
   const char *text;
   int64_t count;
-  double number;
+  double number, time;
   CmdList list;
 } given;
 static CommandLine line;
@@ -24,6 +24,7 @@ static const CmdOption options[] = {
     {"--text", CMD_TEXT, &given.text, "WORD", "a word\nof two lines"},
     {"--count", CMD_COUNT, &given.count, "N", "a whole number"},
     {"--number", CMD_NUMBER, &given.number, "X", "a number"},
+    {"--time", CMD_TIME, &given.time, "TIME", "a duration"},
     {"--list", CMD_LIST, &given.list, "ITEM", "many"},
     {"--old", CMD_TEXT, &given.text, "WORD", NULL},
 };
@@ -71,6 +72,20 @@ START_TEST(values_go_where_they_belong) {
   ck_assert_str_eq(line.words[1], "b");
   ck_assert_str_eq(line.words[2], "-");
   ck_assert_str_eq(printed, "");
+}
+END_TEST
+
+static const struct {
+  const char *text;
+  double seconds;
+} times[] = {{"11h30m", 41400}, {"90m", 5400},   {"45s", 45},
+             {"3600", 3600},    {"1d2h", 93600}, {"1h0m5s", 3605}};
+
+START_TEST(times_are_seconds) {
+  char text[64];
+  snprintf(text, sizeof text, "--time %s", times[_i].text);
+  ck_assert_msg(read_line(text), "%s", printed);
+  ck_assert_double_eq(given.time, times[_i].seconds);
 }
 END_TEST
 
@@ -165,6 +180,16 @@ static const struct {
     {"a --number -1", "--number -1: expected a number from 0"},
     {"a --number nan", "--number nan: expected a number from 0"},
     {"a --number 1x", "--number 1x: expected a number from 0"},
+#define TIME ": expected a time such as 11h30m, 90m or 45s"
+    {"a --time 0", "--time 0" TIME},
+    {"a --time 5x", "--time 5x" TIME},
+    {"a --time 5m3h", "--time 5m3h" TIME},
+    {"a --time 5m3m", "--time 5m3m" TIME},
+    {"a --time 5m3", "--time 5m3" TIME},
+    {"a --time 1.5h", "--time 1.5h" TIME},
+    {"a --time -5", "--time -5" TIME},
+    {"a --time 99999999999999999999d", TIME},
+#undef TIME
 };
 
 START_TEST(what_is_wrong_is_said) {
@@ -195,6 +220,7 @@ int main(void) {
   TCase *tc = tcase_create("command line");
   tcase_add_checked_fixture(tc, setup, NULL);
   tcase_add_test(tc, values_go_where_they_belong);
+  tcase_add_loop_test(tc, times_are_seconds, 0, sizeof times / sizeof *times);
   tcase_add_test(tc, lists_keep_every_value_in_order);
   tcase_add_test(tc, two_dashes_end_the_options);
   tcase_add_test(tc, older_names_work_and_are_not_shown);

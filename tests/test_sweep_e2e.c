@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "mae/base/error.h"
 #include "tests/suite.h"
 #include "tests/sweep.h"
 
@@ -96,6 +97,55 @@ START_TEST(ctrl_c_then_continue) {
   expect_all_done();
   expect_rows("SELECT count(*) FROM attempts WHERE resumed_from >= 3", "2\n");
   expect_rows("SELECT count(*) FROM curves WHERE quantity = 'train_loss'", "400\n");
+}
+END_TEST
+
+/* Repeated while its exit code says so, a run with a time limit ends like one without. */
+START_TEST(a_time_limit_then_continue) {
+  setenv("FAKE_TRAINER", "slow", 1);
+  expect_code(RUN_FAKE " --jobs 2 --time-limit 2s --dry-run", 0, "of this --time-limit, 2 trials");
+  int code = EXIT_TIME, sessions = 0;
+  for (; code == EXIT_TIME && sessions < 60; sessions++) {
+    code = harness(RUN_FAKE " --jobs 2 --time-limit 2s");
+    if (sessions > 0) continue;
+    char *log = scratch_read("log");
+    ck_assert_int_eq(code, EXIT_TIME);
+    ck_assert_ptr_nonnull(strstr(log, "the time limit is near"));
+    ck_assert_ptr_nonnull(strstr(log, "the same command continues (exit code 75)"));
+    free(log);
+    expect_rows(
+        "SELECT count(*) FROM trials WHERE status NOT IN ('interrupted', 'pending', 'done')",
+        "0\n");
+  }
+  ck_assert_int_eq(code, 0);
+  expect_all_done();
+  expect_rows("SELECT count(*) > 0 FROM attempts WHERE resumed_from > 0", "1\n");
+  expect_rows("SELECT count(*) FROM curves WHERE quantity = 'train_loss'", "400\n");
+}
+END_TEST
+
+/* No trial begins that would be killed before its first step. */
+START_TEST(no_time_to_begin) {
+  setenv("FAKE_TRAINER", "slow", 1);
+  expect_code(RUN_FAKE " --time-limit 5x", 2,
+              "--time-limit 5x: expected a time such as 11h30m, 90m or 45s");
+  expect_code(RUN_FAKE " --jobs 1 --time-limit 1s", EXIT_TIME, "the same command continues");
+  char *begun = query_db("r.db", "SELECT count(*) FROM attempts");
+  ck_assert_int_le(atoi(begun), 1);
+  free(begun);
+}
+END_TEST
+
+/* What fails again and again is not tried with every trial of a long sweep. */
+START_TEST(keep_going_gives_up) {
+  setenv("FAKE_TRAINER", "crash", 1);
+  expect_code(RUN_FAKE " --keep-going 2", 1, "2 trials failed in a row (--keep-going)");
+  expect_rows("SELECT trial, status FROM trials ORDER BY trial",
+              "1|failed\n2|failed\n3|pending\n4|pending\n");
+  setenv("FAKE_ONLY", "mask_ratio = 0.5", 1); /* trials 1 and 3: never two in a row */
+  expect_code(RUN_FAKE " --keep-going 2", 1, "2 failed; the same command runs them again");
+  expect_rows("SELECT trial, status FROM trials ORDER BY trial",
+              "1|failed\n2|done\n3|failed\n4|done\n");
 }
 END_TEST
 
@@ -299,6 +349,9 @@ int main(void) {
   tcase_add_test(cases, garbage_does_not_stop_a_sweep);
   tcase_add_test(cases, hang_fails_one_trial);
   tcase_add_test(cases, ctrl_c_then_continue);
+  tcase_add_test(cases, a_time_limit_then_continue);
+  tcase_add_test(cases, no_time_to_begin);
+  tcase_add_test(cases, keep_going_gives_up);
   tcase_add_test(cases, kill_9_then_rerun_loses_nothing);
   tcase_add_test(cases, second_harness_on_a_database);
   tcase_add_test(cases, another_build_runs_again);

@@ -200,6 +200,27 @@ START_TEST(test_changed_pixels_are_refused) {
 }
 END_TEST
 
+/* Repeated while its exit code says so, a run with a time limit gives the bits of one without. */
+START_TEST(test_time_limit) {
+  static const char limited[] =
+      "train " TINY "train.steps=2500 --time-limit 1s --resume --quiet --out @/limited";
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=2500 --quiet --out @/whole"), EXIT_OK);
+  int code = run_mae(limited);
+  ck_assert_msg(code == EXIT_TIME, "%d: %s", code, mae_output());
+  json_t *events = read_events("limited");
+  ck_assert_str_eq(event_text(last_event(events, "end", NULL), "status"), "interrupted");
+  json_decref(events);
+  for (int i = 0; code == EXIT_TIME && i < 200; i++) code = run_mae(limited);
+  ck_assert_msg(code == EXIT_OK, "%d: %s", code, mae_output());
+  json_t *whole = read_events("whole");
+  events = read_events("limited");
+  ck_assert_str_eq(event_text(last_event(events, "end", NULL), "state_sha256"),
+                   event_text(last_event(whole, "end", NULL), "state_sha256"));
+  json_decref(events);
+  json_decref(whole);
+}
+END_TEST
+
 START_TEST(test_refusals) {
   ck_assert_int_eq(run_mae("train " TINY "train.steps=8"), EXIT_CONFIG);
   assert_output_names("--out");
@@ -329,6 +350,7 @@ int main(void) {
   tcase_add_test(runs, test_norm_pix_is_published_as_leaky);
   tcase_add_test(runs, test_other_images_are_refused);
   tcase_add_test(runs, test_changed_pixels_are_refused);
+  tcase_add_test(runs, test_time_limit);
   tcase_add_test(runs, test_refusals);
   tcase_add_test(runs, test_launchers);
   tcase_add_test(runs, test_loss_that_is_not_finite);

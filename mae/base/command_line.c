@@ -105,6 +105,32 @@ static bool store_number(const CmdOption *option, const char *text, Error *e) {
   return true;
 }
 
+/* Whole numbers, each with a unit smaller than the one before; or seconds. */
+static bool store_time(const CmdOption *option, const char *text, Error *e) {
+  static const struct {
+    char name;
+    double seconds;
+  } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+  char *end;
+  const char *at = text;
+  double sum = 0;
+  size_t next = 0;
+  while (*at >= '0' && *at <= '9' && next < 4) {
+    double value = (double)strtoull(at, &end, 10);
+    if (!*end && at > text) break;
+    if (!*end) next = 3; /* no unit at all */
+    while (next < 4 && *end && units[next].name != *end) next++;
+    if (next == 4) break;
+    sum += value * units[next++].seconds;
+    at = *end ? end + 1 : end;
+  }
+  if (*at || !(sum > 0) || sum > 1e9)
+    return error_set(e, EXIT_CONFIG, "%s %.100s: expected a time such as 11h30m, 90m or 45s",
+                     option->name, text);
+  *(double *)option->target = sum;
+  return true;
+}
+
 static bool store_value(const CmdOption *option, const char *value, Error *e) {
   switch (option->type) {
   case CMD_FLAG:
@@ -120,6 +146,8 @@ static bool store_value(const CmdOption *option, const char *value, Error *e) {
     return store_count(option, value, e);
   case CMD_NUMBER:
     return store_number(option, value, e);
+  case CMD_TIME:
+    return store_time(option, value, e);
   case CMD_LIST:
     return add_to_list(option->target, value, e);
   }

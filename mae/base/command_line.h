@@ -25,6 +25,7 @@ typedef enum CmdType {
   CMD_TEXT,   /* const char *, into argv */
   CMD_COUNT,  /* int64_t, 0 or more */
   CMD_NUMBER, /* double, 0 or more */
+  CMD_TIME,   /* double, seconds above 0: "11h30m", "90m", "45s", or a number of seconds */
   CMD_LIST,   /* CmdList: the option may be repeated */
 } CmdType;
 

@@ -17,7 +17,7 @@ static const Command commands[] = {
 static const char after_list[] =
     "`mae COMMAND --help` explains a command, `mae --version` prints the version.\n"
     "Exit codes: 0 done, 2 usage or configuration, 3 device or memory, 4 data or files,\n"
-    "5 a loss that is not finite, 128+N stopped by signal N.\n";
+    "5 a loss that is not finite, 75 stopped by a time limit, 128+N stopped by signal N.\n";
 
 int main(int argc, char **argv) {
   return commands_run("mae", commands, sizeof commands / sizeof *commands, after_list, argc, argv);

@@ -9,7 +9,8 @@ static const char about[] =
     "Trains one model. The run folder receives events.jsonl (every step, score and\n"
     "fact of the run), checkpoints/step-N/ and sheet.png. Ctrl-C and SIGTERM write a\n"
     "checkpoint and stop; a second one stops at once. --resume continues to the same\n"
-    "bits as a run that was never stopped.";
+    "bits as a run that was never stopped. So does a run that --time-limit stopped\n"
+    "(exit code 75): repeat the command with --resume until it is 0.";
 
 /* Of ranks that a launcher started together only rank 0 says what is wrong with the command line.
  * The launcher ends all of them when one has ended: the others wait a second, so that rank 0 has
@@ -26,6 +27,8 @@ int cmd_train(int argc, char **argv) {
       {"--resume", CMD_FLAG, &train.resume, NULL, "continue from the newest checkpoint, if any"},
       {"--stop-after", CMD_COUNT, &train.stop_after, "N",
        "stop after N steps in total as Ctrl-C would (exit code 130)"},
+      {"--time-limit", CMD_TIME, &train.time_limit, "TIME",
+       "write a checkpoint and stop before so much time is over: 11h30m, 90m, 45s"},
       {"--quiet", CMD_FLAG, &train.quiet, NULL, "no progress on standard error"},
   };
   ConfigCommand command = {.line = {.name = "mae train",

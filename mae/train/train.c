@@ -25,6 +25,9 @@
 
 enum { SHEET_IMAGES = 8 };
 
+/* No signal has this number. */
+enum { STOP_FOR_TIME = 1000 };
+
 typedef struct Run {
   const Config *config;
   const TrainOptions *options;
@@ -46,7 +49,10 @@ typedef struct Run {
   int64_t saved;       /* step of the newest checkpoint; -1: none */
   char state_hash[65]; /* of that checkpoint */
   bool noted;          /* what a probe leaves out has been said */
-  int64_t stop;        /* 0, or the signal the run stops as if received */
+  int64_t stop;        /* 0; the signal the run stops as if received; or STOP_FOR_TIME */
+  double time_begun;   /* clock: the time limit counts from there */
+  double time_asked;   /* clock: when it was last looked at; 0: not yet */
+  double time_most;    /* the most that has passed between two looks */
 } Run;
 
 /* Signals. The first asks the run to stop after the present step, the second ends it at once: one
@@ -295,10 +301,23 @@ static bool read_results(Run *run, int left, Error *e) {
   return true;
 }
 
-/* The signal to stop for, the same in all ranks; 0: go on. */
+/* Whether what comes next could end after the time limit, were it the longest step, score or
+ * checkpoint so far. A tenth of the limit, at most a minute, is kept for the last checkpoint. */
+static bool time_is_up(Run *run) {
+  double limit = run->options->time_limit, now = clock_seconds();
+  double kept = limit / 10 < 60 ? limit / 10 : 60;
+  if (limit == 0) return false;
+  if (run->time_asked > 0) run->time_most = fmax(run->time_most, now - run->time_asked);
+  bool first = run->time_asked == 0;
+  run->time_asked = now;
+  return !first && now + run->time_most + kept >= run->time_begun + limit;
+}
+
+/* What to stop for, the same in all ranks; 0: go on. */
 static bool ask_stop(Run *run, Error *e) {
   int64_t after = run->options->stop_after;
   run->stop = stop_signal;
+  if (run->ranks.rank == 0 && time_is_up(run) && !run->stop) run->stop = STOP_FOR_TIME;
   if (!run->stop && after > 0 && run->queued >= after) run->stop = SIGINT;
   return ranks_decide(&run->ranks, &run->stop, e);
 }
@@ -359,7 +378,11 @@ static void release(Run *run) {
 }
 
 int train_run(const Config *config, const TrainOptions *options, Error *e) {
-  Run run = {.config = config, .options = options, .saved = -1, .report = {.log.fd = -1}};
+  Run run = {.config = config,
+             .options = options,
+             .saved = -1,
+             .time_begun = clock_seconds(),
+             .report = {.log.fd = -1}};
   struct sigaction before[STOP_SIGNALS];
   *e = (Error){0};
   stop_signal = 0;
@@ -370,7 +393,7 @@ int train_run(const Config *config, const TrainOptions *options, Error *e) {
   if (ok)
     ok = train(&run, e) &&
          (run.stop ? report_throughput(&run.report, run.device, e) : conclude(&run, e));
-  int code = run.stop ? 128 + (int)run.stop : EXIT_OK;
+  int code = run.stop == STOP_FOR_TIME ? EXIT_TIME : run.stop ? 128 + (int)run.stop : EXIT_OK;
   ranks_stop(&run.ranks, code, e);
   if (e->code) {
     ok = false;
