@@ -74,7 +74,7 @@ static void record(CudaDevice *d, Recording *recording, void (*work)(void *), vo
   /* An error in work ends the capture as well; the first is the one to report. */
   cuda_check(d, cudaStreamEndCapture(d->stream, &graph), "recording a step");
   if (!d->error[0])
-    cuda_check(d, cudaGraphInstantiate(&recording->graph, graph, 0), "recording a step");
+    cuda_check(d, cudaGraphInstantiateWithFlags(&recording->graph, graph, 0), "recording a step");
   if (graph) cudaGraphDestroy(graph);
 }
 
@@ -94,13 +94,10 @@ void cuda_repeat(Device *device, Recording **recording, void (*work)(void *user)
     cuda_check(d, cudaGraphLaunch((*recording)->graph, d->stream), "starting a recorded step");
 }
 
-void cuda_forget(Device *device, Recording **recording) {
-  CudaDevice *d = cuda_device(device);
+void cuda_forget(Device *, Recording **recording) {
   if (!*recording) return;
-  if ((*recording)->graph) {
-    for (int q = 0; q < QUEUES; q++) cudaStreamSynchronize(d->streams[q]);
-    cudaGraphExecDestroy((*recording)->graph);
-  }
+  /* One that is running is freed when it has ended. */
+  if ((*recording)->graph) cudaGraphExecDestroy((*recording)->graph);
   free(*recording);
   *recording = NULL;
 }

@@ -5,10 +5,12 @@
  * optimiser waits for the last of them. Nothing here waits, so a step can be recorded.
  *
  * A collective waits on the device for ranks that never come. A thread therefore watches the other
- * ranks and NCCL's own reports, and aborts the communicator when one is lost: what waits for the
- * device goes on then, and finds that the ranks have failed. The communicator is never destroyed
- * otherwise: that would be one more call in which ranks wait for each other, and the process ends
- * anyway. */
+ * ranks and NCCL's own reports, and has the communicator aborted when one is lost: what waits for
+ * the device goes on then, and finds that the ranks have failed. ncclCommAbort first tells the
+ * device, then waits until every CUDA graph that a collective was captured in is destroyed, which
+ * is never; so it has a thread of its own that nobody waits for, and a run that has failed leaves
+ * without giving its device memory back. The communicator is never destroyed otherwise: that would
+ * be one more call in which ranks wait for each other, and the process ends anyway. */
 #include <nccl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,7 @@ enum {
 struct RankNccl {
   Ranks *ranks;
   Device *device;
-  ncclComm_t comm;      /* NULL: not yet made, or aborted */
+  ncclComm_t comm;      /* NULL: not yet made, or given to ncclCommAbort */
   pthread_mutex_t lock; /* of comm: held while NCCL queues work */
   pthread_t watch;
   atomic_bool done;
@@ -57,19 +59,23 @@ static void pause_briefly(void) {
   nanosleep(&pause, NULL);
 }
 
+/* A thread's whole life: it may never come back. */
+static void *abort_communicator(void *user) {
+  RankNccl *n = user;
+  pthread_mutex_lock(&n->lock);
+  ncclComm_t comm = n->comm;
+  n->comm = NULL; /* for the main thread, which is not to wait here for the lock */
+  pthread_mutex_unlock(&n->lock);
+  if (comm) ncclCommAbort(comm);
+  return NULL;
+}
+
 /* From now on the main thread must come back from wherever it waits. Where it does not, in the
  * driver or in NCCL's own start, there is nobody else to end the process. */
 static void abort_and_leave(RankNccl *n) {
-  bool aborted = false;
-  for (int i = 0; i < GRACE_SECONDS * 1000 / CHECK_MILLISECONDS && !n->done; i++) {
-    if (!aborted && pthread_mutex_trylock(&n->lock) == 0) {
-      aborted = true;
-      if (n->comm) ncclCommAbort(n->comm);
-      n->comm = NULL;
-      pthread_mutex_unlock(&n->lock);
-    }
-    pause_briefly();
-  }
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, abort_communicator, n) == 0) pthread_detach(thread);
+  for (int i = 0; i < GRACE_SECONDS * 1000 / CHECK_MILLISECONDS && !n->done; i++) pause_briefly();
   if (n->done) return;
   fprintf(stderr, "mae train: %s\n", n->ranks->error.message);
   _exit(EXIT_DEVICE);
@@ -126,10 +132,11 @@ bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
   return join_communicator(n, e) || ranks_check(ranks, e);
 }
 
-void ranks_nccl_close(Ranks *ranks) {
+void ranks_nccl_close(Ranks *ranks, bool failed) {
   RankNccl *n = ranks->nccl;
   n->done = true;
   pthread_join(n->watch, NULL);
+  if (failed) return; /* an abort under way still uses *n */
   pthread_mutex_destroy(&n->lock);
   free(n);
   ranks->nccl = NULL;

@@ -6,8 +6,8 @@ bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
   return true;
 }
 
-void ranks_nccl_close(Ranks *ranks) {
-  (void)ranks;
+void ranks_nccl_close(Ranks *ranks, bool failed) {
+  (void)ranks, (void)failed;
 }
 
 void ranks_nccl_ready(Ranks *ranks, Model *model, size_t decayed_from, size_t rest_from) {

@@ -33,9 +33,10 @@ bool ranks_local_start(Ranks *, Error *);
 bool ranks_mpi_start(Ranks *, const RankLaunch *, Error *);
 
 /* Ranks with a GPU each; no_nccl.c where NCCL is not there, and then ranks->nccl stays NULL.
- * Between open and close a thread watches the other ranks. */
+ * Between open and close a thread watches the other ranks. Closed because the run has failed, it
+ * leaves ranks->nccl as it is: what the device still has to do may wait for ranks that are gone. */
 bool ranks_nccl_open(Ranks *, Device *, Error *);
-void ranks_nccl_close(Ranks *);
+void ranks_nccl_close(Ranks *, bool failed);
 void ranks_nccl_ready(Ranks *, Model *, size_t decayed_from, size_t rest_from);
 void ranks_nccl_exchange(Ranks *, Model *);
 

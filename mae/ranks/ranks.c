@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mae/ranks/parts.h"
 
@@ -90,12 +91,14 @@ bool ranks_compare(Ranks *ranks, const char *what, const char *text, int code, c
 
 void ranks_stop(Ranks *ranks, int code, Error *e) {
   if (!ranks->link) return;
-  if (ranks->nccl) ranks_nccl_close(ranks);
+  if (ranks->nccl) ranks_nccl_close(ranks, e->code != 0);
   if (ranks->link->stop) ranks->link->stop(ranks, code, e);
 }
 
 void ranks_close(Ranks *ranks, const Error *e) {
   if (!ranks->link) return;
   if (ranks->link->close) ranks->link->close(ranks, e);
+  /* A collective that is still queued may never end, and freeing device memory waits for it. */
+  if (ranks->nccl) _exit(e->code);
   pthread_mutex_destroy(&ranks->lock);
 }

@@ -75,7 +75,8 @@ bool ranks_compare(Ranks *, const char *what, const char *text, int code, const 
  * their error for rank 0 to report, or with exit code `code` when there is none. Rank 0 returns
  * with the error, if any, of a rank. */
 void ranks_stop(Ranks *, int code, Error *);
-/* Rank 0 has reported; the others, which may have waited for that, are gone. */
+/* Rank 0 has reported; the others, which may have waited for that, are gone. Does not return, but
+ * ends the process with the error's code, when ranks joined by NCCL have failed. */
 void ranks_close(Ranks *, const Error *);
 
 #endif

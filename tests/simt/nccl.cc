@@ -1,7 +1,8 @@
 /* nccl.cc - NCCL's collectives between processes of the simulated CUDA runtime, through a file of
  * shared memory. As in NCCL, a call queues work on a stream, which can be captured; the work waits
- * for the other ranks, for ever if need be, until another thread aborts the communicator; and
- * errors come through ncclCommGetAsyncError. Sums are made in rank order.
+ * for the other ranks, for ever if need be, until another thread aborts the communicator, which
+ * itself waits until no graph is left that a call was captured in; and errors come through
+ * ncclCommGetAsyncError. Sums are made in rank order.
  *
  *   SIMT_NCCL_FAIL=RANK:N:CODE  the N-th collective of a rank fails with that error, and like one
  * of NCCL's does not end before the abort */
@@ -17,6 +18,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "runtime.h"
@@ -39,7 +41,15 @@ struct SimtComm {
   ncclResult_t fail_with;
   std::atomic<int> error;
   std::atomic<bool> aborted;
+  std::shared_ptr<int> graphs = std::make_shared<int>(0); /* shared by each captured call */
 };
+
+/* What a call keeps while it may run: a captured one, as long as its graph lives. */
+static std::shared_ptr<int> reference(const SimtComm *comm, cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  cudaStreamIsCapturing(stream, &status);
+  return status == cudaStreamCaptureStatusActive ? comm->graphs : nullptr;
+}
 
 /* False when the communicator was aborted meanwhile. */
 template <class Condition> static bool wait_until(const SimtComm *comm, Condition condition) {
@@ -110,9 +120,11 @@ ncclResult_t ncclCommInitRank(ncclComm_t *out, int count, ncclUniqueId id, int r
   return ncclSuccess;
 }
 
-/* Its memory stays: work that is queued still refers to it. */
+/* The communicator's memory stays: work that is queued still refers to it. */
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
+  const struct timespec pause = {0, 1000000};
   comm->aborted = true;
+  while (comm->graphs.use_count() > 1) nanosleep(&pause, nullptr);
   return ncclSuccess;
 }
 
@@ -133,7 +145,7 @@ ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataTyp
   const float *in = static_cast<const float *>(from);
   float *out = static_cast<float *>(to);
   if (!comm || comm->aborted) return ncclInvalidUsage;
-  simt::enqueue_work(stream, [=] {
+  simt::enqueue_work(stream, [=, held = reference(comm, stream)] {
     in_pieces(comm, in, count, [=](size_t at, size_t size) {
       for (size_t i = 0; i < size; i++) {
         float sum = comm->share->pieces[0][i];
@@ -150,7 +162,7 @@ ncclResult_t ncclAllGather(const void *from, void *to, size_t count, ncclDataTyp
   const float *in = static_cast<const float *>(from);
   float *out = static_cast<float *>(to);
   if (!comm || comm->aborted) return ncclInvalidUsage;
-  simt::enqueue_work(stream, [=] {
+  simt::enqueue_work(stream, [=, held = reference(comm, stream)] {
     in_pieces(comm, in, count, [=](size_t at, size_t size) {
       for (size_t r = 0; r < (size_t)comm->count; r++)
         memcpy(out + r * count + at, comm->share->pieces[r], size * sizeof *out);

@@ -35,9 +35,15 @@ struct Work {
   uint64_t number;
 };
 
+struct Node {
+  std::function<void()> run;
+  const void *kernel; /* NULL: no kernel */
+  size_t shared_bytes;
+};
+
 struct Capture {
   SimtStream *origin;
-  std::vector<std::function<void()>> work;
+  std::vector<Node> work;
   bool broken;
 };
 
@@ -52,10 +58,10 @@ struct SimtEvent {
   std::shared_ptr<EventState> state;
 };
 struct SimtGraph {
-  std::vector<std::function<void()>> work;
+  std::vector<Node> work;
 };
 struct SimtGraphExec {
-  std::vector<std::function<void()>> work;
+  std::shared_ptr<const std::vector<Node>> work; /* a launch under way holds it, too */
 };
 
 namespace {
@@ -95,6 +101,7 @@ enum { RUNTIME_VERSION = 13000 };
 /* How much of new memory is made NaN. Pages never touched cost nothing when protection changes. */
 const size_t POISONED = (size_t)1 << 20;
 const size_t ARENA_BYTES = (size_t)1 << 38;
+const size_t SHARED_DEFAULT = (size_t)48 << 10; /* of a kernel that nothing was asked for */
 
 long number(const char *name, long initial) {
   const char *text = getenv(name);
@@ -226,17 +233,34 @@ bool inside(const std::map<char *, size_t> &ranges, const void *p, size_t bytes)
   return at + bytes <= range->first + range->second;
 }
 
+/* Whether a kernel may have that much shared memory now. */
+bool may_share(const void *kernel, size_t bytes) {
+  auto allowed = runtime.shared_allowed.find(kernel);
+  return bytes <= (allowed == runtime.shared_allowed.end() ? SHARED_DEFAULT : allowed->second);
+}
+
+/* Work of a stream, or of the graph that it is captured into. */
+void queue_node(SimtStream *stream, const Node &node) {
+  auto guarded = [run = node.run] {
+    if (!runtime.sticky) run();
+  };
+  if (stream->capture) {
+    stream->capture->work.push_back({guarded, node.kernel, node.shared_bytes});
+    stream->captured++;
+    return;
+  }
+  stream->queue.push_back({guarded, nullptr, 0});
+  after_queueing(stream);
+}
+
 void enqueue_kernel(SimtStream *stream, const void *kernel, size_t shared_bytes,
                     const std::function<void()> &run) {
-  auto allowed = runtime.shared_allowed.find(kernel);
   if (simt::enter("launch")) return;
-  if (shared_bytes > runtime.shared_limit ||
-      (shared_bytes > 48 << 10 &&
-       (allowed == runtime.shared_allowed.end() || shared_bytes > allowed->second))) {
+  if (!may_share(kernel, shared_bytes)) {
     fail(cudaErrorInvalidValue);
     return;
   }
-  simt::enqueue_work(stream, [run] {
+  auto counted = [run] {
     cudaError_t error = simt::enter("kernel");
     if (error) {
       runtime.sticky = error;
@@ -244,7 +268,8 @@ void enqueue_kernel(SimtStream *stream, const void *kernel, size_t shared_bytes,
     }
     runtime.counters.kernels++;
     run();
-  });
+  };
+  queue_node(stream, {counted, kernel, shared_bytes});
 }
 
 void count_wait() {
@@ -271,16 +296,7 @@ cudaError_t simt::enter(const char *name) {
 }
 
 void simt::enqueue_work(SimtStream *stream, const std::function<void()> &run) {
-  auto guarded = [run] {
-    if (!runtime.sticky) run();
-  };
-  if (stream->capture) {
-    stream->capture->work.push_back(guarded);
-    stream->captured++;
-    return;
-  }
-  stream->queue.push_back({guarded, nullptr, 0});
-  after_queueing(stream);
+  queue_node(stream, {run, nullptr, 0});
 }
 
 /* Errors ---------------------------------------------------------------------------------------*/
@@ -379,7 +395,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   *properties = {};
   snprintf(properties->name, sizeof properties->name, "simulated GPU");
   properties->totalGlobalMem = runtime.memory;
-  properties->sharedMemPerBlock = 48 << 10;
+  properties->sharedMemPerBlock = SHARED_DEFAULT;
   properties->sharedMemPerBlockOptin = runtime.shared_limit;
   properties->major = runtime.capability / 10;
   properties->minor = runtime.capability % 10;
@@ -631,9 +647,14 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *
   return cudaSuccess;
 }
 
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long) {
-  ENTER("cudaGraphInstantiate");
-  *exec = new SimtGraphExec{graph->work};
+/* A kernel's limit is the one of now, whatever it was when the kernel was captured. */
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph,
+                                          unsigned long long) {
+  ENTER("cudaGraphInstantiateWithFlags");
+  for (const Node &node : graph->work)
+    if (node.kernel && !may_share(node.kernel, node.shared_bytes))
+      return fail(cudaErrorInvalidValue);
+  *exec = new SimtGraphExec{std::make_shared<const std::vector<Node>>(graph->work)};
   runtime.counters.captured++;
   return cudaSuccess;
 }
@@ -645,8 +666,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
     runtime.counters.waits_between_replays += runtime.waits_pending;
   }
   runtime.allocations_pending = runtime.waits_pending = 0;
-  simt::enqueue_work(stream, [exec] {
-    for (const auto &run : exec->work) run();
+  simt::enqueue_work(stream, [work = exec->work] {
+    for (const Node &node : *work) node.run();
   });
   return cudaSuccess;
 }
@@ -655,8 +676,8 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   delete graph;
   return cudaSuccess;
 }
+/* One that is running is freed when it has ended. */
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
-  drain_all();
   delete exec;
   return cudaSuccess;
 }
@@ -671,6 +692,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *) 
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int value) {
   ENTER("cudaFuncSetAttribute");
+  if ((size_t)value > runtime.shared_limit) return fail(cudaErrorInvalidValue);
   runtime.shared_allowed[kernel] = (size_t)value;
   return cudaSuccess;
 }

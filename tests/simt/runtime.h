@@ -6,8 +6,9 @@
  *   - Kernel arguments are those of the launch. A recorded graph replays them.
  *   - Device memory begins as NaN and cannot be touched by the host (but under AddressSanitizer,
  *     which guards its ends instead); pageable and page-locked host memory differ as they do.
- *   - A launch with more shared memory than the device has, or than was asked for with
- *     cudaFuncSetAttribute, fails; so does what a capturing stream must not do.
+ *   - A launch with more shared memory than was asked for with cudaFuncSetAttribute fails, and so
+ *     does instantiating a graph with such a kernel, by what holds then; so does what a capturing
+ *     stream must not do.
  *   - An error of a kernel comes late and stays.
  *
  * The environment says what device this is:

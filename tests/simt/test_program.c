@@ -5,9 +5,7 @@
 
 #include <stdarg.h>
 
-#include "mae/model/device.h"
-#include "mae/record/checkpoint.h"
-#include "mae/record/run_folder.h"
+#include "tests/simt/spoil.h"
 #include "tests/suite.h"
 
 #define TINY                                                                                       \
@@ -269,28 +267,8 @@ END_TEST
 
 /* Weights so large that the gradient overflows fp16 at a loss scale of 1, where nothing helps. */
 START_TEST(loss_scale_at_its_floor) {
-  char folder[PATH_SIZE], weights[CONFIG_PATH_MAX];
-  Config config;
-  Model model;
-  StepState state;
-  bool found;
-  Error e = {0};
   ck_assert_int_eq(train("run", "train.precision=fp16 --stop-after 2"), 128 + SIGINT);
-  in_folder(folder, "run");
-  ck_assert_msg(run_folder_locate(weights, &config, folder, &e), "%s", e.message);
-  strcpy(config.run.device, "cpu");
-  config.run.emulate = true;
-  Device *device = device_open(&config, 0, 1, &e);
-  ck_assert_msg(device != NULL, "%s", e.message);
-  ck_assert_msg(model_create(&model, &config, device, true, &e), "%s", e.message);
-  ck_assert_msg(checkpoint_resume(folder, &model, &state, &found, &e), "%s", e.message);
-  ck_assert(found);
-  const Param *p = params_find(&model.table, "decoder_pred.weight");
-  for (size_t i = 0; i < p->count; i++) model.params[p->offset + i] = 6e4f;
-  state.loss_scale = 1;
-  ck_assert_msg(checkpoint_save(folder, &model, &state, &e), "%s", e.message);
-  model_destroy(&model);
-  device->kernels->close(device);
+  spoil_checkpoint("run", 6e4f, 1);
   ck_assert_int_eq(train("run", "train.precision=fp16 --resume"), EXIT_NONFINITE);
   assert_names("loss scale at its floor", "step 3", "train.precision = bf16 or fp32", NULL);
 }

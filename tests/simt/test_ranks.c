@@ -1,6 +1,6 @@
 /* Two ranks on two simulated GPUs, through the code that calls NCCL: the bits of one rank, steps
  * that are recorded all the same, and every way to lose a rank. */
-#include "tests/run_mae.h"
+#include "tests/simt/spoil.h"
 #include "tests/suite.h"
 
 #define TINY                                                                                       \
@@ -132,6 +132,20 @@ START_TEST(an_error_of_nccl) {
 }
 END_TEST
 
+/* Both ranks fail with a step under way, whose collectives will never end: the run does. */
+START_TEST(a_loss_that_is_not_finite) {
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=9 --stop-after 1 --quiet --out @/run"),
+                   128 + SIGINT);
+  spoil_checkpoint("run", 1e30f, 1);
+  ck_assert_int_eq(
+      run_mae("train " TINY "train.steps=9 train.ranks=2 --resume --quiet --out @/run"),
+      EXIT_NONFINITE);
+  json_t *events = read_events("run");
+  ck_assert_str_eq(event_text(last_event(events, "end", NULL), "status"), "failed");
+  json_decref(events);
+}
+END_TEST
+
 START_TEST(a_gpu_too_few) {
   setenv("SIMT_DEVICES", "1", 1);
   ck_assert_int_eq(run_mae("train " TINY "train.steps=6 train.ranks=2 --quiet --out @/run"), 3);
@@ -143,12 +157,13 @@ int main(void) {
   Suite *suite = suite_create("simt_ranks");
   TCase *ranks = tcase_create("ranks");
   tcase_add_checked_fixture(ranks, begin, remove_test_folder);
-  tcase_set_timeout(ranks, 120);
+  tcase_set_timeout(ranks, 60);
   tcase_add_loop_test(ranks, two_ranks_have_the_bits_of_one, 0, VARIANTS);
   tcase_add_test(ranks, steps_are_recorded);
   tcase_add_test(ranks, a_killed_rank);
   tcase_add_test(ranks, a_rank_that_hangs);
   tcase_add_loop_test(ranks, an_error_of_nccl, 0, 2);
+  tcase_add_test(ranks, a_loss_that_is_not_finite);
   tcase_add_test(ranks, a_gpu_too_few);
   suite_add_tcase(suite, ranks);
   return suite_run(suite);
