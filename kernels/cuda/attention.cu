@@ -329,8 +329,14 @@ static unsigned block_threads(int tokens) {
   return (unsigned)((tiles + rounds - 1) / rounds * WARP_SIZE);
 }
 
-template <class Kernel> static void allow_shared(Kernel *kernel, size_t bytes) {
-  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+template <class T, int D> static bool open(CudaDevice *d) {
+  return allow_shared(d, attention_forward_tiles<T, D>) &&
+         allow_shared(d, attention_backward_queries<T, D>) &&
+         allow_shared(d, attention_backward_keys<T, D>);
+}
+
+bool attention_tiles_open(CudaDevice *d) {
+  return open<Half, 32>(d) && open<Half, 64>(d) && open<Bfloat16, 32>(d) && open<Bfloat16, 64>(d);
 }
 
 template <class T, int D>
@@ -338,7 +344,6 @@ static void forward(cudaStream_t stream, void *out, float *lse, const void *qkv,
                     int tokens, int heads) {
   size_t shared = attention_shared_bytes(tokens, D);
   dim3 grid((unsigned)heads, (unsigned)batch), block(block_threads(tokens));
-  allow_shared(attention_forward_tiles<T, D>, shared);
   LAUNCH((attention_forward_tiles<T, D>), grid, block, shared, stream, (T *)out, lse,
          (const T *)qkv, tokens, heads);
 }
@@ -348,8 +353,6 @@ static void backward(cudaStream_t stream, void *d_qkv, const void *d_out, const 
                      const void *out, const float *lse, int batch, int tokens, int heads) {
   size_t shared = attention_shared_bytes(tokens, D);
   dim3 grid((unsigned)heads, (unsigned)batch), block(block_threads(tokens));
-  allow_shared(attention_backward_queries<T, D>, shared);
-  allow_shared(attention_backward_keys<T, D>, shared);
   LAUNCH((attention_backward_queries<T, D>), grid, block, shared, stream, (T *)d_qkv,
          (const T *)d_out, (const T *)qkv, (const T *)out, lse, tokens, heads);
   LAUNCH((attention_backward_keys<T, D>), grid, block, shared, stream, (T *)d_qkv, (const T *)d_out,

@@ -233,8 +233,14 @@ static size_t block_shared_bytes(int D) {
   return (2 * CHUNK * (size_t)(D + 1) + 2 * OWNED * (size_t)D + 2 * CHUNK) * sizeof(float);
 }
 
-template <class Kernel> static void allow_shared(Kernel *kernel, size_t bytes) {
-  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
+template <class T> static bool open(CudaDevice *d) {
+  return allow_shared(d, attention_forward_general<T>) &&
+         allow_shared(d, attention_backward_queries_general<T>) &&
+         allow_shared(d, attention_backward_keys_general<T>);
+}
+
+bool attention_open(CudaDevice *d) {
+  return open<float>(d) && open<Half>(d) && open<Bfloat16>(d) && attention_tiles_open(d);
 }
 
 /* False, and the device has failed, when no kernel here takes heads of this size. */
@@ -254,7 +260,6 @@ void cuda_attention_forward(Device *device, void *out, float *lse, const void *q
     dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
     size_t shared = block_shared_bytes(head_size);
     WITH_TYPE(type, T, {
-      allow_shared(attention_forward_general<T>, shared);
       LAUNCH(attention_forward_general<T>, grid, dim3(THREADS), shared, d->stream, (T *)out, lse,
              (const T *)qkv, tokens, head_size);
     });
@@ -273,8 +278,6 @@ void cuda_attention_backward(Device *device, void *d_qkv, const void *d_out, con
     dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
     size_t shared = block_shared_bytes(head_size);
     WITH_TYPE(type, T, {
-      allow_shared(attention_backward_queries_general<T>, shared);
-      allow_shared(attention_backward_keys_general<T>, shared);
       LAUNCH(attention_backward_queries_general<T>, grid, dim3(THREADS), shared, d->stream,
              (T *)d_qkv, (const T *)d_out, (const T *)qkv, (const T *)out, lse, tokens, head_size);
       LAUNCH(attention_backward_keys_general<T>, grid, dim3(THREADS), shared, d->stream, (T *)d_qkv,

@@ -71,6 +71,20 @@ bool cuda_check(CudaDevice *, cudaError_t result, const char *what);
 /* After a launch: keeps a refused launch as the failure. */
 void cuda_launched(CudaDevice *, const char *what);
 
+/* Lets a kernel have as much dynamic shared memory as a block can. Once, when the device is opened:
+ * a recorded kernel must be within the limit of when its recording is made ready, so a limit that
+ * followed each launch's need would refuse the larger of two launches in one recording. */
+template <class Kernel> static inline bool allow_shared(CudaDevice *d, Kernel *kernel) {
+  return cuda_check(d,
+                    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         (int)d->shared_limit),
+                    "shared memory of a kernel");
+}
+
+/* Allow their kernels shared memory; false: the device has failed. */
+bool attention_open(CudaDevice *);
+bool layernorm_open(CudaDevice *);
+
 /* Runs `statement` with T standing for the element type. */
 #define WITH_TYPE(type, T, ...)                                                                    \
   do {                                                                                             \

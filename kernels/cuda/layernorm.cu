@@ -323,6 +323,12 @@ void cuda_layernorm_apply(Device *device, void *y, Dtype type, const float *x, c
   cuda_launched(d, "layernorm apply");
 }
 
+bool layernorm_open(CudaDevice *d) {
+  return allow_shared(d, layernorm_backward_general_rows<float>) &&
+         allow_shared(d, layernorm_backward_general_rows<Half>) &&
+         allow_shared(d, layernorm_backward_general_rows<Bfloat16>);
+}
+
 template <class T>
 static void backward_general(CudaDevice *d, float *d_x, T *d_x16, const float *d_residual,
                              const T *d_y, const float *x, const float *mean, const float *rstd,
@@ -332,11 +338,11 @@ static void backward_general(CudaDevice *d, float *d_x, T *d_x16, const float *d
   int warps = WARPS;
   while (warps > 1 && warps * of_warp > SHARED_ALWAYS) warps /= 2;
   size_t shared = warps * of_warp;
-  if (shared > SHARED_ALWAYS)
-    cuda_check(d,
-               cudaFuncSetAttribute(layernorm_backward_general_rows<T>,
-                                    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
-               "shared memory for a layernorm so wide");
+  if (shared > d->shared_limit) {
+    cuda_fail(d, "cuda:%d: a layernorm of width %d needs %zu bytes of shared memory, there are %zu",
+              d->ordinal, width, shared, d->shared_limit);
+    return;
+  }
   LAUNCH((layernorm_backward_general_rows<T>), dim3((unsigned)chunks),
          dim3((unsigned)warps * WARP_SIZE), shared, d->stream, d_x, d_x16, (float *)d->scratch,
          d_residual, d_y, x, mean, rstd, weight, rows, width, aligned);

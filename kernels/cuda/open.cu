@@ -182,7 +182,7 @@ Device *cuda_open(int ordinal, char *message, size_t size) {
     free(d);
     return NULL;
   }
-  bool ok = create_queues(d) && create_buffers(d);
+  bool ok = create_queues(d) && create_buffers(d) && attention_open(d) && layernorm_open(d);
   if (!ok) snprintf(message, size, "%s", d->error);
   if (ok && linear_open(d, message, size)) return &d->base;
   cuda_close(&d->base);

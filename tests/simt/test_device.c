@@ -65,7 +65,8 @@ static const Case cases[] = {
     {"model.image_size=28 model.patch_size=4 model.encoder=64x1x2 model.decoder=64x1x1 "
      "train.batch=2 train.precision=bf16",
      2e-2},
-    {"model.image_size=28 model.patch_size=4 model.encoder=64x1x2 model.decoder=64x1x1 "
+    /* The same head size, and so the same kernels, for 13 tokens and for 50 in one recording. */
+    {"model.image_size=28 model.patch_size=4 model.encoder=64x1x1 model.decoder=64x1x1 "
      "train.batch=2 train.precision=fp16",
      5e-3},
     {"train.precision=bf16 train.recompute=true", 2e-2},

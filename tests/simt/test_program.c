@@ -173,6 +173,13 @@ START_TEST(gpu_that_the_build_lacks) {
 }
 END_TEST
 
+START_TEST(shared_memory_that_is_refused) {
+  setenv("SIMT_FAIL", "cudaFuncSetAttribute:5:1", 1);
+  ck_assert_int_eq(train("run", ""), EXIT_DEVICE);
+  assert_names("cuda:0: shared memory of a kernel", "invalid argument", NULL);
+}
+END_TEST
+
 START_TEST(bf16_on_a_gpu_without_it) {
   setenv("SIMT_CAPABILITY", "7.5", 1);
   ck_assert_int_eq(train("run", "train.precision=bf16"), EXIT_CONFIG);
@@ -292,6 +299,7 @@ int main(void) {
   tcase_add_test(faults, no_such_gpu);
   tcase_add_test(faults, old_gpu);
   tcase_add_test(faults, gpu_that_the_build_lacks);
+  tcase_add_test(faults, shared_memory_that_is_refused);
   tcase_add_test(faults, bf16_on_a_gpu_without_it);
   tcase_add_test(faults, a_batch_that_does_not_fit);
   tcase_add_test(faults, no_memory_at_any_moment);
