@@ -26,3 +26,7 @@ int backend_cuda_count(void) {
 size_t backend_own_memory(const char *device) {
   return strncmp(device, "cuda", 4) ? 0 : CUDA_SCRATCH_BYTES + CUDA_WORKSPACE_BYTES;
 }
+
+size_t backend_later_memory(const char *device) {
+  return strncmp(device, "cuda", 4) ? 0 : CUDA_LATER_BYTES;
+}

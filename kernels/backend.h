@@ -392,6 +392,8 @@ int backend_cuda_count(void);
 
 /* Bytes of device memory that an open device of this name holds for its own work. */
 size_t backend_own_memory(const char *device);
+/* Bytes that it takes besides while the first steps run, and keeps. */
+size_t backend_later_memory(const char *device);
 
 #ifdef __cplusplus
 }

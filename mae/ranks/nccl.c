@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "mae/model/device.h"
 #include "mae/ranks/parts.h"
 
 enum {
@@ -97,6 +98,30 @@ static void *watch(void *user) {
   return NULL;
 }
 
+/* Collectives ----------------------------------------------------------------------------------*/
+
+/* values[count] become their sums over all ranks, in the current queue. */
+static void add_up(RankNccl *n, float *values, size_t count) {
+  pthread_mutex_lock(&n->lock);
+  if (n->comm)
+    check(n,
+          ncclAllReduce(values, values, count, ncclFloat, ncclSum, n->comm,
+                        n->device->kernels->stream(n->device)),
+          "adding gradients");
+  pthread_mutex_unlock(&n->lock);
+}
+
+/* values[ranks][count]: every rank brings its row, in the current queue. */
+static void gather(RankNccl *n, float *values, size_t count) {
+  pthread_mutex_lock(&n->lock);
+  if (n->comm)
+    check(n,
+          ncclAllGather(values + (size_t)n->ranks->rank * count, values, count, ncclFloat, n->comm,
+                        n->device->kernels->stream(n->device)),
+          "gathering losses");
+  pthread_mutex_unlock(&n->lock);
+}
+
 /* Starting -------------------------------------------------------------------------------------*/
 
 static bool join_communicator(RankNccl *n, Error *e) {
@@ -112,7 +137,24 @@ static bool join_communicator(RankNccl *n, Error *e) {
   n->comm = comm;
   pthread_mutex_unlock(&n->lock);
   free(all);
-  return ok && ranks_check(ranks, e);
+  return ranks_check(ranks, e) && ok;
+}
+
+/* NCCL connects ranks, and takes memory for it, in the first collective: here, before what is free
+ * is compared with what the run needs. */
+static bool first_collectives(RankNccl *n, Error *e) {
+  const Kernels *k = n->device->kernels;
+  size_t count = (size_t)n->ranks->count;
+  float *values = device_alloc(n->device, count * sizeof *values, "NCCL's first values", e);
+  if (!values) return false;
+  k->use_queue(n->device, QUEUE_EXCHANGE);
+  add_up(n, values, count);
+  gather(n, values, 1);
+  k->use_queue(n->device, QUEUE_COMPUTE);
+  bool ok = device_synchronize(n->device, e);
+  if (!ranks_check(n->ranks, e) || !ok) return false;
+  k->free(n->device, values);
+  return true;
 }
 
 bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
@@ -123,13 +165,20 @@ bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
       (RankNccl){.ranks = ranks, .device = device, .bucket = part < BUCKET_MAX ? part : BUCKET_MAX};
   /* One algorithm for every size, so that the order of a sum depends on the machines alone. */
   setenv("NCCL_ALGO", "Ring", 0);
+  /* A run's first two steps, and those after a resume, are not recorded, and the rest are: a sum
+   * must be cut in the same way in both. With three ranks or more the cut decides the order in
+   * which a number's parts are added. As src/enqueue.cc of NCCL has it (2.16.5, 2.21.5 and 2.28.9
+   * were read), a captured collective differs from another in where its descriptor lies and in how
+   * it is ordered against other streams, and it has its buffers registered, on which the choice of
+   * a cut may depend. The latter is what this turns off. */
+  setenv("NCCL_GRAPH_REGISTER", "0", 0);
   pthread_mutex_init(&n->lock, NULL);
   if (pthread_create(&n->watch, NULL, watch, n) != 0) {
     free(n);
     ranks->nccl = NULL;
     return error_set(e, EXIT_DEVICE, "no thread to watch the other ranks");
   }
-  return join_communicator(n, e) || ranks_check(ranks, e);
+  return join_communicator(n, e) && first_collectives(n, e);
 }
 
 void ranks_nccl_close(Ranks *ranks, bool failed) {
@@ -154,17 +203,10 @@ static void follow_compute(RankNccl *n) {
 
 /* Queues the sum of grads[0][from, to) behind what the compute queue holds by now. */
 static void send(RankNccl *n, Model *model, size_t from, size_t to) {
-  const Kernels *k = n->device->kernels;
-  float *part = model->grads[0] + from;
   if (from == to) return;
   follow_compute(n);
-  pthread_mutex_lock(&n->lock);
-  if (n->comm)
-    check(n,
-          ncclAllReduce(part, part, to - from, ncclFloat, ncclSum, n->comm, k->stream(n->device)),
-          "adding gradients");
-  pthread_mutex_unlock(&n->lock);
-  k->use_queue(n->device, QUEUE_COMPUTE);
+  add_up(n, model->grads[0] + from, to - from);
+  n->device->kernels->use_queue(n->device, QUEUE_COMPUTE);
 }
 
 void ranks_nccl_ready(Ranks *ranks, Model *model, size_t decayed_from, size_t rest_from) {
@@ -185,16 +227,9 @@ void ranks_nccl_ready(Ranks *ranks, Model *model, size_t decayed_from, size_t re
 void ranks_nccl_exchange(Ranks *ranks, Model *model) {
   RankNccl *n = ranks->nccl;
   const Kernels *k = n->device->kernels;
-  size_t images = (size_t)(ranks->config->train.batch / ranks->count);
   if (ranks->failed) return;
   follow_compute(n);
-  pthread_mutex_lock(&n->lock);
-  if (n->comm)
-    check(n,
-          ncclAllGather(model->image_loss + (size_t)ranks->rank * images, model->image_loss, images,
-                        ncclFloat, n->comm, k->stream(n->device)),
-          "gathering losses");
-  pthread_mutex_unlock(&n->lock);
+  gather(n, model->image_loss, (size_t)(ranks->config->train.batch / ranks->count));
   k->mark(n->device, MARK_EXCHANGED);
   k->use_queue(n->device, QUEUE_COMPUTE);
   k->wait_mark(n->device, MARK_EXCHANGED);

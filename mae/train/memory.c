@@ -32,8 +32,9 @@ MemoryPlan memory_plan(const Config *config, const Dataset *dataset) {
       .probe = probe_share(config, dataset, gpu),
       .images = gpu ? POOL_STAGE_BYTES : 0,
       .own = gpu ? backend_own_memory("cuda") : 0,
+      .later = gpu ? backend_later_memory("cuda") : 0,
   };
-  p.total = p.model.total + p.input + p.evaluation + p.probe + p.images + p.own;
+  p.total = p.model.total + p.input + p.evaluation + p.probe + p.images + p.own + p.later;
   return p;
 }
 

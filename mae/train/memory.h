@@ -12,6 +12,7 @@ typedef struct MemoryPlan { /* bytes */
   size_t probe;             /* features, similarities and a classifier; on a CPU those kept, too */
   size_t images;            /* on a GPU: source images on their way; all of them where they fit */
   size_t own;               /* on a GPU: work space of reductions and matrix products */
+  size_t later;             /* on a GPU: what the driver takes when kernels first run */
   size_t total;
 } MemoryPlan;
 

@@ -3,6 +3,7 @@
  * algorithm runs only the product that it was chosen for. */
 #include "include/cublasLt.h"
 
+#include <set>
 #include <vector>
 
 #include "include/cuda_bf16.h"
@@ -10,7 +11,7 @@
 #include "runtime.h"
 
 struct SimtBlas {
-  int unused;
+  std::set<uint64_t> loaded; /* products whose kernel is on the device */
 };
 struct SimtMatmul {
   cublasComputeType_t compute;
@@ -29,6 +30,8 @@ struct SimtPreference {
 };
 
 enum { ALGORITHM = 66, TILE = 20, STAGES = 5, WORKSPACE = 1 << 20 };
+/* What the library takes for itself with its first product, and with each new one. */
+enum { FIRST_BYTES = 80 << 20, PRODUCT_BYTES = 256 << 10 };
 
 static float load(const void *p, cudaDataType_t type, size_t i) {
   if (type == CUDA_R_16F) return __half2float(static_cast<const __half *>(p)[i]);
@@ -253,12 +256,18 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, const void *alpha,
-                              const void *a_data, cublasLtMatrixLayout_t a, const void *b_data,
-                              cublasLtMatrixLayout_t b, const void *beta, const void *c_data,
-                              cublasLtMatrixLayout_t c, void *d_data, cublasLtMatrixLayout_t d,
-                              const cublasLtMatmulAlgo_t *algorithm, void *workspace,
-                              size_t workspace_bytes, cudaStream_t stream) {
+/* The device's code for a product, when it is run for the first time. */
+static cudaError_t load_kernel(SimtBlas *library, uint64_t product) {
+  size_t first = library->loaded.empty() ? FIRST_BYTES : 0;
+  return library->loaded.insert(product).second ? simt::charge(first + PRODUCT_BYTES) : cudaSuccess;
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t library, cublasLtMatmulDesc_t operation,
+                              const void *alpha, const void *a_data, cublasLtMatrixLayout_t a,
+                              const void *b_data, cublasLtMatrixLayout_t b, const void *beta,
+                              const void *c_data, cublasLtMatrixLayout_t c, void *d_data,
+                              cublasLtMatrixLayout_t d, const cublasLtMatmulAlgo_t *algorithm,
+                              void *workspace, size_t workspace_bytes, cudaStream_t stream) {
   if (simt::enter("cublasLtMatmul")) return CUBLAS_STATUS_EXECUTION_FAILED;
   const SimtLayout *const layouts[4] = {a, b, c, d};
   const void *const data[4] = {a_data, b_data, c_data, d_data};
@@ -268,6 +277,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
   for (int i = 0; i < 4; i++)
     if ((uintptr_t)data[i] % algorithm->data[3 + i]) return CUBLAS_STATUS_INVALID_VALUE;
   if (!supported(*operation, *a, *b, *c, *d)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (load_kernel(library, algorithm->data[1])) return CUBLAS_STATUS_ALLOC_FAILED;
   Operands o = {*operation, *a, *b, *c, *d, a_data, b_data, c_data, d_data, 0, 0};
   memcpy(&o.alpha, alpha, sizeof o.alpha);
   memcpy(&o.beta, beta, sizeof o.beta);

@@ -2,7 +2,9 @@
  * shared memory. As in NCCL, a call queues work on a stream, which can be captured; the work waits
  * for the other ranks, for ever if need be, until another thread aborts the communicator, which
  * itself waits until no graph is left that a call was captured in; and errors come through
- * ncclCommGetAsyncError. Sums are made in rank order.
+ * ncclCommGetAsyncError. The first call takes device memory. Sums are made in rank order, but where
+ * a call is captured and NCCL_GRAPH_REGISTER is not 0: NCCL may then cut it in another way, which
+ * adds in another order.
  *
  *   SIMT_NCCL_FAIL=RANK:N:CODE  the N-th collective of a rank fails with that error, and like one
  * of NCCL's does not end before the abort */
@@ -25,7 +27,7 @@
 
 namespace {
 
-enum { RANKS_MAX = 8, PIECE = 1 << 16 /* elements */ };
+enum { RANKS_MAX = 8, PIECE = 1 << 16 /* elements */, CONNECTION_BYTES = 32 << 20 };
 
 struct Share {
   std::atomic<unsigned> joined, arrived, generation;
@@ -39,6 +41,7 @@ struct SimtComm {
   int rank, count;
   long fail_at; /* collectives from now; 0: never */
   ncclResult_t fail_with;
+  bool connected; /* the first call has been made */
   std::atomic<int> error;
   std::atomic<bool> aborted;
   std::shared_ptr<int> graphs = std::make_shared<int>(0); /* shared by each captured call */
@@ -70,6 +73,20 @@ static bool meet(SimtComm *comm) {
     return true;
   }
   return wait_until(comm, [=] { return share->generation != generation; });
+}
+
+/* What every call begins with. */
+static ncclResult_t begin(SimtComm *comm) {
+  if (!comm || comm->aborted) return ncclInvalidUsage;
+  if (!comm->connected && simt::charge(CONNECTION_BYTES)) return ncclUnhandledCudaError;
+  comm->connected = true;
+  return ncclSuccess;
+}
+
+/* The rank whose numbers come first in a sum. */
+static int first_rank(const SimtComm *comm, bool captured) {
+  const char *registers = getenv("NCCL_GRAPH_REGISTER");
+  return captured && (!registers || strcmp(registers, "0")) ? comm->count - 1 : 0;
 }
 
 /* Each rank puts down a piece, all look at all, and nobody goes on before everybody has seen. */
@@ -134,22 +151,28 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
 }
 
 const char *ncclGetErrorString(ncclResult_t result) {
-  return result == ncclSuccess       ? "no error"
-         : result == ncclSystemError ? "unhandled system error"
-         : result == ncclRemoteError ? "remote process exited or there was a network error"
-                                     : "some other error";
+  return result == ncclSuccess              ? "no error"
+         : result == ncclUnhandledCudaError ? "unhandled cuda error"
+         : result == ncclSystemError        ? "unhandled system error"
+         : result == ncclRemoteError        ? "remote process exited or there was a network error"
+                                            : "some other error";
 }
 
 ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataType_t, ncclRedOp_t,
                            ncclComm_t comm, cudaStream_t stream) {
   const float *in = static_cast<const float *>(from);
   float *out = static_cast<float *>(to);
-  if (!comm || comm->aborted) return ncclInvalidUsage;
-  simt::enqueue_work(stream, [=, held = reference(comm, stream)] {
+  ncclResult_t begun = begin(comm);
+  if (begun) return begun;
+  std::shared_ptr<int> held = reference(comm, stream);
+  int first = first_rank(comm, held != nullptr);
+  simt::enqueue_work(stream, [=] {
+    (void)held;
     in_pieces(comm, in, count, [=](size_t at, size_t size) {
       for (size_t i = 0; i < size; i++) {
-        float sum = comm->share->pieces[0][i];
-        for (int r = 1; r < comm->count; r++) sum += comm->share->pieces[r][i];
+        float sum = comm->share->pieces[first][i];
+        for (int r = 1; r < comm->count; r++)
+          sum += comm->share->pieces[(first + r) % comm->count][i];
         out[at + i] = sum;
       }
     });
@@ -161,8 +184,11 @@ ncclResult_t ncclAllGather(const void *from, void *to, size_t count, ncclDataTyp
                            ncclComm_t comm, cudaStream_t stream) {
   const float *in = static_cast<const float *>(from);
   float *out = static_cast<float *>(to);
-  if (!comm || comm->aborted) return ncclInvalidUsage;
-  simt::enqueue_work(stream, [=, held = reference(comm, stream)] {
+  ncclResult_t begun = begin(comm);
+  if (begun) return begun;
+  std::shared_ptr<int> held = reference(comm, stream);
+  simt::enqueue_work(stream, [=] {
+    (void)held;
     in_pieces(comm, in, count, [=](size_t at, size_t size) {
       for (size_t r = 0; r < (size_t)comm->count; r++)
         memcpy(out + r * count + at, comm->share->pieces[r], size * sizeof *out);

@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,7 @@ struct SimtGraph {
   std::vector<Node> work;
 };
 struct SimtGraphExec {
+  size_t bytes;
   std::shared_ptr<const std::vector<Node>> work; /* a launch under way holds it, too */
 };
 
@@ -84,6 +86,7 @@ struct Runtime {
   std::vector<SimtStream *> streams;
   std::map<char *, size_t> device_memory, host_memory;
   std::map<const void *, size_t> shared_allowed;
+  std::set<const void *> loaded; /* kernels whose code is on the device */
   Capture *capture = nullptr;
   simt::Counters counters = {};
   size_t allocations_pending = 0, waits_pending = 0;
@@ -101,7 +104,8 @@ enum { RUNTIME_VERSION = 13000 };
 /* How much of new memory is made NaN. Pages never touched cost nothing when protection changes. */
 const size_t POISONED = (size_t)1 << 20;
 const size_t ARENA_BYTES = (size_t)1 << 38;
-const size_t SHARED_DEFAULT = (size_t)48 << 10; /* of a kernel that nothing was asked for */
+enum { KERNEL_BYTES = 64 << 10, NODE_BYTES = 8 << 10 }; /* code; a node of an instantiated graph */
+const size_t SHARED_DEFAULT = (size_t)48 << 10;         /* of a kernel that nothing was asked for */
 
 long number(const char *name, long initial) {
   const char *text = getenv(name);
@@ -256,6 +260,7 @@ void queue_node(SimtStream *stream, const Node &node) {
 void enqueue_kernel(SimtStream *stream, const void *kernel, size_t shared_bytes,
                     const std::function<void()> &run) {
   if (simt::enter("launch")) return;
+  if (runtime.loaded.insert(kernel).second && simt::charge(KERNEL_BYTES)) return;
   if (!may_share(kernel, shared_bytes)) {
     fail(cudaErrorInvalidValue);
     return;
@@ -292,6 +297,13 @@ cudaError_t simt::enter(const char *name) {
   uint64_t call = ++runtime.calls[name];
   for (const Failure &failure : runtime.failures)
     if (failure.call == call && failure.name == name) return fail(failure.error);
+  return cudaSuccess;
+}
+
+cudaError_t simt::charge(size_t bytes) {
+  if (bytes > runtime.memory - runtime.used) return fail(cudaErrorMemoryAllocation);
+  runtime.used += bytes;
+  if (runtime.used > runtime.counters.peak_bytes) runtime.counters.peak_bytes = runtime.used;
   return cudaSuccess;
 }
 
@@ -427,8 +439,8 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
   ENTER("cudaMalloc");
   if (cudaError_t error = forbid_capture()) return error;
   *memory = nullptr;
-  if (round_up(bytes, 512) > runtime.memory - runtime.used) return fail(cudaErrorMemoryAllocation);
   void *p = nullptr;
+  if (cudaError_t error = simt::charge(round_up(bytes, 512))) return error;
   if (runtime.guarded) {
     if (round_up(bytes, 4096) + 4096 > ARENA_BYTES - runtime.arena_used)
       return fail(cudaErrorMemoryAllocation);
@@ -442,10 +454,8 @@ cudaError_t cudaMalloc(void **memory, size_t bytes) {
     memset(p, 0xff, bytes < POISONED ? bytes : POISONED);
   }
   runtime.device_memory[static_cast<char *>(p)] = bytes;
-  runtime.used += round_up(bytes, 512);
   runtime.counters.allocations++;
   runtime.allocations_pending++;
-  if (runtime.used > runtime.counters.peak_bytes) runtime.counters.peak_bytes = runtime.used;
   *memory = p;
   return cudaSuccess;
 }
@@ -654,7 +664,9 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t gra
   for (const Node &node : graph->work)
     if (node.kernel && !may_share(node.kernel, node.shared_bytes))
       return fail(cudaErrorInvalidValue);
-  *exec = new SimtGraphExec{std::make_shared<const std::vector<Node>>(graph->work)};
+  size_t bytes = graph->work.size() * NODE_BYTES;
+  if (cudaError_t error = simt::charge(bytes)) return error;
+  *exec = new SimtGraphExec{bytes, std::make_shared<const std::vector<Node>>(graph->work)};
   runtime.counters.captured++;
   return cudaSuccess;
 }
@@ -678,6 +690,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 /* One that is running is freed when it has ended. */
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  runtime.used -= exec->bytes;
   delete exec;
   return cudaSuccess;
 }

@@ -10,6 +10,7 @@
  *     does instantiating a graph with such a kernel, by what holds then; so does what a capturing
  *     stream must not do.
  *   - An error of a kernel comes late and stays.
+ *   - The code of a kernel takes memory when it is first launched, a graph when it is instantiated.
  *
  * The environment says what device this is:
  *   SIMT_DEVICES=1        how many there are
@@ -42,6 +43,8 @@ const Counters &counters();
 void enqueue_work(SimtStream *, const std::function<void()> &run);
 /* Counts a call of `name`; an error when it is the one to fail, or an earlier one persists. */
 cudaError_t enter(const char *name);
+/* Takes memory as a library or the driver does for itself; an error when there is too little. */
+cudaError_t charge(size_t bytes);
 /* Compute capability, 10 x major + minor. */
 int capability();
 

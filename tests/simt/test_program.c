@@ -189,10 +189,10 @@ START_TEST(bf16_on_a_gpu_without_it) {
 END_TEST
 
 START_TEST(a_batch_that_does_not_fit) {
-  setenv("SIMT_MEMORY", "200", 1);
+  setenv("SIMT_MEMORY", "328", 1);
   const char *large = "train.batch=4096 data.train_images=8192";
   ck_assert_int_eq(train("run", large), EXIT_DEVICE);
-  assert_names("200 MiB are free", "simulated GPU", "train.accumulate =", NULL);
+  assert_names("328 MiB are free", "simulated GPU", "train.accumulate =", NULL);
   json_t *events = read_events("run");
   ck_assert_int_eq((int)event_number(last_event(events, "end", NULL), "code"), EXIT_DEVICE);
   json_decref(events);

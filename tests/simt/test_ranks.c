@@ -13,6 +13,7 @@ static void begin(void) {
   unsetenv("SIMT_NCCL_FAIL");
   unsetenv("SIMT_STREAMS");
   unsetenv("SIMT_REPORT");
+  unsetenv("SIMT_MEMORY");
   setenv("SIMT_DEVICES", "2", 1);
 }
 
@@ -82,6 +83,27 @@ START_TEST(steps_are_recorded) {
 }
 END_TEST
 
+/* Of three ranks' numbers the order matters in which they are added: it is the same in the two
+ * steps that are not recorded after a start as in those that are. */
+START_TEST(three_ranks_resumed_have_the_bits_of_the_whole_run) {
+  static const char three[] = "train.ranks=3 train.shards=3 train.batch=3 run.checkpoint_every=3";
+  char settings[1024];
+  setenv("SIMT_DEVICES", "3", 1);
+  json_t *whole = trained("whole", three);
+  snprintf(settings, sizeof settings,
+           "train " TINY "train.steps=6 %s --stop-after 3 --quiet --out @/parts", three);
+  ck_assert_int_eq(run_mae(settings), 128 + SIGINT);
+  snprintf(settings, sizeof settings, "%s --resume", three);
+  json_t *parts = trained("parts", settings);
+  char *first = json_dumps(whole, 0), *second = json_dumps(parts, 0);
+  ck_assert_str_eq(first, second);
+  free(first);
+  free(second);
+  json_decref(whole);
+  json_decref(parts);
+}
+END_TEST
+
 static const char endless[] = "train " TINY "train.steps=100000 train.ranks=2 "
                               "run.checkpoint_every=2 train.rank_timeout=3 --quiet --out @/run";
 
@@ -146,6 +168,24 @@ START_TEST(a_loss_that_is_not_finite) {
 }
 END_TEST
 
+/* NCCL takes its memory before the plan is held against what is free. */
+START_TEST(a_gpu_with_too_little_memory_for_nccl) {
+  setenv("SIMT_MEMORY", "270", 1);
+  ck_assert_msg(run_mae("train " TINY "train.steps=3 --quiet --out @/one") == 0, "%s",
+                mae_output());
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=3 train.ranks=2 --quiet --out @/run"), 3);
+  ck_assert_msg(strstr(mae_output(), "this run needs"), "%s", mae_output());
+}
+END_TEST
+
+START_TEST(nccl_fails_at_its_start) {
+  setenv("SIMT_NCCL_FAIL", "1:1:6", 1);
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=3 train.ranks=2 --quiet --out @/run"), 3);
+  ck_assert_msg(strstr(mae_output(), "rank 1: NCCL: a collective operation failed"), "%s",
+                mae_output());
+}
+END_TEST
+
 START_TEST(a_gpu_too_few) {
   setenv("SIMT_DEVICES", "1", 1);
   ck_assert_int_eq(run_mae("train " TINY "train.steps=6 train.ranks=2 --quiet --out @/run"), 3);
@@ -159,11 +199,14 @@ int main(void) {
   tcase_add_checked_fixture(ranks, begin, remove_test_folder);
   tcase_set_timeout(ranks, 60);
   tcase_add_loop_test(ranks, two_ranks_have_the_bits_of_one, 0, VARIANTS);
+  tcase_add_test(ranks, three_ranks_resumed_have_the_bits_of_the_whole_run);
   tcase_add_test(ranks, steps_are_recorded);
   tcase_add_test(ranks, a_killed_rank);
   tcase_add_test(ranks, a_rank_that_hangs);
   tcase_add_loop_test(ranks, an_error_of_nccl, 0, 2);
   tcase_add_test(ranks, a_loss_that_is_not_finite);
+  tcase_add_test(ranks, a_gpu_with_too_little_memory_for_nccl);
+  tcase_add_test(ranks, nccl_fails_at_its_start);
   tcase_add_test(ranks, a_gpu_too_few);
   suite_add_tcase(suite, ranks);
   return suite_run(suite);
