@@ -4,10 +4,15 @@
  * leading dimension c. So y = x w^T is computed as y^T[out,rows] = w x^T, with w given as its
  * transpose, and likewise the two backward products; see the three callers of product() below.
  *
- * An algorithm is chosen the first time a product of some shape is prepared: the first answer of
- * the library's heuristic, which looks at the shape and the device and measures nothing, so the
- * same build on the same device model always takes the same one. Split sums that meet through
- * atomics are excluded; those that meet in the work space, in a fixed order, are not. */
+ * An algorithm is chosen the first time a product of some shape is prepared, by a rule that looks
+ * at the shape and the device and measures nothing, so the same build on the same device model
+ * always takes the same one: of the answers of the library's heuristic, which come in the order of
+ * the time that it expects, the first that keeps half of the device busy; if none does, the first
+ * answer with its sum split into 2, 4, ... parts, as few as keep half of the device busy; if that
+ * is not to be had either, of all these the one that keeps most of it busy. It is the gradients of
+ * small weights that need it: a 384 x 384 result has 9 tiles of 128 x 128, for the 132
+ * multiprocessors of an H200, and sums over 50,000 rows. Split sums that meet through atomics are
+ * excluded; those that meet in the work space, in a fixed order, are not. */
 #include <cublasLt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +20,13 @@
 
 #include "kernels/cuda/cuda.cuh"
 
-enum { ALIGNMENT = 16 }; /* more makes no difference to any access */
+enum {
+  ALIGNMENT = 16, /* what prepare() may promise of every operand; no access moves more bytes */
+  ANSWERS = 8,    /* of the heuristic */
+  SPLITS_MAX = 32,
+  SPLIT_LENGTH = 1024, /* terms in a part of a split sum, at the least */
+};
+static const float busy = 0.5f; /* waves, the library's word for the part of the device in use */
 
 /* d[m,n] = op(a)[m,k] op(b)[k,n] (+ bias[m] to each column) (+ d), column-major. */
 typedef struct ProductShape {
@@ -31,6 +42,8 @@ typedef struct Product {
   cublasLtMatmulDesc_t operation;
   cublasLtMatrixLayout_t a, b, d;
   cublasLtMatmulAlgo_t algorithm;
+  int answer;  /* the heuristic's, from 1; 0: the first with its sum split here */
+  float waves; /* below 1: this part of the device has work */
 } Product;
 
 struct CudaLinear {
@@ -100,7 +113,8 @@ static int algorithm_number(const Product *p, cublasLtMatmulAlgoConfigAttributes
   return written == sizeof value.half ? value.half : (int)value.word;
 }
 
-/* "products m x n x k types:algorithm.tile.stages.split.swizzle.custom.inner.cluster ...". */
+/* "products m x n x k types:algorithm.tile.stages.split.swizzle.custom.inner.cluster/answer/waves
+ * ...". */
 void linear_describe(const CudaDevice *d, char *text, size_t size) {
   static const cublasLtMatmulAlgoConfigAttributes_t attributes[] = {
       CUBLASLT_ALGO_CONFIG_ID,
@@ -121,6 +135,8 @@ void linear_describe(const CudaDevice *d, char *text, size_t size) {
     for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
       length += snprintf(line + length, sizeof line - (size_t)length, "%c%d", i ? '.' : ':',
                          algorithm_number(p, attributes[i]));
+    length += snprintf(line + length, sizeof line - (size_t)length, "/%d/%.2f", p->answer,
+                       (double)p->waves);
     if (used + (size_t)length >= size) return;
     memcpy(text + used, line, (size_t)length + 1);
     used += (size_t)length;
@@ -135,7 +151,8 @@ static bool check(CudaDevice *d, cublasStatus_t status, const ProductShape *s, c
   return !d->error[0];
 }
 
-static cublasStatus_t describe_operation(Product *p) {
+/* bias: an address as those that it will be used with. */
+static cublasStatus_t describe_operation(Product *p, const void *bias) {
   const ProductShape *s = &p->shape;
   /* True fp32 for fp32 operands: not TF32, which keeps 10 bits. */
   cublasStatus_t status = cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
@@ -156,6 +173,9 @@ static cublasStatus_t describe_operation(Product *p) {
   if (!status && s->has_bias)
     status = cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
                                             &bias_type, sizeof bias_type);
+  if (!status && s->has_bias)
+    status = cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias,
+                                            sizeof bias);
   return status;
 }
 
@@ -172,13 +192,13 @@ static cublasStatus_t describe_operands(Product *p) {
   return status;
 }
 
-static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
+/* found[count]: what the heuristic offers, in its order. */
+static cublasStatus_t ask(const Product *p, cublasLtHandle_t handle,
+                          cublasLtMatmulHeuristicResult_t found[ANSWERS], int *count) {
   static const cublasLtMatmulPreferenceAttributes_t alignments[] = {
       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
   cublasLtMatmulPreference_t preference = NULL;
-  cublasLtMatmulHeuristicResult_t found;
-  int count = 0;
   uint64_t workspace = CUDA_WORKSPACE_BYTES;
   uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   uint32_t alignment = (uint32_t)p->shape.alignment;
@@ -194,12 +214,56 @@ static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
                                                   sizeof alignment);
   if (!status)
     status = cublasLtMatmulAlgoGetHeuristic(handle, p->operation, p->a, p->b, p->d, p->d,
-                                            preference, 1, &found, &count);
-  if (!status && count == 0) status = CUBLAS_STATUS_NOT_SUPPORTED;
-  if (!status) status = found.state;
-  if (!status) p->algorithm = found.algo;
+                                            preference, ANSWERS, found, count);
   if (preference) cublasLtMatmulPreferenceDestroy(preference);
   return status;
+}
+
+/* Takes what is better than all before; true when there is no need to look further. */
+static bool consider(Product *p, const cublasLtMatmulHeuristicResult_t *offer, int answer) {
+  if (p->answer < 0 || offer->wavesCount > p->waves) {
+    p->algorithm = offer->algo;
+    p->waves = offer->wavesCount;
+    p->answer = answer;
+  }
+  return p->waves >= busy;
+}
+
+/* The same algorithm with its sum in so many parts, which are added in order; false when the
+ * library does not have that, or not in this work space. */
+static bool split_sum(const Product *p, cublasLtHandle_t handle, int32_t parts,
+                      cublasLtMatmulHeuristicResult_t *offer) {
+  uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  cublasLtMatmulAlgo_t algorithm = offer->algo;
+  cublasStatus_t status = cublasLtMatmulAlgoConfigSetAttribute(
+      &algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts);
+  if (!status)
+    status = cublasLtMatmulAlgoConfigSetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
+                                                  &reduction, sizeof reduction);
+  if (!status)
+    status =
+        cublasLtMatmulAlgoCheck(handle, p->operation, p->a, p->b, p->d, p->d, &algorithm, offer);
+  offer->algo = algorithm;
+  return !status && offer->workspaceSize <= CUDA_WORKSPACE_BYTES;
+}
+
+static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
+  cublasLtMatmulHeuristicResult_t found[ANSWERS], first = {};
+  int count = 0;
+  cublasStatus_t status = ask(p, handle, found, &count);
+  if (status) return status;
+  p->answer = -1;
+  for (int i = 0; i < count; i++) {
+    if (found[i].state != CUBLAS_STATUS_SUCCESS) continue;
+    if (p->answer < 0) first = found[i];
+    if (consider(p, &found[i], i + 1)) return CUBLAS_STATUS_SUCCESS;
+  }
+  if (p->answer < 0) return CUBLAS_STATUS_NOT_SUPPORTED;
+  for (int parts = 2; parts <= SPLITS_MAX && p->shape.k / parts >= SPLIT_LENGTH; parts *= 2) {
+    cublasLtMatmulHeuristicResult_t offer = first;
+    if (split_sum(p, handle, parts, &offer) && consider(p, &offer, 0)) break;
+  }
+  return CUBLAS_STATUS_SUCCESS;
 }
 
 static bool same_shape(const ProductShape *a, const ProductShape *b) {
@@ -220,7 +284,7 @@ static Product *product_find(CudaDevice *d, const ProductShape *shape) {
     return NULL;
   }
   p->shape = *shape;
-  cublasStatus_t status = describe_operation(p);
+  cublasStatus_t status = describe_operation(p, d->scratch);
   if (!status) status = describe_operands(p);
   if (!status) status = choose_algorithm(p, l->handle);
   if (!check(d, status, shape, "no algorithm")) {

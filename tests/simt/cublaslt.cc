@@ -1,6 +1,6 @@
 /* cublaslt.cc - matrix products as cuBLASLt describes them, by plain loops. Types, layouts,
- * transpositions, epilogues, alignments and work space are taken at their word and checked, and an
- * algorithm runs only the product that it was chosen for. */
+ * transpositions, epilogues, alignments and work space are taken at their word and checked, an
+ * algorithm runs only the product that it was chosen for, and a split sum is added part by part. */
 #include "include/cublasLt.h"
 
 #include <set>
@@ -29,7 +29,33 @@ struct SimtPreference {
   uint32_t reduction, alignment[4];
 };
 
-enum { ALGORITHM = 66, TILE = 20, STAGES = 5, WORKSPACE = 1 << 20 };
+enum { STAGES = 5, WORKSPACE = 1 << 20 };
+/* The heuristic's answers, in its order. */
+static const struct {
+  int algorithm, tile;
+  size_t tile_rows, tile_columns;
+} answers[] = {{66, 20, 128, 128}, {67, 18, 128, 64}};
+enum { ANSWERS = sizeof answers / sizeof *answers };
+
+/* What cublasLtMatmulAlgo_t holds here. */
+struct Algorithm {
+  uint64_t product; /* fingerprint of what it was chosen for */
+  uint64_t workspace;
+  uint32_t alignment[4];
+  int32_t answer, parts; /* index of `answers`; parts of a split sum */
+  uint32_t reduction;
+};
+static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t), "an algorithm is 64 bytes");
+
+static Algorithm read(const cublasLtMatmulAlgo_t &from) {
+  Algorithm algorithm;
+  memcpy(&algorithm, &from, sizeof algorithm);
+  return algorithm;
+}
+
+static void write(cublasLtMatmulAlgo_t &to, const Algorithm &algorithm) {
+  memcpy(&to, &algorithm, sizeof algorithm);
+}
 /* What the library takes for itself with its first product, and with each new one. */
 enum { FIRST_BYTES = 80 << 20, PRODUCT_BYTES = 256 << 10 };
 
@@ -71,6 +97,7 @@ struct Operands {
   const void *a_data, *b_data, *c_data;
   void *d_data;
   float alpha, beta;
+  size_t parts;
 };
 
 static void multiply(const Operands &o) {
@@ -83,7 +110,11 @@ static void multiply(const Operands &o) {
     for (size_t i = 0; i < m; i++) {
       const float *x = &a[i * k], *y = &b[j * k];
       float sum = 0;
-      for (size_t l = 0; l < k; l++) sum += x[l] * y[l];
+      for (size_t part = 0; part < o.parts; part++) {
+        float own = 0;
+        for (size_t l = k * part / o.parts; l < k * (part + 1) / o.parts; l++) own += x[l] * y[l];
+        sum += own;
+      }
       sum *= o.alpha;
       if (o.beta != 0) sum += o.beta * load(o.c_data, o.c.type, i + j * o.c.leading);
       if (o.operation.epilogue == CUBLASLT_EPILOGUE_BIAS)
@@ -217,6 +248,23 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
               size);
 }
 
+/* Parts of a split sum lie in the work space. */
+static size_t workspace_of(const Algorithm &algorithm, const SimtLayout &d) {
+  size_t parts = algorithm.parts > 1 ? (size_t)algorithm.parts * d.rows * d.columns * 4 : 0;
+  return parts > algorithm.workspace ? parts : algorithm.workspace;
+}
+
+/* Work space and waves: tiles and parts against multiprocessors. */
+static void judge(const Algorithm &algorithm, const SimtLayout &d,
+                  cublasLtMatmulHeuristicResult_t *result) {
+  const auto &answer = answers[algorithm.answer];
+  size_t tiles = ((d.rows + answer.tile_rows - 1) / answer.tile_rows) *
+                 ((d.columns + answer.tile_columns - 1) / answer.tile_columns);
+  result->workspaceSize = workspace_of(algorithm, d);
+  result->wavesCount = (float)(tiles * (size_t)algorithm.parts) / simt::MULTIPROCESSORS;
+  result->state = CUBLAS_STATUS_SUCCESS;
+}
+
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t operation,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
@@ -228,27 +276,62 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
   /* Sums that meet in an order of their own are what this project must not get. */
   bool ordered = !(preference->reduction & CUBLASLT_REDUCTION_SCHEME_INPLACE);
   if (!ordered || !supported(*operation, *a, *b, *c, *d)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (operation->epilogue == CUBLASLT_EPILOGUE_BIAS && !operation->bias)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
   if (wanted < 1) return CUBLAS_STATUS_INVALID_VALUE;
   const SimtLayout *const layouts[4] = {a, b, c, d};
-  results[0] = {};
-  results[0].workspaceSize = preference->workspace < WORKSPACE ? 0 : WORKSPACE;
-  results[0].algo.data[0] = ALGORITHM;
-  results[0].algo.data[1] = fingerprint(*operation, layouts);
-  results[0].algo.data[2] = results[0].workspaceSize;
-  for (int i = 0; i < 4; i++) results[0].algo.data[3 + i] = preference->alignment[i];
-  *found = 1;
+  for (; *found < wanted && *found < ANSWERS; ++*found) {
+    Algorithm algorithm = {};
+    algorithm.product = fingerprint(*operation, layouts);
+    algorithm.workspace = preference->workspace < WORKSPACE ? 0 : WORKSPACE;
+    memcpy(algorithm.alignment, preference->alignment, sizeof algorithm.alignment);
+    algorithm.answer = *found;
+    algorithm.parts = 1;
+    results[*found] = {};
+    write(results[*found].algo, algorithm);
+    judge(algorithm, *d, &results[*found]);
+  }
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *algorithm,
+cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t operation,
+                                       cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                       cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                       const cublasLtMatmulAlgo_t *checked,
+                                       cublasLtMatmulHeuristicResult_t *result) {
+  const SimtLayout *const layouts[4] = {a, b, c, d};
+  Algorithm algorithm = read(*checked);
+  if (algorithm.product != fingerprint(*operation, layouts)) return CUBLAS_STATUS_INVALID_VALUE;
+  bool split = algorithm.parts > 1;
+  if (split != (algorithm.reduction == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE))
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  judge(algorithm, *d, result);
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigSetAttribute(cublasLtMatmulAlgo_t *changed,
+                                                    cublasLtMatmulAlgoConfigAttributes_t attribute,
+                                                    const void *value, size_t size) {
+  Algorithm algorithm = read(*changed);
+  cublasStatus_t status = CUBLAS_STATUS_INVALID_VALUE;
+  if (attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM) status = take(algorithm.parts, value, size);
+  if (attribute == CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME)
+    status = take(algorithm.reduction, value, size);
+  write(*changed, algorithm);
+  return status;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *asked,
                                                     cublasLtMatmulAlgoConfigAttributes_t attribute,
                                                     void *value, size_t size, size_t *written) {
   bool half = attribute == CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID ||
               attribute == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID;
-  int number = attribute == CUBLASLT_ALGO_CONFIG_ID          ? (int)algorithm->data[0]
-               : attribute == CUBLASLT_ALGO_CONFIG_TILE_ID   ? TILE
-               : attribute == CUBLASLT_ALGO_CONFIG_STAGES_ID ? STAGES
-                                                             : 0;
+  Algorithm algorithm = read(*asked);
+  int number = attribute == CUBLASLT_ALGO_CONFIG_ID           ? answers[algorithm.answer].algorithm
+               : attribute == CUBLASLT_ALGO_CONFIG_TILE_ID    ? answers[algorithm.answer].tile
+               : attribute == CUBLASLT_ALGO_CONFIG_STAGES_ID  ? STAGES
+               : attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM ? algorithm.parts
+                                                              : 0;
   uint16_t short_number = (uint16_t)number;
   *written = half ? sizeof short_number : sizeof number;
   if (size < *written) return CUBLAS_STATUS_INVALID_VALUE;
@@ -266,19 +349,22 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t library, cublasLtMatmulDesc_t ope
                               const void *alpha, const void *a_data, cublasLtMatrixLayout_t a,
                               const void *b_data, cublasLtMatrixLayout_t b, const void *beta,
                               const void *c_data, cublasLtMatrixLayout_t c, void *d_data,
-                              cublasLtMatrixLayout_t d, const cublasLtMatmulAlgo_t *algorithm,
+                              cublasLtMatrixLayout_t d, const cublasLtMatmulAlgo_t *chosen,
                               void *workspace, size_t workspace_bytes, cudaStream_t stream) {
   if (simt::enter("cublasLtMatmul")) return CUBLAS_STATUS_EXECUTION_FAILED;
   const SimtLayout *const layouts[4] = {a, b, c, d};
   const void *const data[4] = {a_data, b_data, c_data, d_data};
-  if (!algorithm || algorithm->data[1] != fingerprint(*operation, layouts))
+  if (!chosen) return CUBLAS_STATUS_INVALID_VALUE;
+  Algorithm algorithm = read(*chosen);
+  if (algorithm.product != fingerprint(*operation, layouts)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (workspace_bytes < workspace_of(algorithm, *d) || !workspace)
     return CUBLAS_STATUS_INVALID_VALUE;
-  if (workspace_bytes < algorithm->data[2] || !workspace) return CUBLAS_STATUS_INVALID_VALUE;
   for (int i = 0; i < 4; i++)
-    if ((uintptr_t)data[i] % algorithm->data[3 + i]) return CUBLAS_STATUS_INVALID_VALUE;
+    if ((uintptr_t)data[i] % algorithm.alignment[i]) return CUBLAS_STATUS_INVALID_VALUE;
   if (!supported(*operation, *a, *b, *c, *d)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  if (load_kernel(library, algorithm->data[1])) return CUBLAS_STATUS_ALLOC_FAILED;
-  Operands o = {*operation, *a, *b, *c, *d, a_data, b_data, c_data, d_data, 0, 0};
+  if (load_kernel(library, algorithm.product)) return CUBLAS_STATUS_ALLOC_FAILED;
+  Operands o = {*operation, *a,     *b,     *c, *d, a_data,
+                b_data,     c_data, d_data, 0,  0,  (size_t)algorithm.parts};
   memcpy(&o.alpha, alpha, sizeof o.alpha);
   memcpy(&o.beta, beta, sizeof o.beta);
   simt::enqueue_work(stream, [o] { multiply(o); });

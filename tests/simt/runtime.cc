@@ -411,7 +411,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   properties->sharedMemPerBlockOptin = runtime.shared_limit;
   properties->major = runtime.capability / 10;
   properties->minor = runtime.capability % 10;
-  properties->multiProcessorCount = 40;
+  properties->multiProcessorCount = simt::MULTIPROCESSORS;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {

@@ -45,6 +45,7 @@ void enqueue_work(SimtStream *, const std::function<void()> &run);
 cudaError_t enter(const char *name);
 /* Takes memory as a library or the driver does for itself; an error when there is too little. */
 cudaError_t charge(size_t bytes);
+enum { MULTIPROCESSORS = 40 };
 /* Compute capability, 10 x major + minor. */
 int capability();
 

@@ -284,6 +284,42 @@ START_TEST(large_transfers_arrive) {
 }
 END_TEST
 
+static void assert_product(Device *device, const char *expected) {
+  DeviceInfo info;
+  device->kernels->info(device, &info);
+  ck_assert_msg(strstr(info.features, expected) != NULL, "no '%s' in: %s", expected, info.features);
+}
+
+/* Which algorithm a product takes, as the provenance tells it. A simulated device has 40
+ * multiprocessors, and of the library's two answers the first has tiles of 128 x 128, the second of
+ * 128 x 64. */
+START_TEST(products_keep_the_device_busy) {
+  char message[512] = "";
+  Device *device = backend_open("cuda:0", 1, false, message, sizeof message);
+  ck_assert_msg(device != NULL, "%s", message);
+  const Kernels *k = device->kernels;
+  k->linear_prepare(device, DTYPE_F16, DTYPE_F16, 50432, 384, 384, true);
+  k->linear_prepare(device, DTYPE_F16, DTYPE_F16, 50432, 512, 512, true);
+  /* Many tiles: the first answer. 9 tiles and 18: the first answer with a split sum. 16 and 32: the
+   * second answer. */
+  assert_product(device, " 384x50432x384tn:66.20.5.1.0.0.0.0/1/29.55");
+  assert_product(device, " 384x384x50432nt:66.20.5.4.0.0.0.0/0/0.90");
+  assert_product(device, " 512x512x50432nt:67.18.5.1.0.0.0.0/2/0.80");
+  /* What cannot be split any further: parts of 1024 rows. */
+  enum { ROWS = 4096, WIDTH = 16 };
+  static float ones[ROWS * WIDTH], sums[WIDTH * WIDTH];
+  for (int i = 0; i < ROWS * WIDTH; i++) ones[i] = 1;
+  float *x = k->alloc(device, sizeof ones), *d_w = k->alloc(device, sizeof sums);
+  ck_assert(x && d_w);
+  k->upload(device, x, ones, sizeof ones);
+  k->linear_backward_weight(device, d_w, NULL, x, x, DTYPE_F32, ROWS, WIDTH, WIDTH, false);
+  k->download(device, sums, d_w, sizeof sums);
+  assert_product(device, " 16x16x4096nt:66.20.5.4.0.0.0.0/0/0.10");
+  for (int i = 0; i < WIDTH * WIDTH; i++) ck_assert(sums[i] == ROWS);
+  k->close(device);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("simulated device");
   TCase *tests = tcase_create("device"), *queues = tcase_create("queues");
@@ -291,6 +327,7 @@ int main(void) {
   tcase_add_loop_test(tests, a_model_computes_what_the_cpu_does, 0, CASES);
   tcase_add_loop_test(tests, steps_train_as_the_cpu_does, 0, CASES);
   tcase_add_test(tests, a_recording_refuses_transfers);
+  tcase_add_test(tests, products_keep_the_device_busy);
   suite_add_tcase(suite, tests);
   tcase_set_timeout(queues, 300);
   tcase_add_loop_test(queues, recorded_steps_are_plain_steps, 0, SMALL_CASES);
