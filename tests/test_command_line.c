@@ -133,6 +133,7 @@ START_TEST(help_shows_the_usage_and_every_option) {
                             "                           of two lines\n"
                             "  --count N                a whole number\n"
                             "  --number X               a number\n"
+                            "  --time TIME              a duration\n"
                             "  --list ITEM              many\n"
                             "  --help                   print this help\n"
                             "  --version                print the version\n\n"
