@@ -1,11 +1,14 @@
 /* attention.cu - multi-head self-attention on tensor cores, for 16-bit types and heads of 32 or 64.
  *
- * One block per (head, image). The forward pass holds the whole K and V of its head in shared
- * memory and gives each warp 16 queries at a time, with the softmax computed online over 64 keys.
- * The backward pass recomputes the probabilities from the stored log-sum-exp, in two passes that
- * each own what they write, so no sum depends on timing: dQ (K and V in shared memory, warps own
- * queries), then dK and dV (Q and dO in shared memory, warps own keys). Formulas: Dao et al.,
- * "FlashAttention", 2022, appendix B. Sequences whose heads do not fit take attention_general.cu.
+ * A block works on one head of one image, and each of its warps owns 16 rows of one side of the
+ * scores at a time. The rows of the other side are in shared memory: all of them, or chunks of 64
+ * that follow each other (Stream). The order of every sum is the same either way.
+ * Forward: warps own queries, K and V are streamed, the softmax is computed online, 64 keys at a
+ * time (Milakov and Gimelshein 2018). Backward: the probabilities are recomputed from the stored
+ * log-sum-exp, in two passes that each own what they write, so no sum depends on timing: dQ (warps
+ * own queries, K and V are streamed), then dK and dV (warps own keys, Q and dO are streamed).
+ * Formulas: Dao et al., "FlashAttention", 2022, appendix B. What a row of scores needs in both
+ * passes, the first leaves for the second in scratch memory.
  *
  * Names: T tokens; D head size; a row of qkv is 3*heads*D long, a row of out heads*D. */
 #include "kernels/cuda/attention.cuh"
@@ -15,52 +18,157 @@
 #define LOG2_E 1.44269504f
 #define LN_2 0.69314718f
 
-enum { TILE = 16, CHUNK = 64, MAX_WARPS = 8 };
+/* Two blocks fit a multiprocessor's 65,536 registers, which are given out to 4 warps at a time,
+ * with 128 a thread for blocks of 7 warps, which do 197 tokens in two rounds, and 168 for blocks of
+ * 6, which the pass over keys needs for its two sums. */
+enum { TILE = 16, CHUNK = 64, BLOCKS = 2, QUERIES_WARPS = 7, KEYS_WARPS = 6 };
+#define TILES_KERNEL(warps) __global__ void __launch_bounds__((warps)*WARP_SIZE, BLOCKS)
 
-/* Rows in shared memory are 8 elements longer than D: 36 or 20 words apart, so that the 8 rows a
- * fragment touches fall into different banks. */
+/* Two rows of D elements lie side by side in shared memory, of the two sets that are streamed, and
+ * 16 bytes behind them, so that they are 68 or 36 words apart and the 8 rows that a fragment
+ * touches fall into different banks. A QueryPair is in the 16 bytes of the first of
+ * its rows. */
 template <int D> __device__ constexpr int pitch() {
-  return D + 8;
+  return 2 * D + 8;
 }
 
-/* One head's view of an image: rows of D elements, `stride` apart. */
+/* Queries, keys or values of [batch, tokens, 3, heads, D], or all of [batch, tokens, 1, heads, D].
+ */
+template <class T> struct Part {
+  T *data;
+  int parts, which;
+};
+/* One head's view of an image: rows of D elements, `stride` apart. Worked out where it is needed:
+ * kept for later it would cost registers that the products need. */
 template <class T> struct HeadRows {
-  const T *first;
-  size_t stride;
+  T *first;
+  unsigned stride;
+
+  /* 32 bits are enough inside an image: attention_tiles_fit. */
+  __device__ T *row(int r) const {
+    return first + (unsigned)r * stride;
+  }
+};
+template <class T>
+__device__ inline HeadRows<T> head_rows(Part<T> x, int tokens, int heads, int D) {
+  unsigned head = worked_out_here(blockIdx.x), image_row = worked_out_here(blockIdx.y) * tokens;
+  unsigned stride = (unsigned)(x.parts * heads * D);
+  return {x.data + (size_t)image_row * stride + (x.which * heads + head) * D, stride};
+}
+
+/* Where the numbers of a head's rows begin in [batch, heads, tokens]. */
+__device__ static inline size_t head_start(int tokens, int heads) {
+  unsigned head = worked_out_here(blockIdx.y) * heads + worked_out_here(blockIdx.x);
+  return (size_t)head * (unsigned)tokens;
+}
+
+/* A lane's row and pair of columns in a fragment: mma.cuh's g and t. */
+__device__ static inline int lane_row() {
+  return (int)(worked_out_here(threadIdx.x) % 32 / 4);
+}
+__device__ static inline int lane_column() {
+  return (int)(worked_out_here(threadIdx.x) % 4 * 2);
+}
+
+/* What the pass over keys needs of two neighbouring queries: what the accumulators of their columns
+ * begin with, so that a product plus the one is the logarithm of a probability, over the scale of
+ * scores, and a product plus the other d_probability - delta, where delta = d_out . out. */
+struct alignas(16) QueryPair {
+  float minus_lse[2], minus_delta[2];
 };
 
-template <class T>
-__device__ inline HeadRows<T> head_rows(const T *qkv, int which, int tokens, int heads, int D) {
-  size_t stride = (size_t)3 * heads * D;
-  size_t start = blockIdx.y * (size_t)tokens * stride + ((size_t)which * heads + blockIdx.x) * D;
-  return {qkv + start, stride};
-}
-template <class T>
-__device__ inline HeadRows<T> out_rows(const T *out, int tokens, int heads, int D) {
-  size_t stride = (size_t)heads * D;
-  return {out + blockIdx.y * (size_t)tokens * stride + (size_t)blockIdx.x * D, stride};
+/* Where those of a head begin in [batch, heads, pairs]. */
+__device__ static inline size_t head_pairs(int tokens, int heads) {
+  unsigned head = worked_out_here(blockIdx.y) * heads + worked_out_here(blockIdx.x);
+  return (size_t)head * (((unsigned)tokens + 1) / 2);
 }
 
-/* Copies all rows to shared memory, 16 bytes an access; rows tokens..padded are zero. */
-template <class T, int D>
-__device__ inline void load_head(T *shared, HeadRows<T> rows, int tokens, int padded) {
-  constexpr int ACCESSES = D / 8;
-  for (int i = (int)threadIdx.x; i < padded * ACCESSES; i += (int)blockDim.x) {
-    int row = i / ACCESSES, column = i % ACCESSES * 8;
-    uint4 value = make_uint4(0, 0, 0, 0);
-    if (row < tokens)
-      value = *reinterpret_cast<const uint4 *>(rows.first + row * rows.stride + column);
-    *reinterpret_cast<uint4 *>(shared + row * pitch<D>() + column) = value;
-  }
+/* A round: the block's warps own TILE rows each, round_rows() together. */
+__device__ static inline int round_rows() {
+  return (int)(blockDim.x / WARP_SIZE * TILE);
 }
+__device__ static inline int first_round() {
+  return (int)blockIdx.z * round_rows();
+}
+/* The first row of this warp in the round that begins at row `round`. */
+__device__ static inline int own_row(int round) {
+  return round + (int)(worked_out_here(threadIdx.x) / WARP_SIZE * TILE);
+}
+
+#if __CUDA_ARCH__ >= 800
+constexpr int LOADS = 1; /* the copies are on their way together anyway */
+#else
+constexpr int LOADS = 4;
+#endif
+
+/* Two sets of a head's rows, and the pairs of each two rows if there are any, on their way through
+ * shared memory. `held` rows have room: all, padded to a multiple of TILE; or CHUNK or 2 CHUNK,
+ * when the chunks take turns. Past the last token rows are zero, and probabilities too. */
+template <class T, int D> struct Stream {
+  T *shared; /* [held, pitch]: a row of each set, a pair */
+  Part<const T> sets[2];
+  const QueryPair *pairs; /* NULL: none */
+  int tokens, heads, held;
+
+  __device__ bool holds_all() const {
+    return held >= tokens;
+  }
+  /* Where row `row` is, when it is there. */
+  __device__ T *place(int row) const {
+    return shared + (holds_all() ? row : row & (held - 1)) * pitch<D>();
+  }
+  /* Starts the copies of `count` rows from `first` on, 16 bytes each. */
+  __device__ void load(int first, int count) const {
+    constexpr int ACCESSES = D / 8;
+    unsigned thread = worked_out_here(threadIdx.x), access = thread % (2 * ACCESSES);
+    HeadRows<const T> from = access < ACCESSES ? head_rows(sets[0], tokens, heads, D)
+                                               : head_rows(sets[1], tokens, heads, D);
+    from.first += access % ACCESSES * 8;
+    T *to = place(first) + access * 8;
+#pragma unroll LOADS
+    for (int row = (int)(thread / (2 * ACCESSES)); row < count;
+         row += (int)(blockDim.x / (2 * ACCESSES)))
+      copy_async_16(to + row * pitch<D>(), from.row(first + row), first + row < tokens);
+    if (pairs)
+      for (int row = 2 * (int)thread; row < count; row += 2 * (int)blockDim.x) {
+        T *target = place(first) + row * pitch<D>() + 2 * D;
+        if (first + row < tokens)
+          copy_async_16(target, pairs + head_pairs(tokens, heads) + (first + row) / 2, true);
+        else
+          *reinterpret_cast<QueryPair *>(target) = {{-INFINITY, -INFINITY}, {0, 0}};
+      }
+  }
+
+  /* Starts the first copies. */
+  __device__ void begin() const {
+    load(0, holds_all() ? held : (int)CHUNK);
+  }
+  /* Makes the chunk that begins at row `start` present; all threads call it, for each chunk in
+   * turn. With room for two the next one is on its way meanwhile: into the rows that nobody has
+   * needed since the barrier. first_round: false when the block has been through all chunks before.
+   */
+  __device__ void turn(int start, bool first_round) const {
+    if (holds_all() && (start > 0 || !first_round)) return;
+    if (held == CHUNK && start > 0) {
+      __syncthreads();
+      load(start, CHUNK);
+    }
+    copies_done();
+    __syncthreads();
+    if (!holds_all() && held == 2 * CHUNK && start + CHUNK < tokens) load(start + CHUNK, CHUNK);
+  }
+};
 
 /* The A fragments of 16 rows from `row` on; rows past the end are zero. */
 template <class T, int D>
-__device__ inline void load_tile(uint32_t a[D / 16][4], HeadRows<T> rows, int row, int tokens) {
-  int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
+__device__ inline void load_tile(uint32_t a[D / 16][4], Part<const T> part, int row, int tokens,
+                                 int heads) {
+  HeadRows<const T> rows = head_rows(part, tokens, heads, D);
+  row += lane_row();
+#pragma unroll
   for (int half = 0; half < 2; half++) {
-    int r = row + g + 8 * half;
-    const T *p = rows.first + r * rows.stride + 2 * t;
+    int r = row + 8 * half;
+    const T *p = rows.row(r) + lane_column();
 #pragma unroll
     for (int k = 0; k < D / 16; k++) {
       a[k][half] = r < tokens ? load_pair(p + 16 * k) : 0;
@@ -71,46 +179,53 @@ __device__ inline void load_tile(uint32_t a[D / 16][4], HeadRows<T> rows, int ro
 
 /* Stores a 16 x D accumulator, scaled by row factors, as rows of T. */
 template <class T, int D>
-__device__ inline void store_tile(T *first, size_t stride, int row, int tokens,
+__device__ inline void store_tile(Part<T> part, int row, int tokens, int heads,
                                   const float x[D / 8][4], float scale0, float scale1) {
-  int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
-  uint32_t *low = reinterpret_cast<uint32_t *>(first + (row + g) * stride + 2 * t);
-  uint32_t *high = reinterpret_cast<uint32_t *>(first + (row + g + 8) * stride + 2 * t);
+  HeadRows<T> rows = head_rows(part, tokens, heads, D);
+  row += lane_row();
+  uint32_t *low = reinterpret_cast<uint32_t *>(rows.row(row) + lane_column());
+  uint32_t *high = reinterpret_cast<uint32_t *>(rows.row(row + 8) + lane_column());
 #pragma unroll
   for (int n = 0; n < D / 8; n++) {
-    if (row + g < tokens) low[4 * n] = pack_pair<T>(x[n][0] * scale0, x[n][1] * scale0);
-    if (row + g + 8 < tokens) high[4 * n] = pack_pair<T>(x[n][2] * scale1, x[n][3] * scale1);
+    if (row < tokens) low[4 * n] = pack_pair<T>(x[n][0] * scale0, x[n][1] * scale0);
+    if (row + 8 < tokens) high[4 * n] = pack_pair<T>(x[n][2] * scale1, x[n][3] * scale1);
   }
 }
 
-/* s[16,8] = a[16,D] rows[8,D]^T, rows in shared memory. */
+/* Where a lane begins to read 16 rows in shared memory, of four 8x8 matrices, so that a B fragment
+ * is two neighbouring words. For products with rows: two matrices beside each other, then the two
+ * below; for sums of rows: two below each other, then the two to the right. */
+template <class T, int D> __device__ inline const T *lane_of_product(const T *rows) {
+  unsigned lane = worked_out_here(threadIdx.x) % 32;
+  return rows + (lane % 8 + lane / 16 * 8) * pitch<D>() + lane / 8 % 2 * 8;
+}
+template <class T, int D> __device__ inline const T *lane_of_sum(const T *rows) {
+  unsigned lane = worked_out_here(threadIdx.x) % 32;
+  return rows + lane % 16 * pitch<D>() + lane / 16 * 8;
+}
+
+/* s[16,16] += a[16,D] rows[16,D]^T, as two neighbouring accumulators; rows by lane_of_product. */
 template <class T, int D>
-__device__ inline void product_with_rows(float s[4], const uint32_t a[D / 16][4], const T *rows) {
-  int lane = (int)threadIdx.x % 32;
-  const T *row = rows + lane % 8 * pitch<D>() + lane / 8 * 8;
-  s[0] = s[1] = s[2] = s[3] = 0;
+__device__ inline void product_with_rows(float s[2][4], const uint32_t a[D / 16][4],
+                                         const T *rows) {
 #pragma unroll
-  for (int k = 0; k < D / 16; k += 2) {
+  for (int k = 0; k < D / 16; k++) {
     uint32_t b[4];
-    load_matrices<T>(b, row + 16 * k);
-    mma_16x8x16<T>(s, a[k], b);
-    mma_16x8x16<T>(s, a[k + 1], b + 2);
+    load_matrices<T>(b, rows + 16 * k);
+    mma_16x8x16<T>(s[0], a[k], b);
+    mma_16x8x16<T>(s[1], a[k], b + 2);
   }
 }
 
-/* x[16,D] += p[16,16] rows[16,D], p given as two neighbouring accumulators, rows in shared memory.
- */
+/* x[16,D] += p[16,16] rows[16,D], p as two neighbouring accumulators; rows by lane_of_sum. */
 template <class T, int D>
-__device__ inline void accumulate_rows(float x[D / 8][4], const float p0[4], const float p1[4],
-                                       const T *rows) {
-  int lane = (int)threadIdx.x % 32;
-  uint32_t a[4] = {pack_pair<T>(p0[0], p0[1]), pack_pair<T>(p0[2], p0[3]),
-                   pack_pair<T>(p1[0], p1[1]), pack_pair<T>(p1[2], p1[3])};
-  const T *row = rows + lane % 16 * pitch<D>() + lane / 16 * 8;
+__device__ inline void accumulate_rows(float x[D / 8][4], const float p[2][4], const T *rows) {
+  uint32_t a[4] = {pack_pair<T>(p[0][0], p[0][1]), pack_pair<T>(p[0][2], p[0][3]),
+                   pack_pair<T>(p[1][0], p[1][1]), pack_pair<T>(p[1][2], p[1][3])};
 #pragma unroll
   for (int n = 0; n < D / 8; n += 2) {
     uint32_t b[4];
-    load_transposed<T>(b, row + 8 * n);
+    load_transposed<T>(b, rows + 8 * n);
     mma_16x8x16<T>(x[n], a, b);
     mma_16x8x16<T>(x[n + 1], a, b + 2);
   }
@@ -126,207 +241,255 @@ __device__ static inline float row_sum(float x) {
   return x + __shfl_xor_sync(FULL_WARP, x, 2);
 }
 
-template <class T, int D>
-__global__ void __launch_bounds__(MAX_WARPS *WARP_SIZE, 1)
-    attention_forward_tiles(T *out, float *lse, const T *qkv, int tokens, int heads) {
-  DYNAMIC_SHARED(T, shared);
-  int padded = (tokens + TILE - 1) / TILE * TILE;
-  T *keys = shared, *values = shared + padded * pitch<D>();
-  load_head<T, D>(keys, head_rows(qkv, 1, tokens, heads, D), tokens, padded);
-  load_head<T, D>(values, head_rows(qkv, 2, tokens, heads, D), tokens, padded);
-  __syncthreads();
+/* The online softmax over the scores of a warp's 16 queries; halves as in a fragment's rows. */
+template <int D> struct Softmax {
+  float o[D / 8][4]; /* sum of probability * value, over 2^max */
+  float max[2];      /* of the scores, in units of log2 */
+  float sum[2];      /* of the probabilities of this lane's columns, over 2^max */
+};
 
-  HeadRows<T> queries = head_rows(qkv, 0, tokens, heads, D);
-  HeadRows<T> result = out_rows<T>(out, tokens, heads, D);
+/* Takes in a chunk of keys with their values, of which `count` are tokens. PARTIAL: fewer than
+ * CHUNK. */
+template <class T, int D, bool PARTIAL>
+__device__ __forceinline__ void softmax_chunk(Softmax<D> &x, const uint32_t q[D / 16][4],
+                                              const T *rows, int count, float scale) {
+  const T *keys = lane_of_product<T, D>(rows), *values = lane_of_sum<T, D>(rows + D);
+  float s[CHUNK / TILE][2][4] = {}, max[2] = {-INFINITY, -INFINITY};
+#pragma unroll
+  for (int n = 0; n < CHUNK / TILE; n++) {
+    if (!PARTIAL || n * TILE < count)
+      product_with_rows<T, D>(s[n], q, keys + n * TILE * pitch<D>());
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      float *p = &s[n][i / 4][i % 4];
+      if (PARTIAL && n * TILE + i / 4 * 8 + lane_column() + i % 2 >= count) *p = -INFINITY;
+      max[i % 4 / 2] = fmaxf(max[i % 4 / 2], *p);
+    }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    float before = x.max[half];
+    x.max[half] = fmaxf(before, row_max(max[half]) * scale);
+    float shrink = exp2_approximate(before - x.max[half]);
+    x.sum[half] *= shrink;
+#pragma unroll
+    for (int n = 0; n < D / 8; n++) {
+      x.o[n][2 * half] *= shrink;
+      x.o[n][2 * half + 1] *= shrink;
+    }
+  }
+#pragma unroll
+  for (int n = 0; n < CHUNK / TILE; n++) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      float *p = &s[n][i / 4][i % 4];
+      *p = exp2_approximate(*p * scale - x.max[i % 4 / 2]);
+      x.sum[i % 4 / 2] += *p;
+    }
+    if (!PARTIAL || n * TILE < count)
+      accumulate_rows<T, D>(x.o, s[n], values + n * TILE * pitch<D>());
+  }
+}
+
+/* Grid: heads, images, and parts of the queries; one round of the block's warps a part unless all
+ * of K and V is held. So in the other kernels, with keys for queries in the last. */
+template <class T, int D>
+TILES_KERNEL(QUERIES_WARPS)
+attention_forward_tiles(T *out, float *lse, const T *qkv, int tokens, int heads, int held) {
+  DYNAMIC_SHARED(T, shared);
+  Stream<T, D> stream = {shared, {{qkv, 3, 1}, {qkv, 3, 2}}, NULL, tokens, heads, held};
+  stream.begin();
   const float scale = LOG2_E / sqrtf((float)D); /* scores in units of log2 */
-  int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
-  for (int row = (int)threadIdx.x / 32 * TILE; row < tokens; row += (int)blockDim.x / 32 * TILE) {
+  for (int round = first_round(); round < tokens; round += (int)gridDim.z * round_rows()) {
     uint32_t q[D / 16][4];
-    load_tile<T, D>(q, queries, row, tokens);
-    float o[D / 8][4] = {};
-    float max0 = -INFINITY, max1 = -INFINITY, sum0 = 0, sum1 = 0;
-    for (int start = 0; start < padded; start += CHUNK) {
-      float s[CHUNK / 8][4];
-      float new0 = max0, new1 = max1;
-#pragma unroll
-      for (int n = 0; n < CHUNK / 8; n++) {
-        int key = start + 8 * n;
-        if (key < padded) product_with_rows<T, D>(s[n], q, keys + key * pitch<D>());
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-          s[n][i] = key + 2 * t + i % 2 < tokens ? s[n][i] * scale : -INFINITY;
-        new0 = fmaxf(new0, fmaxf(s[n][0], s[n][1]));
-        new1 = fmaxf(new1, fmaxf(s[n][2], s[n][3]));
-      }
-      new0 = row_max(new0);
-      new1 = row_max(new1);
-      float shrink0 = exp2f(max0 - new0), shrink1 = exp2f(max1 - new1);
-      max0 = new0;
-      max1 = new1;
-      sum0 *= shrink0;
-      sum1 *= shrink1;
-#pragma unroll
-      for (int n = 0; n < D / 8; n++) {
-        o[n][0] *= shrink0;
-        o[n][1] *= shrink0;
-        o[n][2] *= shrink1;
-        o[n][3] *= shrink1;
-      }
-#pragma unroll
-      for (int n = 0; n < CHUNK / 8; n++) {
-        s[n][0] = exp2f(s[n][0] - max0);
-        s[n][1] = exp2f(s[n][1] - max0);
-        s[n][2] = exp2f(s[n][2] - max1);
-        s[n][3] = exp2f(s[n][3] - max1);
-        sum0 += s[n][0] + s[n][1];
-        sum1 += s[n][2] + s[n][3];
-      }
-#pragma unroll
-      for (int n = 0; n < CHUNK / 8; n += 2)
-        if (start + 8 * n < padded)
-          accumulate_rows<T, D>(o, s[n], s[n + 1], values + (start + 8 * n) * pitch<D>());
+    load_tile<T, D>(q, {qkv, 3, 0}, own_row(round), tokens, heads);
+    Softmax<D> x = {{}, {-INFINITY, -INFINITY}, {0, 0}};
+    for (int start = 0; start < tokens; start += CHUNK) {
+      stream.turn(start, round == first_round());
+      if (own_row(round) >= tokens) continue;
+      int count = tokens - start;
+      const T *rows = stream.place(start);
+      if (count >= CHUNK)
+        softmax_chunk<T, D, false>(x, q, rows, count, scale);
+      else
+        softmax_chunk<T, D, true>(x, q, rows, count, scale);
     }
-    sum0 = row_sum(sum0);
-    sum1 = row_sum(sum1);
-    store_tile<T, D>(const_cast<T *>(result.first), result.stride, row, tokens, o, 1 / sum0,
-                     1 / sum1);
-    if (t == 0) {
-      float *l = lse + (blockIdx.y * (size_t)heads + blockIdx.x) * tokens + row;
-      if (row + g < tokens) l[g] = max0 * LN_2 + logf(sum0);
-      if (row + g + 8 < tokens) l[g + 8] = max1 * LN_2 + logf(sum1);
-    }
-  }
-}
-
-template <class T, int D>
-__global__ void __launch_bounds__(MAX_WARPS *WARP_SIZE, 1)
-    attention_backward_queries(T *d_qkv, const T *d_out, const T *qkv, const T *out,
-                               const float *lse, int tokens, int heads) {
-  DYNAMIC_SHARED(T, shared);
-  int padded = (tokens + TILE - 1) / TILE * TILE;
-  T *keys = shared, *values = shared + padded * pitch<D>();
-  load_head<T, D>(keys, head_rows(qkv, 1, tokens, heads, D), tokens, padded);
-  load_head<T, D>(values, head_rows(qkv, 2, tokens, heads, D), tokens, padded);
-  __syncthreads();
-
-  HeadRows<T> queries = head_rows(qkv, 0, tokens, heads, D);
-  HeadRows<T> d_queries = head_rows((const T *)d_qkv, 0, tokens, heads, D);
-  HeadRows<T> outs = out_rows(out, tokens, heads, D), d_outs = out_rows(d_out, tokens, heads, D);
-  const float *row_lse = lse + (blockIdx.y * (size_t)heads + blockIdx.x) * tokens;
-  const float root = 1 / sqrtf((float)D), scale = LOG2_E * root;
-  int g = (int)threadIdx.x % 32 / 4, t = (int)threadIdx.x % 4;
-  for (int row = (int)threadIdx.x / 32 * TILE; row < tokens; row += (int)blockDim.x / 32 * TILE) {
-    uint32_t q[D / 16][4], d_o[D / 16][4];
-    load_tile<T, D>(q, queries, row, tokens);
-    load_tile<T, D>(d_o, d_outs, row, tokens);
-    float delta[2] = {0, 0}, lse2[2]; /* delta = d_out . out of a row */
-    {
-      uint32_t o[D / 16][4];
-      load_tile<T, D>(o, outs, row, tokens);
+    if (own_row(round) >= tokens) continue;
+    float sum[2] = {row_sum(x.sum[0]), row_sum(x.sum[1])};
+    store_tile<T, D>({out, 1, 0}, own_row(round), tokens, heads, x.o, 1 / sum[0], 1 / sum[1]);
 #pragma unroll
-      for (int k = 0; k < D / 16; k++)
-        for (int i = 0; i < 4; i++) {
-          float2 x = unpack_pair<T>(o[k][i]), y = unpack_pair<T>(d_o[k][i]);
-          delta[i % 2] += x.x * y.x + x.y * y.y;
-        }
-    }
     for (int half = 0; half < 2; half++) {
-      delta[half] = row_sum(delta[half]);
-      int r = row + g + 8 * half;
-      lse2[half] = r < tokens ? row_lse[r] * LOG2_E : 0;
+      int r = own_row(round) + lane_row() + 8 * half;
+      if (lane_column() == 0 && r < tokens)
+        lse[head_start(tokens, heads) + r] = x.max[half] * LN_2 + logf(sum[half]);
     }
-    float d_q[D / 8][4] = {};
-    for (int key = 0; key < padded; key += TILE) {
-      float s[2][4], d_p[2][4];
+  }
+}
+
+/* A row's log-sum-exp, in units of log2, and delta, as its lanes in the pass over queries have it.
+ */
+struct QueryNumbers {
+  float lse2, delta;
+};
+
+/* d_q += what 16 keys give: d_score * key; keys by lane_of_product, with their values beside
+ * them, key_sum by lane_of_sum. PARTIAL: only `count` of them are tokens. */
+template <class T, int D, bool PARTIAL>
+__device__ __forceinline__ void
+queries_step(float d_q[D / 8][4], const uint32_t q[D / 16][4], const uint32_t d_o[D / 16][4],
+             const T *keys, const T *key_sum, const QueryNumbers own[2], float scale, int count) {
+  float s[2][4] = {}, d_s[2][4] = {};
+  product_with_rows<T, D>(s, q, keys);
+  product_with_rows<T, D>(d_s, d_o, keys + D);
 #pragma unroll
-      for (int n = 0; n < 2; n++) {
-        product_with_rows<T, D>(s[n], q, keys + (key + 8 * n) * pitch<D>());
-        product_with_rows<T, D>(d_p[n], d_o, values + (key + 8 * n) * pitch<D>());
+  for (int i = 0; i < 8; i++) {
+    QueryNumbers of = own[i % 4 / 2];
+    float p = exp2_approximate(s[i / 4][i % 4] * scale - of.lse2);
+    bool inside = !PARTIAL || i / 4 * 8 + lane_column() + i % 2 < count;
+    d_s[i / 4][i % 4] = inside ? p * (d_s[i / 4][i % 4] - of.delta) : 0;
+  }
+  accumulate_rows<T, D>(d_q, d_s, key_sum);
+}
+
+/* Of this lane's two rows of a tile; they also go into the pairs, and with an odd number of tokens
+ * a row behind them, of which all probabilities are 0. */
+template <class T, int D>
+__device__ inline void query_numbers(QueryNumbers own[2], QueryPair *pairs, const float *lse,
+                                     Part<const T> outs, const uint32_t d_o[D / 16][4], int row,
+                                     int tokens, int heads) {
+  uint32_t o[D / 16][4];
+  load_tile<T, D>(o, outs, row, tokens, heads);
+  float delta[2] = {0, 0};
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-          bool inside = key + 8 * n + 2 * t + i % 2 < tokens;
-          float p = inside ? exp2f(s[n][i] * scale - lse2[i / 2]) : 0;
-          s[n][i] = p * (d_p[n][i] - delta[i / 2]);
-        }
-      }
-      accumulate_rows<T, D>(d_q, s[0], s[1], keys + key * pitch<D>());
+  for (int k = 0; k < D / 16; k++)
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+      float2 x = unpack_pair<T>(o[k][i]), y = unpack_pair<T>(d_o[k][i]);
+      delta[i % 2] += x.x * y.x + x.y * y.y;
     }
-    store_tile<T, D>(const_cast<T *>(d_queries.first), d_queries.stride, row, tokens, d_q, root,
-                     root);
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    int r = row + lane_row() + 8 * half;
+    float row_lse = r < tokens ? lse[head_start(tokens, heads) + r] : INFINITY;
+    own[half] = {row_lse * LOG2_E, row_sum(delta[half])};
+    if (lane_column() == 0 && r / 2 * 2 < tokens) {
+      QueryPair *pair = pairs + head_pairs(tokens, heads) + r / 2;
+      pair->minus_lse[r % 2] = -row_lse * sqrtf((float)D);
+      pair->minus_delta[r % 2] = -own[half].delta;
+    }
   }
 }
 
 template <class T, int D>
-__global__ void __launch_bounds__(MAX_WARPS *WARP_SIZE, 1)
-    attention_backward_keys(T *d_qkv, const T *d_out, const T *qkv, const T *out, const float *lse,
-                            int tokens, int heads) {
+TILES_KERNEL(QUERIES_WARPS)
+attention_backward_queries(T *d_qkv, QueryPair *pairs, const T *d_out, const T *qkv, const T *out,
+                           const float *lse, int tokens, int heads, int held) {
   DYNAMIC_SHARED(T, shared);
-  int padded = (tokens + TILE - 1) / TILE * TILE;
-  T *queries = shared, *d_outs = shared + padded * pitch<D>();
-  float *lse2 = reinterpret_cast<float *>(d_outs + padded * pitch<D>()), *delta = lse2 + padded;
-  HeadRows<T> global_d_outs = out_rows(d_out, tokens, heads, D);
-  load_head<T, D>(queries, head_rows(qkv, 0, tokens, heads, D), tokens, padded);
-  load_head<T, D>(d_outs, global_d_outs, tokens, padded);
-  HeadRows<T> outs = out_rows(out, tokens, heads, D);
-  for (int row = (int)threadIdx.x / 32; row < padded; row += (int)blockDim.x / 32) {
-    int lane = (int)threadIdx.x % 32;
-    float sum = 0;
-    if (row < tokens)
-      for (int i = lane; i < D; i += 32)
-        sum += to_float(outs.first[row * outs.stride + i]) *
-               to_float(global_d_outs.first[row * global_d_outs.stride + i]);
-    sum = warp_sum(sum);
-    if (lane == 0) {
-      const float *row_lse = lse + (blockIdx.y * (size_t)heads + blockIdx.x) * tokens;
-      delta[row] = sum;
-      lse2[row] = row < tokens ? row_lse[row] * LOG2_E : INFINITY; /* padding: probability 0 */
-    }
-  }
-  __syncthreads();
-
-  HeadRows<T> keys = head_rows(qkv, 1, tokens, heads, D);
-  HeadRows<T> values = head_rows(qkv, 2, tokens, heads, D);
-  HeadRows<T> d_keys = head_rows((const T *)d_qkv, 1, tokens, heads, D);
-  HeadRows<T> d_values = head_rows((const T *)d_qkv, 2, tokens, heads, D);
+  Stream<T, D> stream = {shared, {{qkv, 3, 1}, {qkv, 3, 2}}, NULL, tokens, heads, held};
+  stream.begin();
   const float root = 1 / sqrtf((float)D), scale = LOG2_E * root;
-  int t = (int)threadIdx.x % 4;
-  for (int row = (int)threadIdx.x / 32 * TILE; row < tokens; row += (int)blockDim.x / 32 * TILE) {
-    uint32_t k[D / 16][4], v[D / 16][4];
-    load_tile<T, D>(k, keys, row, tokens);
-    load_tile<T, D>(v, values, row, tokens);
-    float d_k[D / 8][4] = {}, d_v[D / 8][4] = {};
-    for (int query = 0; query < padded; query += TILE) {
-      float p[2][4], d_s[2][4];
-#pragma unroll
-      for (int n = 0; n < 2; n++) {
-        int first = query + 8 * n;
-        product_with_rows<T, D>(p[n], k, queries + first * pitch<D>());
-        product_with_rows<T, D>(d_s[n], v, d_outs + first * pitch<D>());
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-          int column = first + 2 * t + i % 2;
-          p[n][i] = exp2f(p[n][i] * scale - lse2[column]);
-          d_s[n][i] = p[n][i] * (d_s[n][i] - delta[column]);
-        }
+  for (int round = first_round(); round < tokens; round += (int)gridDim.z * round_rows()) {
+    uint32_t q[D / 16][4], d_o[D / 16][4];
+    load_tile<T, D>(q, {qkv, 3, 0}, own_row(round), tokens, heads);
+    load_tile<T, D>(d_o, {d_out, 1, 0}, own_row(round), tokens, heads);
+    QueryNumbers own[2];
+    query_numbers<T, D>(own, pairs, lse, {out, 1, 0}, d_o, own_row(round), tokens, heads);
+    float d_q[D / 8][4] = {};
+    for (int start = 0; start < tokens; start += CHUNK) {
+      stream.turn(start, round == first_round());
+      if (own_row(round) >= tokens) continue;
+      const T *keys = lane_of_product<T, D>(stream.place(start));
+      const T *key_sum = lane_of_sum<T, D>(stream.place(start));
+      int count = min(tokens - start, (int)CHUNK);
+#pragma unroll 1
+      for (; count >= TILE; count -= TILE) {
+        queries_step<T, D, false>(d_q, q, d_o, keys, key_sum, own, scale, TILE);
+        keys += TILE * pitch<D>();
+        key_sum += TILE * pitch<D>();
       }
-      accumulate_rows<T, D>(d_v, p[0], p[1], d_outs + query * pitch<D>());
-      accumulate_rows<T, D>(d_k, d_s[0], d_s[1], queries + query * pitch<D>());
+      if (count > 0) queries_step<T, D, true>(d_q, q, d_o, keys, key_sum, own, scale, count);
     }
-    store_tile<T, D>(const_cast<T *>(d_keys.first), d_keys.stride, row, tokens, d_k, root, root);
-    store_tile<T, D>(const_cast<T *>(d_values.first), d_values.stride, row, tokens, d_v, 1, 1);
+    if (own_row(round) < tokens)
+      store_tile<T, D>({d_qkv, 3, 0}, own_row(round), tokens, heads, d_q, root, root);
   }
 }
 
-/* Bytes of shared memory the larger of the kernels needs. */
-size_t attention_shared_bytes(int tokens, int head_size) {
-  size_t padded = (size_t)(tokens + TILE - 1) / TILE * TILE;
-  return padded * (2 * (size_t)(head_size + 8) * 2 + 2 * sizeof(float));
+template <class T, int D>
+TILES_KERNEL(KEYS_WARPS)
+attention_backward_keys(T *d_qkv, const QueryPair *pairs, const T *d_out, const T *qkv, int tokens,
+                        int heads, int held) {
+  DYNAMIC_SHARED(T, shared);
+  Stream<T, D> stream = {shared, {{qkv, 3, 0}, {d_out, 1, 0}}, pairs, tokens, heads, held};
+  stream.begin();
+  const float root = 1 / sqrtf((float)D), scale = LOG2_E * root;
+  for (int round = first_round(); round < tokens; round += (int)gridDim.z * round_rows()) {
+    uint32_t k[D / 16][4], v[D / 16][4];
+    load_tile<T, D>(k, {qkv, 3, 1}, own_row(round), tokens, heads);
+    load_tile<T, D>(v, {qkv, 3, 2}, own_row(round), tokens, heads);
+    float d_k[D / 8][4] = {}, d_v[D / 8][4] = {};
+    for (int start = 0; start < tokens; start += CHUNK) {
+      stream.turn(start, round == first_round());
+      if (own_row(round) >= tokens) continue;
+      const T *queries = lane_of_product<T, D>(stream.place(start));
+      const T *query_sum = lane_of_sum<T, D>(stream.place(start));
+      const T *pair = stream.place(start) + lane_column() * pitch<D>() + 2 * D;
+#pragma unroll 1
+      for (int count = min(tokens - start, (int)CHUNK); count > 0; count -= TILE) {
+        float p[2][4], d_s[2][4];
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+          for (int i = 0; i < 4; i += 2) {
+            const float2 *of = reinterpret_cast<const float2 *>(pair + 8 * n * pitch<D>());
+            p[n][i] = of[0].x, p[n][i + 1] = of[0].y;
+            d_s[n][i] = of[1].x, d_s[n][i + 1] = of[1].y;
+          }
+        product_with_rows<T, D>(p, k, queries);
+        product_with_rows<T, D>(d_s, v, queries + D);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+          p[i / 4][i % 4] = exp2_approximate(p[i / 4][i % 4] * scale);
+          d_s[i / 4][i % 4] *= p[i / 4][i % 4];
+        }
+        accumulate_rows<T, D>(d_v, p, query_sum + D);
+        accumulate_rows<T, D>(d_k, d_s, query_sum);
+        queries += TILE * pitch<D>();
+        query_sum += TILE * pitch<D>();
+        pair += TILE * pitch<D>();
+      }
+    }
+    if (own_row(round) >= tokens) continue;
+    store_tile<T, D>({d_qkv, 3, 1}, own_row(round), tokens, heads, d_k, root, root);
+    store_tile<T, D>({d_qkv, 3, 2}, own_row(round), tokens, heads, d_v, 1, 1);
+  }
 }
 
-/* As many warps as fill whole rounds of 16-row tiles: 4 for 50 tokens, 7 for 197. */
-static unsigned block_threads(int tokens) {
-  int tiles = (tokens + TILE - 1) / TILE, rounds = (tiles + MAX_WARPS - 1) / MAX_WARPS;
-  return (unsigned)((tiles + rounds - 1) / rounds * WARP_SIZE);
+/* How a head is divided: `held` rows in shared memory, `parts` blocks of `threads`. */
+struct Division {
+  int held;
+  unsigned parts, threads;
+  size_t shared;
+};
+
+static size_t held_bytes(int held, int head_size) {
+  return (size_t)held * (2 * head_size + 8) * 2;
+}
+
+/* All rows are held where that leaves room for BLOCKS on a multiprocessor, which has the limit of a
+ * block and, since compute capability 8.0, 1 KiB that each block costs besides. A block then goes
+ * over them in as many rounds as its warps need. Otherwise chunks: two where copies are
+ * asynchronous. As many warps as fill whole rounds of tiles, at most `warps`: of 7, 4 for 50 tokens
+ * and 7 for 197. */
+static Division divide(const CudaDevice *d, int tokens, int head_size, unsigned warps) {
+  enum { BLOCK_COSTS = 1024 };
+  unsigned tiles = blocks_for((size_t)tokens, TILE), rounds = blocks_for(tiles, warps);
+  Division v = {(int)tiles * TILE, 1, blocks_for(tiles, rounds) * WARP_SIZE, 0};
+  if (BLOCKS * (held_bytes(v.held, head_size) + BLOCK_COSTS) > d->shared_limit + BLOCK_COSTS) {
+    v.held = d->properties.major < 8 ? CHUNK : 2 * CHUNK;
+    v.parts = rounds;
+  }
+  v.shared = held_bytes(v.held, head_size);
+  return v;
 }
 
 template <class T, int D> static bool open(CudaDevice *d) {
@@ -340,42 +503,59 @@ bool attention_tiles_open(CudaDevice *d) {
 }
 
 template <class T, int D>
-static void forward(cudaStream_t stream, void *out, float *lse, const void *qkv, int batch,
-                    int tokens, int heads) {
-  size_t shared = attention_shared_bytes(tokens, D);
-  dim3 grid((unsigned)heads, (unsigned)batch), block(block_threads(tokens));
-  LAUNCH((attention_forward_tiles<T, D>), grid, block, shared, stream, (T *)out, lse,
-         (const T *)qkv, tokens, heads);
+static void forward(CudaDevice *d, void *out, float *lse, const void *qkv, int batch, int tokens,
+                    int heads) {
+  Division v = divide(d, tokens, D, QUERIES_WARPS);
+  dim3 grid((unsigned)heads, (unsigned)batch, v.parts), block(v.threads);
+  LAUNCH((attention_forward_tiles<T, D>), grid, block, v.shared, d->stream, (T *)out, lse,
+         (const T *)qkv, tokens, heads, v.held);
 }
 
+/* Bytes of each image that one pass backward leaves the other in scratch memory. */
+static size_t pairs_bytes(int tokens, int heads) {
+  return (size_t)heads * blocks_for((size_t)tokens, 2) * sizeof(QueryPair);
+}
+
+/* As many images at a time as scratch memory takes: nearly always all. */
 template <class T, int D>
-static void backward(cudaStream_t stream, void *d_qkv, const void *d_out, const void *qkv,
+static void backward(CudaDevice *d, void *d_qkv, const void *d_out, const void *qkv,
                      const void *out, const float *lse, int batch, int tokens, int heads) {
-  size_t shared = attention_shared_bytes(tokens, D);
-  dim3 grid((unsigned)heads, (unsigned)batch), block(block_threads(tokens));
-  LAUNCH((attention_backward_queries<T, D>), grid, block, shared, stream, (T *)d_qkv,
-         (const T *)d_out, (const T *)qkv, (const T *)out, lse, tokens, heads);
-  LAUNCH((attention_backward_keys<T, D>), grid, block, shared, stream, (T *)d_qkv, (const T *)d_out,
-         (const T *)qkv, (const T *)out, lse, tokens, heads);
+  Division by_query = divide(d, tokens, D, QUERIES_WARPS);
+  Division by_key = divide(d, tokens, D, KEYS_WARPS);
+  QueryPair *pairs = (QueryPair *)d->scratch;
+  int most = (int)min(SCRATCH_BYTES / pairs_bytes(tokens, heads), (size_t)batch);
+  for (int first = 0; first < batch; first += most) {
+    unsigned images = (unsigned)min(most, batch - first);
+    size_t rows = (size_t)first * heads * tokens;
+    const T *q = (const T *)qkv + 3 * rows * D, *o = (const T *)out + rows * D;
+    const T *d_o = (const T *)d_out + rows * D;
+    T *d_q = (T *)d_qkv + 3 * rows * D;
+    LAUNCH((attention_backward_queries<T, D>), dim3((unsigned)heads, images, by_query.parts),
+           dim3(by_query.threads), by_query.shared, d->stream, d_q, pairs, d_o, q, o, lse + rows,
+           tokens, heads, by_query.held);
+    LAUNCH((attention_backward_keys<T, D>), dim3((unsigned)heads, images, by_key.parts),
+           dim3(by_key.threads), by_key.shared, d->stream, d_q, (const QueryPair *)pairs, d_o, q,
+           tokens, heads, by_key.held);
+  }
 }
 
-bool attention_tiles_fit(Dtype type, int tokens, int head_size, size_t shared_limit) {
+bool attention_tiles_fit(Dtype type, int tokens, int heads, int head_size) {
   return type != DTYPE_F32 && (head_size == 32 || head_size == 64) &&
-         attention_shared_bytes(tokens, head_size) <= shared_limit;
+         pairs_bytes(tokens, heads) <= SCRATCH_BYTES;
 }
 
-void attention_tiles_forward(cudaStream_t stream, void *out, float *lse, const void *qkv,
-                             Dtype type, int batch, int tokens, int heads, int head_size) {
+void attention_tiles_forward(CudaDevice *d, void *out, float *lse, const void *qkv, Dtype type,
+                             int batch, int tokens, int heads, int head_size) {
   auto run = type == DTYPE_F16 ? (head_size == 32 ? forward<Half, 32> : forward<Half, 64>)
                                : (head_size == 32 ? forward<Bfloat16, 32> : forward<Bfloat16, 64>);
-  run(stream, out, lse, qkv, batch, tokens, heads);
+  run(d, out, lse, qkv, batch, tokens, heads);
 }
 
-void attention_tiles_backward(cudaStream_t stream, void *d_qkv, const void *d_out, const void *qkv,
+void attention_tiles_backward(CudaDevice *d, void *d_qkv, const void *d_out, const void *qkv,
                               const void *out, const float *lse, Dtype type, int batch, int tokens,
                               int heads, int head_size) {
   auto run = type == DTYPE_F16
                  ? (head_size == 32 ? backward<Half, 32> : backward<Half, 64>)
                  : (head_size == 32 ? backward<Bfloat16, 32> : backward<Bfloat16, 64>);
-  run(stream, d_qkv, d_out, qkv, out, lse, batch, tokens, heads);
+  run(d, d_qkv, d_out, qkv, out, lse, batch, tokens, heads);
 }

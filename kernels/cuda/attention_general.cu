@@ -254,8 +254,8 @@ static bool head_size_fits(CudaDevice *d, int head_size) {
 void cuda_attention_forward(Device *device, void *out, float *lse, const void *qkv, Dtype type,
                             int batch, int tokens, int heads, int head_size) {
   CudaDevice *d = cuda_device(device);
-  if (attention_tiles_fit(type, tokens, head_size, d->shared_limit)) {
-    attention_tiles_forward(d->stream, out, lse, qkv, type, batch, tokens, heads, head_size);
+  if (attention_tiles_fit(type, tokens, heads, head_size)) {
+    attention_tiles_forward(d, out, lse, qkv, type, batch, tokens, heads, head_size);
   } else if (head_size_fits(d, head_size)) {
     dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
     size_t shared = block_shared_bytes(head_size);
@@ -271,9 +271,8 @@ void cuda_attention_backward(Device *device, void *d_qkv, const void *d_out, con
                              const void *out, const float *lse, Dtype type, int batch, int tokens,
                              int heads, int head_size) {
   CudaDevice *d = cuda_device(device);
-  if (attention_tiles_fit(type, tokens, head_size, d->shared_limit)) {
-    attention_tiles_backward(d->stream, d_qkv, d_out, qkv, out, lse, type, batch, tokens, heads,
-                             head_size);
+  if (attention_tiles_fit(type, tokens, heads, head_size)) {
+    attention_tiles_backward(d, d_qkv, d_out, qkv, out, lse, type, batch, tokens, heads, head_size);
   } else if (head_size_fits(d, head_size)) {
     dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
     size_t shared = block_shared_bytes(head_size);

@@ -82,6 +82,51 @@ template <class T> __device__ inline void load_transposed(uint32_t words[4], con
                : "memory");
 }
 
+/* Starts a copy of 16 or 8 bytes from global to shared memory, each aligned to its size; from
+ * compute capability 8.0 on the thread goes on meanwhile. inside: false writes zeros and reads
+ * nothing. */
+__device__ static inline void copy_async_16(void *shared, const void *global, bool inside) {
+#if __CUDA_ARCH__ >= 800
+  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(address), "l"(global),
+               "r"(inside ? 16 : 0)
+               : "memory");
+#else
+  uint4 value = make_uint4(0, 0, 0, 0);
+  if (inside) value = *static_cast<const uint4 *>(global);
+  *static_cast<uint4 *>(shared) = value;
+#endif
+}
+__device__ static inline void copy_async_8(void *shared, const void *global) {
+#if __CUDA_ARCH__ >= 800
+  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8;\n" ::"r"(address), "l"(global) : "memory");
+#else
+  *static_cast<uint2 *>(shared) = *static_cast<const uint2 *>(global);
+#endif
+}
+/* Waits for the copies of this thread; those of others are there after a barrier. */
+__device__ static inline void copies_done() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;\n" ::: "memory");
+#endif
+}
+
+/* 2^x, to 2 roundings of the result; 0 where it would be below 2^-126, which exp2f() takes three
+ * instructions more to tell. */
+__device__ static inline float exp2_approximate(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+
+/* x, of which nvcc is not to know that it is always the same: what is computed from it is computed
+ * where it stands, not once and then kept in registers. */
+__device__ static inline unsigned worked_out_here(unsigned x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 #else
 #include "tests/simt/mma_simt.h"
 #endif
