@@ -5,7 +5,8 @@ DB ?= results/results.db
 # The one that sees Debian's python3-torch.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps build install demo test bench plots paper parity fuzz gpu-check gpu-bench clean
+.PHONY: all deps build install demo test bench plots paper parity fuzz gpu-first gpu-check gpu-bench gpu-article \
+  clean
 
 all: build
 
@@ -59,12 +60,19 @@ FUZZ_SECONDS ?= 600
 fuzz:
 	tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-# On a machine with a GPU: every check that needs one, and the benchmark beside PyTorch. Settings:
-# GPU_MINUTES, DEPS (a folder of libraries), PYTHON; see tests/gpu/check.sh.
+# On a machine with a GPU: what tells most, in the first minutes; every check that needs one; the
+# benchmark beside PyTorch. Settings: GPU_MINUTES, DEPS (a folder of libraries), PYTHON, OUT (where
+# results go), REST=1 (only what an earlier command did not come to); see tests/gpu/check.sh.
+GPU_OPTIONS = $(if $(OUT),--out $(OUT))
+gpu-first:
+	@sh tests/gpu/check.sh --first $(GPU_OPTIONS) $(if $(REST),--rest)
 gpu-check:
-	@sh tests/gpu/check.sh
+	@sh tests/gpu/check.sh $(GPU_OPTIONS) $(if $(REST),--rest)
 gpu-bench:
-	@sh tests/gpu/check.sh --bench
+	@sh tests/gpu/check.sh --bench $(GPU_OPTIONS)
+# The article's own training there, in as many commands as it takes: DATA is TinyImageNet's folder.
+gpu-article:
+	@sh tests/gpu/article.sh $(GPU_OPTIONS) $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf build build-debug build-asan build-tsan build-fuzz build-gpu

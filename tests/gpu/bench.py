@@ -12,8 +12,9 @@ eager, PyTorch compiled, ours, ...), so that clocks and heat are shared; a conte
 median over its turns of the turn's median step. The peak is the fastest large square matrix product
 that either library reached in the same run. Without PyTorch our half is measured alone.
 
-Writes DEVICE-bench.tsv, a line per row, and DEVICE-bench-turns.tsv, every turn. Exit status: 0 all
-rows measured, 1 something failed, 4 no such device.
+Writes DEVICE-bench.tsv, a line per row, and DEVICE-bench-turns.tsv, every turn; anew after every
+row. Exit status: 0 all rows measured, 1 something failed, 4 no such device, 75 --minutes was too
+short for all rows.
 """
 import argparse
 import json
@@ -223,8 +224,8 @@ class Bench:
         self.arguments = arguments
         self.started = time.time()
         self.turns, self.rows, self.peaks = [], [], {}
-        self.name = self.peer = None
-        self.failed = False
+        self.name = self.peer = self.written = None
+        self.failed = self.late = False
 
     def open_peer(self):
         peer = PeerProcess(self.arguments)
@@ -320,10 +321,11 @@ class Bench:
                     if time.time() - self.started > 60 * a.minutes:
                         self.rows.append({"input": source, "precision": precision, "batch": batch,
                                           "note": f"not measured: {a.minutes:g} minutes were over"})
-                        self.failed = True
+                        self.late = True
                     else:
                         self.row(source, precision, batch)
                     self.print_row(self.rows[-1])
+                    self.write()
         if self.peer:
             self.peer.close()
 
@@ -354,7 +356,7 @@ class Bench:
                 lines.append("\t".join(map(text, (i + 1, *key, result.get("images_per_second"),
                                                   result.get("loss"), result.get("error", "")))))
             f.write("\n".join(lines) + "\n")
-        print(f"written: {stem}-bench.tsv and {stem}-bench-turns.tsv")
+        self.written = f"written: {stem}-bench.tsv and {stem}-bench-turns.tsv"
 
 
 def text(value):
@@ -425,8 +427,9 @@ def main():
         parser.error("--mae is needed")
     bench = Bench(arguments)
     bench.run()
-    bench.write()
-    return 1 if bench.failed else 0
+    if bench.written:
+        print(bench.written)
+    return 1 if bench.failed else 75 if bench.late else 0
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 # The checks of check.sh, which runs one a process: `sh checks.sh NAME [ARGUMENT]`, with what it
 # exports: NVCC_FOLDER; the programs MAE, CASES, MODEL, PARITY, ONE_RANK; DEVICE, GPUS, PRECISIONS;
 # FAKE, not empty when the GPU is simulated; RUN, an empty folder; CACHE, for packed images; STEM,
-# the beginning of result files' names; LEFT, seconds until the whole must end.
+# the beginning of result files' names; LEFT, seconds until the whole must end, and LIMIT, those
+# that this check has.
 #
 # What is printed goes into a log; the last line `figure: ...` is what the table shows.
-# Exit 0: passed; 77: not checked; else failed, for the reason in the figure or in the last line.
+# Exit 0: passed; 77: not checked; 75: too little time; else failed, for the reason in the figure or
+# in the last line.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -13,31 +15,36 @@ here=$(cd "$(dirname "$0")" && pwd)
 # Every shape of ViT-Base with its decoder, one block of each; on the simulated GPU hardly a model.
 if [ "$FAKE" ]; then
   small="model.image_size=16 model.patch_size=4 model.encoder=16x1x2 model.decoder=16x1x2"
+  blocks=""
   training="$small train.batch=4 data.train_images=20 eval.images=4"
-  steps=4 kill_steps=18 per_rank=2
+  steps=4 kill_steps=18 per_rank=2 diverging=16
   base="$small train.batch=2"
   large="$small train.batch=128 data.train_images=128"
   cases="--below 0.003"
   speed="--only image_scores"
   batches=4
   timing="--steps 3 --warmup 1"
+  peer_seconds=8
   peer="--model tiny --steps 2 --turns 1"
 else
   small="model.image_size=64 model.patch_size=8 model.encoder=192x3x3 model.decoder=96x2x3"
   vit="model.image_size=224 model.patch_size=16"
   training="$vit model.encoder=768x1x12 model.decoder=384x1x6 train.batch=64"
   training="$training data.train_images=256 eval.images=16"
-  steps=16 kill_steps=60 per_rank=16
+  steps=16 kill_steps=60 per_rank=16 diverging=64
   vit="$vit model.encoder=vit_base model.decoder=384x12x6"
   base="$vit train.batch=2"
+  blocks="model.encoder=768x1x12 model.decoder=384x1x6"
   large="$vit train.batch=8192 data.train_images=8192"
   cases=""
   speed=""
   batches="256 128 64 32"
   timing="--peak"
+  peer_seconds=90
   peer=""
 fi
 training="$training train.shards=2 train.blr=0.03 train.warmup_steps=2"
+case $PRECISIONS in *bf16*) preferred=bf16 ;; *) preferred=fp16 ;; esac
 
 # Tools -------------------------------------------------------------------------------------------
 
@@ -51,6 +58,10 @@ fail() {
 skip() {
   figure "$*"
   exit 77
+}
+no_time() {
+  figure "$*"
+  exit 75
 }
 
 # mae COMMAND WORD...: words like section.key=value become settings. $under is a program to run it.
@@ -322,7 +333,7 @@ check_ranks() {
 }
 
 check_lost_rank() {
-  [ "$GPUS" -ge 2 ] || skip "$GPUS GPU here"
+  [ "$GPUS" -ge 2 ] || skip "$GPUS GPU here, and NCCL takes no two ranks on one"
   train lost train.ranks=2 train.steps=100000 run.checkpoint_every=2 2> "$RUN/output" &
   process=$!
   wait_for_step lost 5
@@ -342,15 +353,33 @@ check_lost_rank() {
   figure "exit code 3: $(sed 's/^mae train: //' "$RUN/output" | tail -1)"
 }
 
-# clean WHAT COMMAND...: the command, under compute-sanitizer, ends well.
+# A decay above the weights themselves makes them grow with every step, until one is not finite.
+check_not_a_number() {
+  refused 5 "the loss is\|the gradient is not finite" train.precision="$preferred" \
+    train.steps=200 train.batch="$diverging" train.blr=10 train.weight_decay=10 \
+    train.warmup_steps=0 run.checkpoint_every=0
+}
+
+# clean WHAT COMMAND...: the command, under compute-sanitizer, ends well, until the time $until.
 clean() {
   what=$1
   shift
+  seconds=$((until - $(date +%s)))
+  [ $seconds -gt 0 ] || no_time "$done_so_far; no time for $what"
+  under="timeout $seconds $sanitizer"
   "$@" > "$RUN/output" 2>&1
   code=$?
   cat "$RUN/output"
+  found=$(sed -n '/^=* *COMPUTE-SANITIZER/d; s/^===* *\([A-Z].*\)/\1/p' "$RUN/output" | head -1)
+  [ $code -ne 124 ] || [ "$found" ] ||
+    no_time "$done_so_far; $what took more than $seconds s, without an error until then"
+  done_so_far="no errors in $what"
   [ $code -eq 0 ] || fail "$what: exit code $code," \
     "$(sed -n 's/^=* *ERROR SUMMARY: //p; $p' "$RUN/output" | head -1)"
+}
+
+sanitized() {
+  $under "$@"
 }
 
 # compute-sanitizer's tool $1 on the small cases, and on a whole training.
@@ -358,11 +387,12 @@ check_sanitizer() {
   [ -z "$FAKE" ] || skip "for GPUs; simt_cases_address and simt_cases_thread are its like"
   sanitizer=$(command -v compute-sanitizer) || sanitizer=$NVCC_FOLDER/compute-sanitizer
   [ -x "$sanitizer" ] || skip "no compute-sanitizer beside nvcc or on the PATH"
-  under="$sanitizer --tool $1 --error-exitcode 9"
+  sanitizer="$sanitizer --tool $1 --error-exitcode 9"
+  until=$(($(date +%s) + LIMIT - 15)) done_so_far="nothing checked"
   training="$small train.batch=4 data.train_images=20 eval.images=4 train.warmup_steps=2"
   # shellcheck disable=SC2086
-  clean "the kernel cases" $under "$CASES" --device "$DEVICE" --below 0.05
-  clean "a small training" train sanitized train.steps=4 train.precision="${PRECISIONS##* }"
+  clean "the kernel cases" sanitized "$CASES" --device "$DEVICE" --below 0.05
+  clean "a small training" train small train.steps=4 train.precision="${PRECISIONS##* }"
   figure "no errors in the kernel cases and a small training"
 }
 
@@ -373,12 +403,14 @@ check_kernel_speed() {
   figure "$(tail -1 "$STEM-kernels.txt"), in $(basename "$STEM")-kernels.txt"
 }
 
-# The first of $batches that fits, in $batch.
+# The first of $batches that fits, in $batch; $1: in this precision.
 find_batch() {
-  # shellcheck disable=SC2086
   for batch in $batches; do
-    mae bench $base train.precision="${PRECISIONS##* }" run.device="$DEVICE" train.batch="$batch" \
-      --steps 1 --warmup 0 > /dev/null && return 0
+    # shellcheck disable=SC2086
+    mae bench $base train.precision="${1:-${PRECISIONS##* }}" run.device="$DEVICE" \
+      train.batch="$batch" --steps 1 --warmup 0 > /dev/null 2> "$RUN/output" && return 0
+    cat "$RUN/output"
+    grep -q "would fit" "$RUN/output" || fail "batch $batch: $(tail -1 "$RUN/output")"
   done
   fail "not even a batch of $batch fits"
 }
@@ -387,13 +419,13 @@ number_in() {
   sed -n "s/.*\"$2\": \([0-9.e+-]*\).*/\1/p" "$1"
 }
 
-# This trainer alone, in the precision $1.
-check_speed() {
-  has_precision "$1"
-  find_batch
+# time_steps PRECISION WORD...: this trainer alone at $batch; the figure.
+time_steps() {
+  precision=$1
+  shift
   # shellcheck disable=SC2086
-  mae bench $base train.precision="$1" run.device="$DEVICE" train.batch="$batch" $timing --json \
-    > "$RUN/speed.json" || return 1
+  mae bench $base train.precision="$precision" run.device="$DEVICE" train.batch="$batch" "$@" \
+    --json > "$RUN/speed.json" 2> "$RUN/output" || fail "batch $batch: $(tail -1 "$RUN/output")"
   cat "$RUN/speed.json"
   figure "$(awk -v rate="$(number_in "$RUN/speed.json" images_per_second)" \
     -v share="$(number_in "$RUN/speed.json" share_of_peak)" \
@@ -403,8 +435,81 @@ check_speed() {
       printf "%.0f MiB", bytes / 1048576 }')"
 }
 
-# Every operation beside its floor, in the precision $1.
+# This trainer alone, in the precision $1.
+check_speed() {
+  has_precision "$1"
+  find_batch
+  # shellcheck disable=SC2086
+  time_steps "$1" $timing
+}
+
+# The largest batch that fits. Two steps are not replayed, the third is the first that is.
+check_flagship() {
+  [ "$FAKE" ] || batches="1024 $batches"
+  find_batch "$preferred"
+  time_steps "$preferred" --warmup 2 --steps 8 > "$RUN/steps"
+  cat "$RUN/steps"
+  loss=$(number_in "$RUN/speed.json" loss | cut -c 1-6)
+  awk -v loss="${loss:-nan}" 'BEGIN { exit !(loss ~ /^[0-9]/ && loss + 0 < 100) }' ||
+    fail "the loss after 10 steps is ${loss:-no number}"
+  figure "$preferred, loss $loss after 10 steps, $(sed -n 's/^figure: //p' "$RUN/steps")"
+}
+
+# What cuBLASLt was asked to compute and how it does: a line per product in STEM-algorithms.txt.
+check_algorithms() {
+  [ "$FAKE" ] || batches="1024 $batches"
+  find_batch "$preferred"
+  # shellcheck disable=SC2086
+  hash_of products $base train.precision="$preferred" train.batch="$batch" train.shards=1 \
+    data.train_images="$batch" train.steps=6 eval.images=1 run.checkpoint_every=0
+  {
+    echo "# $(logged products gpu), $preferred, batch $batch"
+    echo "# products m x n x k; each: algorithm.tile.stages.split.swizzle.custom.inner.cluster, and"
+    echo "# what else the record has (kernels/cuda/linear.cu). nt: the gradient of a weight; tn: the"
+    echo "# forward product; nn: the gradient of an input."
+    sed -n 's/.*"device_features":"[^"]*products \([^"]*\)".*/\1/p' "$RUN/products/events.jsonl" |
+      head -1 | tr ' ' '\n' | sort -t : -k 1,1
+  } > "$STEM-algorithms.txt"
+  cat "$STEM-algorithms.txt"
+  figure "$(awk -F '[:.]' '
+    /^[0-9]+x/ { products++ }
+    /^[0-9]+x[0-9]+x[0-9]+nt/ { n++; if ($5 > 1) { split_++; if ($5 > most) most = $5 } }
+    END { printf "%d products; of %d gradients of weights %d are split sums", products, n, split_
+      if (split_) printf ", of up to %d parts", most }' "$STEM-algorithms.txt"), loss" \
+    "$(logged products loss | cut -c 1-6); in $(basename "$STEM")-algorithms.txt"
+  grep -q '^[0-9]*x[0-9]*x[0-9]*nt' "$STEM-algorithms.txt" || fail "no product was recorded"
+}
+
+# Attention and GELU (map_elements) under the profiler ncu, one block of each size: durations, and
+# what part of the memory's speed, of the tensor cores and of the warps that fit is used.
+check_ncu() {
+  ncu=${NCU:-$(command -v ncu)} || ncu=$NVCC_FOLDER/ncu
+  [ -x "$ncu" ] || skip "no ncu beside nvcc or on the PATH; the profile has their times"
+  [ "$FAKE" ] || batches="256 $batches"
+  base="$base $blocks"
+  find_batch "$preferred"
+  tensor=sm__pipe_tensor_cycles_active
+  set --
+  ! "$ncu" --query-metrics 2> /dev/null | grep -q "^$tensor" ||
+    set -- --metrics $tensor.avg.pct_of_peak_sustained_active
+  under="$ncu --clock-control none --kernel-name regex:attention|map_elements --section
+    SpeedOfLight --section Occupancy --section LaunchStats $*"
+  # shellcheck disable=SC2086
+  mae bench $base train.precision="$preferred" run.device="$DEVICE" train.batch="$batch" \
+    --profile --steps 1 --warmup 0 > "$RUN/ncu" 2>&1
+  code=$?
+  {
+    echo "# ViT-Base + 384x12x6, one block of each, $preferred, batch $batch"
+    grep -v '^==PROF==' "$RUN/ncu"
+  } > "$STEM-ncu.txt"
+  cat "$STEM-ncu.txt"
+  [ $code -eq 0 ] || fail "ncu: $(grep '^==ERROR==\|^mae' "$RUN/ncu" | head -1)"
+  figure "$(awk -f "$here/ncu.awk" "$STEM-ncu.txt"); in $(basename "$STEM")-ncu.txt"
+}
+
+# Every operation beside its floor, in the precision $1, or in the preferred one.
 check_profile() {
+  [ "$1" != preferred ] || set -- "$preferred"
   has_precision "$1"
   find_batch
   # shellcheck disable=SC2086
@@ -415,31 +520,51 @@ check_profile() {
     "in $(basename "$STEM")-profile.txt"
 }
 
-# Beside PyTorch. short: the largest usual batch, one turn, not compiled. full: the whole table, of
+# Beside PyTorch. short: the largest usual batch, one turn, not compiled. first: the batches 256 and
+# 1024 on images that lie ready, one turn, compiled where the time allows. full: the whole table, of
 # which our half is there without PyTorch too.
 check_peer() {
   python_with "import torch; assert torch.cuda.is_available()" ||
-    { [ "$1" = full ] && python_with ""; } || skip "no python3 with a PyTorch that sees the GPU"
-  [ "$1$FAKE" != full ] || batches="1024 $batches"
+    { [ "$1" != short ] && python_with ""; } || skip "no python3 with a PyTorch that sees the GPU"
+  [ "$1" != first ] || [ "$LIMIT" -ge "$peer_seconds" ] ||
+    no_time "it takes $peer_seconds s or more, $LIMIT were left"
+  [ "$1" = short ] || [ "$FAKE" ] || batches="1024 $batches"
   find_batch
   # shellcheck disable=SC2086
   set -- "$1" "$python" "$here/bench.py" --mae "$MAE" --device "$DEVICE" $peer \
     --precisions "$(echo "${PRECISIONS#fp32 }" | tr ' ' ,)"
-  if [ "$1" = short ]; then
+  result=$STEM-bench.tsv
+  [ "$1" = short ] || [ "$batch" -lt 1024 ] || batch=256,1024
+  case $1 in
+  short)
     result=$RUN/short-bench.tsv
     set -- "$@" --out "$RUN" --name short --batches "$batch" --turns 1 --steps 10 --no-compile
-  else
-    result=$STEM-bench.tsv
-    [ "$batch" -lt 1024 ] || batch=256,1024
+    ;;
+  first)
+    # A row takes about a minute and a half when PyTorch compiles, half of one when it does not.
+    [ "$LIMIT" -ge 330 ] && seconds=$((LIMIT - 120)) || {
+      seconds=$((LIMIT - 40))
+      set -- "$@" --no-compile
+    }
+    set -- "$@" --out "$(dirname "$STEM")" --name "$(basename "$STEM")" --batches "$batch" \
+      --turns 1 --steps 10 --inputs device --minutes "$(awk "BEGIN { print $seconds / 60 }")"
+    ;;
+  full)
     set -- "$@" --out "$(dirname "$STEM")" --name "$(basename "$STEM")" --batches "$batch" \
       --minutes $((LEFT / 75))
-  fi
+    ;;
+  esac
   shift
-  "$@" || fail "$(awk -F'\t' '$1 != "input" && $13 { print $2, $1, $3 ": " $13; exit }' "$result")"
-  figure "$(awk -F'\t' '/^#/ || $1 == "input" { next }
+  code=0
+  "$@" || code=$?
+  [ $code -eq 0 ] || [ $code -eq 75 ] ||
+    fail "$(awk -F'\t' '$1 != "input" && $13 { print $2, $1, $3 ": " $13; exit }' "$result")"
+  figure "$(awk -F'\t' '/^#/ || $1 == "input" || $4 == "-" { next }
     { printf "%s%s %s %d: %s images/s, ", separator, $2, $1, $3, $4
       printf "%s", $7 == "-" ? "no PyTorch" : $7 " times PyTorch"
+      printf "%s", $7 == "-" || $6 != "-" ? "" : " (eager)"
       separator = "; " }' "$result")"
+  return $code
 }
 
 # What no healthy machine shows.
