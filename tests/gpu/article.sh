@@ -8,7 +8,7 @@
 # DIR is TinyImageNet's folder (data_parts.sh joins one). One GPU computes both shards, in bf16 where
 # it has that. Every command goes on where the last one stopped, by stages: training; every
 # convention of scoring on 1,000 held-out images, then on all 10,000; probes by neighbours, then by
-# regression. Then it says how far it is. The run is BUILD/gpu-article/run; OUT (results/reference/gpu)
+# regression. Then it says how far it is. The run is BUILD/gpu-article/article; OUT (results/reference/gpu)
 # gets
 #   DEVICE-article.tsv         facts, speed, scores beside the fills, probes
 #   DEVICE-article-curve.tsv   every 100th step and every evaluation
@@ -23,7 +23,7 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-program=gpu-article
+program=gpu-article # of machine.sh
 . "$here/machine.sh"
 
 usage() {
@@ -56,7 +56,7 @@ gpu_probe
 CACHE=$work/cache
 case $PRECISIONS in *bf16*) precision=bf16 ;; *) precision=fp16 ;; esac
 STEM=$out/$(device_stem)-article
-run=$work/run events=$work/run/events.jsonl
+run=$work/article events=$work/article/events.jsonl
 mkdir -p "$out" || exit 2
 facts | tee "$work/facts" | sed 's/^# //'
 
@@ -115,21 +115,21 @@ failed() {
 # How many commands as this one the rest of the training takes, by the speed of what is done.
 training_left() {
   done=$(last step step) steps=$(last start steps) rate=$(last throughput images_per_second)
-  batch=$(sed -n 's/.*"train.batch":"\{0,1\}\([0-9]*\).*/\1/p' "$events" 2> /dev/null | tail -1)
-  awk -v done="${done:-0}" -v steps="${steps:-0}" -v rate="${rate:-0}" -v batch="${batch:-256}" \
+  median=$(last throughput step_seconds_median)
+  awk -v done="${done:-0}" -v steps="${steps:-0}" -v rate="${rate:-0}" -v median="${median:-0}" \
     -v command=$((60 * minutes - reserve - 30)) 'BEGIN {
       if (!steps) { print "training: not begun"; exit }
       printf "training: step %d of %d (%.0f%%)", done, steps, 100 * done / steps
       if (rate > 0) printf ", %.0f images/s", rate
       if (rate <= 0 || done == steps || command <= 0) exit
-      seconds = (steps - done) * batch / rate
+      seconds = (steps - done) * median
       printf ", %.0f s more: commands of this length still needed: %d", seconds,
         1 + int(seconds / command)
       printf ", and the scores after that" }'
 }
 
 train() {
-  [ "$(last end status)" != done ] || return 0
+  [ "$(last end status)" != "done" ] || return 0
   in_time "$MAE" train "$root/experiments/scales/t4x2.ini" "$@" --set train.ranks=1 \
     --set train.precision=$precision --set run.seed=1 --out "$run" --resume --quiet \
     --stop-after "$stop"

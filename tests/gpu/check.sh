@@ -90,16 +90,15 @@ keep_rows() {
     sed 's/	RUNNING	.*/	NOT CHECKED	0	all was ended while it ran/' > "$rows.kept"
   mv "$rows.kept" "$rows"
 }
-[ "$rest" ] && [ -z "$only" ] && keep_rows || {
-  rest=''
-  : > "$rows"
-  rm -f "$table-logs.txt"
-}
+[ -z "$only" ] || rest=''
+[ -z "$rest" ] || keep_rows || rest=''
+[ "$rest" ] || : > "$rows"
+[ "$rest$only" ] || rm -f "$table-logs.txt"
 echo "$program_hash" > "$rows.program"
 
 # Whole at every moment: the table is what is left when everything ends early.
 write_table() {
-  [ -z "$only" ] && [ $mode != bench ] || return 0
+  [ -z "$only" ] && [ "$mode" != bench ] || return 0
   {
     cat "$work/facts"
     printf 'check\tresult\tseconds\tfigure\n'
@@ -109,7 +108,7 @@ write_table() {
 
 # Where only what was written comes back, the end of each check's log is worth as much as the table.
 keep_log() {
-  [ $mode = first ] && [ -z "$only" ] || return 0
+  [ "$mode" = first ] && [ -z "$only" ] || return 0
   {
     printf '==== %s: %s\n' "$title" "$result"
     tail -n "$([ "$result" = FAILED ] && echo 120 || echo 30)" "$log" | cut -c 1-400
@@ -243,6 +242,6 @@ echo "$(count PASSED) passed, $(count FAILED) failed, $(count 'NOT CHECKED') not
   echo "gpu-check: no check is called '$only'" >&2
   exit 2
 }
-[ "$only" ] || [ $mode = bench ] || echo "written: $table.tsv"
+[ "$only" ] || [ "$mode" = bench ] || echo "written: $table.tsv"
 [ "$only" ] || [ "$(count 'NO TIME')" -eq 0 ] || echo "the same command with --rest goes on"
 [ "$(count FAILED)" -eq 0 ]

@@ -496,7 +496,7 @@ check_ncu() {
     SpeedOfLight --section Occupancy --section LaunchStats $*"
   # shellcheck disable=SC2086
   mae bench $base train.precision="$preferred" run.device="$DEVICE" train.batch="$batch" \
-    --profile --steps 1 --warmup 0 > "$RUN/ncu" 2>&1
+    --steps 1 --warmup 0 > "$RUN/ncu" 2>&1
   code=$?
   {
     echo "# ViT-Base + 384x12x6, one block of each, $preferred, batch $batch"
@@ -504,7 +504,8 @@ check_ncu() {
   } > "$STEM-ncu.txt"
   cat "$STEM-ncu.txt"
   [ $code -eq 0 ] || fail "ncu: $(grep '^==ERROR==\|^mae' "$RUN/ncu" | head -1)"
-  figure "$(awk -f "$here/ncu.awk" "$STEM-ncu.txt"); in $(basename "$STEM")-ncu.txt"
+  text=$(awk -f "$here/ncu.awk" "$STEM-ncu.txt") || fail "ncu printed nothing of these kernels"
+  figure "$text; in $(basename "$STEM")-ncu.txt"
 }
 
 # Every operation beside its floor, in the precision $1, or in the preferred one.
@@ -542,10 +543,11 @@ check_peer() {
     ;;
   first)
     # A row takes about a minute and a half when PyTorch compiles, half of one when it does not.
-    [ "$LIMIT" -ge 330 ] && seconds=$((LIMIT - 120)) || {
+    seconds=$((LIMIT - 120))
+    if [ "$LIMIT" -lt 330 ]; then
       seconds=$((LIMIT - 40))
       set -- "$@" --no-compile
-    }
+    fi
     set -- "$@" --out "$(dirname "$STEM")" --name "$(basename "$STEM")" --batches "$batch" \
       --turns 1 --steps 10 --inputs device --minutes "$(awk "BEGIN { print $seconds / 60 }")"
     ;;

@@ -52,6 +52,16 @@ find_cmake() {
   cmake="env LD_LIBRARY_PATH=$deps_libraries:${LD_LIBRARY_PATH:-} $DEPS/usr/bin/cmake"
 }
 
+# DEPS may be the folder in one file; unpacked once, it serves later commands without the file.
+unpack_deps() {
+  case $DEPS in *.tar.gz) ;; *) return ;; esac
+  [ -d "$BUILD/deps/usr" ] || {
+    mkdir -p "$BUILD/deps.part" && tar -xzf "$DEPS" -C "$BUILD/deps.part" &&
+      mv "$BUILD/deps.part" "$BUILD/deps" || refuse "DEPS=$DEPS: cannot be unpacked into $BUILD"
+  }
+  DEPS=$BUILD/deps
+}
+
 hash_of_sources() {
   {
     echo "$@"
@@ -84,6 +94,7 @@ build() {
     -DMAEBENCH_CUDA_ARCHITECTURES="$(architectures)"
   if [ "$DEPS" ]; then
     case $DEPS in /*) ;; *) DEPS=$PWD/$DEPS ;; esac
+    unpack_deps
     triplet=$(basename "$(echo "$DEPS"/usr/lib/*-linux-gnu)")
     [ -d "$DEPS/usr/lib/$triplet" ] || refuse "DEPS=$DEPS: not a folder that unpack_deps.sh made"
     deps_libraries=$DEPS/usr/lib/$triplet

@@ -1,5 +1,5 @@
 # ncu.awk - what ncu printed, as one line: of each kernel its place, duration, and the parts in use.
-# A size is the number of blocks, which tells the encoder's launches from the decoder's.
+# Exit status 1: there is no kernel. A size is the number of blocks, which tells the encoder's launches from the decoder's.
 / Context [0-9]+, Stream / {
   name = $1
   sub(/<.*/, "", name)
@@ -17,6 +17,6 @@
 /^ +sm__pipe_tensor/ { text[count] = text[count] ", tensor " $NF "%" }
 /^ +Achieved Occupancy / { text[count] = text[count] ", warps " $NF "%" }
 END {
-  for (i = 1; i <= count; i++) printf "%s%s", i > 1 ? "; " : "", text[i]
-  if (!count) printf "no kernel was found"
+  for (i = 1; i <= count; i++) printf("%s%s", i > 1 ? "; " : "", text[i])
+  exit !count
 }
