@@ -370,7 +370,7 @@ clean() {
   "$@" > "$RUN/output" 2>&1
   code=$?
   cat "$RUN/output"
-  found=$(sed -n '/^=* *COMPUTE-SANITIZER/d; s/^===* *\([A-Z].*\)/\1/p' "$RUN/output" | head -1)
+  found=$(sed -n '/COMPUTE-SANITIZER/d; /SUMMARY: 0 /d; s/^===* *\([A-Z].*\)/\1/p' "$RUN/output" | head -1)
   [ $code -ne 124 ] || [ "$found" ] ||
     no_time "$done_so_far; $what took more than $seconds s, without an error until then"
   done_so_far="no errors in $what"
@@ -419,7 +419,7 @@ number_in() {
   sed -n "s/.*\"$2\": \([0-9.e+-]*\).*/\1/p" "$1"
 }
 
-# time_steps PRECISION WORD...: this trainer alone at $batch; the figure.
+# time_steps PRECISION WORD...: this trainer alone at $batch; what it reaches in $reached.
 time_steps() {
   precision=$1
   shift
@@ -427,12 +427,12 @@ time_steps() {
   mae bench $base train.precision="$precision" run.device="$DEVICE" train.batch="$batch" "$@" \
     --json > "$RUN/speed.json" 2> "$RUN/output" || fail "batch $batch: $(tail -1 "$RUN/output")"
   cat "$RUN/speed.json"
-  figure "$(awk -v rate="$(number_in "$RUN/speed.json" images_per_second)" \
+  reached=$(awk -v rate="$(number_in "$RUN/speed.json" images_per_second)" \
     -v share="$(number_in "$RUN/speed.json" share_of_peak)" \
     -v bytes="$(number_in "$RUN/speed.json" peak_memory_bytes)" -v batch="$batch" 'BEGIN {
       printf "batch %d: %.0f images/s, ", batch, rate
       if (share) printf "%.0f%% of the products'\'' peak, ", 100 * share
-      printf "%.0f MiB", bytes / 1048576 }')"
+      printf "%.0f MiB", bytes / 1048576 }')
 }
 
 # This trainer alone, in the precision $1.
@@ -441,18 +441,18 @@ check_speed() {
   find_batch
   # shellcheck disable=SC2086
   time_steps "$1" $timing
+  figure "$reached"
 }
 
 # The largest batch that fits. Two steps are not replayed, the third is the first that is.
 check_flagship() {
   [ "$FAKE" ] || batches="1024 $batches"
   find_batch "$preferred"
-  time_steps "$preferred" --warmup 2 --steps 8 > "$RUN/steps"
-  cat "$RUN/steps"
+  time_steps "$preferred" --warmup 2 --steps 8
   loss=$(number_in "$RUN/speed.json" loss | cut -c 1-6)
   awk -v loss="${loss:-nan}" 'BEGIN { exit !(loss ~ /^[0-9]/ && loss + 0 < 100) }' ||
     fail "the loss after 10 steps is ${loss:-no number}"
-  figure "$preferred, loss $loss after 10 steps, $(sed -n 's/^figure: //p' "$RUN/steps")"
+  figure "$preferred, loss $loss after 10 steps, $reached"
 }
 
 # What cuBLASLt was asked to compute and how it does: a line per product in STEM-algorithms.txt.

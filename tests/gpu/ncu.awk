@@ -1,5 +1,6 @@
 # ncu.awk - what ncu printed, as one line: of each kernel its place, duration, and the parts in use.
-# Exit status 1: there is no kernel. A size is the number of blocks, which tells the encoder's launches from the decoder's.
+# A size is the number of blocks, which tells the encoder's launches from the decoder's.
+# Exit status 1: there is no kernel.
 / Context [0-9]+, Stream / {
   name = $1
   sub(/<.*/, "", name)
