@@ -5,8 +5,8 @@ DB ?= results/results.db
 # The one that sees Debian's python3-torch.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps build install demo test bench plots paper parity fuzz gpu-first gpu-check gpu-bench gpu-article \
-  clean
+.PHONY: all deps build install demo test bench plots paper parity fuzz gpu-first gpu-check \
+  gpu-bench gpu-article clean
 
 all: build
 

@@ -5,11 +5,11 @@
 #   sh tests/gpu/article.sh --data DIR [--fake BUILD] [--build FOLDER] [--out FOLDER]
 #     [--stop-after N]
 #
-# DIR is TinyImageNet's folder (data_parts.sh joins one). One GPU computes both shards, in bf16 where
-# it has that. Every command goes on where the last one stopped, by stages: training; every
-# convention of scoring on 1,000 held-out images, then on all 10,000; probes by neighbours, then by
-# regression. Then it says how far it is. The run is BUILD/gpu-article/article; OUT (results/reference/gpu)
-# gets
+# DIR is TinyImageNet's folder (data_parts.sh joins one). One GPU computes both shards, in bf16
+# where it has that. Every command goes on where the last one stopped, by stages: training; every
+# convention of scoring on 1,000 held-out images; the probe by neighbours; every convention on all
+# 10,000; the probe by regression. Then it says how far it is. The run is BUILD/gpu-article/article;
+# OUT (results/reference/gpu) gets
 #   DEVICE-article.tsv         facts, speed, scores beside the fills, probes
 #   DEVICE-article-curve.tsv   every 100th step and every evaluation
 #   DEVICE-article-*.txt       what `mae eval` printed

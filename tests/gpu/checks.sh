@@ -370,7 +370,8 @@ clean() {
   "$@" > "$RUN/output" 2>&1
   code=$?
   cat "$RUN/output"
-  found=$(sed -n '/COMPUTE-SANITIZER/d; /SUMMARY: 0 /d; s/^===* *\([A-Z].*\)/\1/p' "$RUN/output" | head -1)
+  found=$(sed -n '/COMPUTE-SANITIZER/d; /SUMMARY: 0 /d; s/^===* *\([A-Z].*\)/\1/p' \
+    "$RUN/output" | head -1)
   [ $code -ne 124 ] || [ "$found" ] ||
     no_time "$done_so_far; $what took more than $seconds s, without an error until then"
   done_so_far="no errors in $what"
@@ -465,8 +466,8 @@ check_algorithms() {
   {
     echo "# $(logged products gpu), $preferred, batch $batch"
     echo "# products m x n x k; each: algorithm.tile.stages.split.swizzle.custom.inner.cluster, and"
-    echo "# what else the record has (kernels/cuda/linear.cu). nt: the gradient of a weight; tn: the"
-    echo "# forward product; nn: the gradient of an input."
+    echo "# what else the record has (kernels/cuda/linear.cu). nt: the gradient of a weight; tn:"
+    echo "# the forward product; nn: the gradient of an input."
     sed -n 's/.*"device_features":"[^"]*products \([^"]*\)".*/\1/p' "$RUN/products/events.jsonl" |
       head -1 | tr ' ' '\n' | sort -t : -k 1,1
   } > "$STEM-algorithms.txt"

@@ -5,12 +5,12 @@
 #   sh tests/gpu/data_parts.sh join OUT DIR     there: the parts that are in OUT/ into DIR
 #
 # A part is a .tar.gz of files as they are, with nothing that the trainer does not read, of less
-# than PART_MB (55) million bytes. OUT/parts.sha256 lists them and must come with each. `join` checks
-# every part that is there and unpacks it once (DIR/.parts says which have been), so that the parts
-# may come one by one and be taken away again.
+# than PART_MB (55) million bytes. OUT/parts.sha256 lists them and must come with each. `join`
+# checks every part that is there and unpacks it once (DIR/.parts says which have been), so that
+# the parts may come one by one and be taken away again.
 #
-# Exit 0: made, or joined and complete; 1: a part is damaged or cannot be written; 2: usage; 3: parts
-# are missing; 4: not TinyImageNet.
+# Exit 0: made, or joined and complete; 1: a part is damaged or cannot be written; 2: usage; 3:
+# parts are missing; 4: not TinyImageNet.
 set -u
 usage() {
   echo "usage: data_parts.sh make DIR OUT | join OUT DIR" >&2
@@ -24,7 +24,7 @@ fail() {
 }
 [ $# -eq 3 ] || usage
 PART_MB=${PART_MB:-55}
-case $PART_MB in '' | 0* | *[!0-9]*) fail 2 "PART_MB=$PART_MB: not a number of million bytes" ;; esac
+case $PART_MB in 0* | *[!0-9]*) fail 2 "PART_MB=$PART_MB: not a number of million bytes" ;; esac
 
 # What of the data set is read: mae/data/tiny_imagenet.c. As "bytes name" lines, in one order.
 files_read() {
@@ -43,8 +43,8 @@ pack() {
 shrinking() {
   awk 'NR % 40 == 1 { sub(/^[0-9]+ /, ""); print }' "$1/all" > "$1/part-0.names"
   packed=$(pack "$1/part-0.names" | wc -c)
-  awk -v packed="$packed" 'NR % 40 == 1 { sum += $1 } END { print int(1e6 * packed / (sum + 1)) + 1 }' \
-    "$1/all"
+  awk -v packed="$packed" 'NR % 40 == 1 { sum += $1 }
+    END { print int(1e6 * packed / (sum + 1)) + 1 }' "$1/all"
 }
 
 # Names of files into OUT/part-N.names, so that a part becomes a little less than it may.

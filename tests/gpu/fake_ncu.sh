@@ -1,6 +1,6 @@
 #!/bin/sh
-# Stands for the profiler ncu where there is no GPU: runs the program, and prints of two kernels what
-# ncu prints in this form, so that check.sh's reading of it can be tried.
+# Stands for the profiler ncu where there is no GPU: runs the program, and prints of two kernels
+# what ncu prints in this form, so that check.sh's reading of it can be tried.
 if [ "$1" = --query-metrics ]; then
   echo "sm__pipe_tensor_cycles_active          Counter   cycle   # of cycles of the tensor pipe"
   exit 0

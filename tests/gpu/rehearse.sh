@@ -1,6 +1,6 @@
 #!/bin/sh
-# The scripts for a machine with a GPU, tried without one: `sh rehearse.sh CASE BUILD WORK`. BUILD has
-# the simulated GPU; WORK is emptied. Exit 0: as it should be.
+# The scripts for a machine with a GPU, tried without one: `sh rehearse.sh CASE BUILD WORK`. BUILD
+# has the simulated GPU; WORK is emptied. Exit 0: as it should be.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 name=$1 build=$2 work=$3
@@ -49,8 +49,8 @@ rehearse_first() {
   kill $row
   wait $process
   cat $table
-  says $table "^flagship${tab}PASSED$tab.*bf16, loss [0-9]" "^algorithms${tab}PASSED$tab.* products" \
-    "^profile${tab}RUNNING"
+  says $table "^flagship${tab}PASSED$tab.*bf16, loss [0-9]" \
+    "^algorithms${tab}PASSED$tab.* products" "^profile${tab}RUNNING"
   says simulated-gpu-algorithms.txt "^[0-9]*x[0-9]*x[0-9]*nt:"
   GPU_MINUTES=0 expect 0 first --rest
   says $table "^flagship${tab}PASSED" "^profile${tab}NOT CHECKED${tab}0${tab}all was ended" \
@@ -82,8 +82,9 @@ rehearse_article() {
   expect 0 "$@"
   says output "^every convention on 2 images: " "^neighbours: " "^every convention on 4 images: " \
     "^regression on 8 images: "
-  says simulated-gpu-article.tsv "^attempts${tab}2" "^steps${tab}12 of 12" "^state_sha256$tab[0-9a-f]" \
-    "^psnr_masked of 4 images$tab[0-9.]*$tab[0-9.]*$tab[0-9]" "^knn_mean (" "^linear_mean ("
+  says simulated-gpu-article.tsv "^attempts${tab}2" "^steps${tab}12 of 12" \
+    "^state_sha256${tab}[0-9a-f]" "^knn_mean (" "^linear_mean (" \
+    "^psnr_masked of 4 images${tab}[0-9.]*${tab}[0-9.]*${tab}[0-9]"
   says simulated-gpu-article-curve.tsv "^step${tab}10$tab" "^eval${tab}12$tab"
   [ -s simulated-gpu-article-sheet.png ] || fail "no sheet"
   rm -f simulated-gpu-article*
