@@ -26,8 +26,8 @@ enum { TILE = 16, CHUNK = 64, BLOCKS = 2, QUERIES_WARPS = 7, KEYS_WARPS = 6 };
 
 /* Two rows of D elements lie side by side in shared memory, of the two sets that are streamed, and
  * 16 bytes behind them, so that they are 68 or 36 words apart and the 8 rows that a fragment
- * touches fall into different banks. A QueryPair is in the 16 bytes of the first of
- * its rows. */
+ * touches fall into different banks. A QueryPair is in the 16 bytes behind the first of its rows.
+ */
 template <int D> __device__ constexpr int pitch() {
   return 2 * D + 8;
 }
