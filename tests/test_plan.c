@@ -454,7 +454,7 @@ int main(void) {
   suite_add_tcase(suite, cases);
   TCase *large = tcase_create("large");
   tcase_add_checked_fixture(large, setup, teardown);
-  tcase_set_timeout(large, 20);
+  tcase_set_timeout(large, 120);
   tcase_add_test(large, most_trials_allowed);
   tcase_add_test(large, table_of_the_most_rows_allowed);
   suite_add_tcase(suite, large);

@@ -44,7 +44,9 @@ typedef struct CudaDevice {
   cudaEvent_t stamps[DEVICE_STAMPS]; /* NULL until used */
   cudaDeviceProp properties;
   size_t shared_limit; /* bytes of shared memory a block may have */
-  void *scratch;       /* partial sums of reductions, SCRATCH_BYTES; the compute queue's alone */
+  /* SCRATCH_BYTES, the compute queue's alone: partial sums of reductions, and what one of
+   * attention's passes leaves the next. */
+  void *scratch;
   CudaLinear *linear;
   CudaStaging staging;
   CudaAllocation *allocations;

@@ -276,7 +276,7 @@ check_overflow() {
 # What the message says would fit does.
 check_memory() {
   precision=${PRECISIONS##* }
-  [ -z "$FAKE" ] || export SIMT_MEMORY=130
+  [ -z "$FAKE" ] || export SIMT_MEMORY=258
   # shellcheck disable=SC2086
   refused 3 "MiB are free .* would fit" $large train.shards=1 train.precision="$precision"
   fits=$(sed -n 's/.*; \(train\.[a-z]*\) = \([0-9]*\) would fit$/\1=\2/p' "$RUN/output")
