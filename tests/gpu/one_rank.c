@@ -151,13 +151,14 @@ int main(int argc, char **argv) {
     ok = error_set(&e, EXIT_DEVICE, "not checked: %s is no GPU", config.run.device);
   ok = ok && compare(&config, device, &input, &ranks, traces, &e);
   ranks_stop(&ranks, EXIT_OK, &e);
-  ranks_close(&ranks, &e);
-  input_free(&input);
-  if (device) device->kernels->close(device);
   if (ok)
     printf("NCCL with one rank on %s, %s: the bits of %d steps without it (state %.12s)\n",
            info.name, dtype_name(config_dtype(&config)), STEPS, traces[0].hash);
   else
     printf("NCCL with one rank: %s\n", e.message);
+  fflush(stdout);
+  ranks_close(&ranks, &e); /* leaves at once where NCCL has failed */
+  input_free(&input);
+  if (device) device->kernels->close(device);
   return e.code;
 }
