@@ -231,6 +231,14 @@ static bool judge_paper(const RunCommand *run, Store *store, const Plan *plan, E
   return true;
 }
 
+/* Event files that have settled are noted at the end, so that the next start need not read them. */
+static void note_finished(const Job *jobs, int count) {
+  for (int i = 0; i < count; i++) {
+    Facts unused;
+    if (jobs[i].status == TRIAL_DONE) facts_read_noted(&unused, jobs[i].folder);
+  }
+}
+
 static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
   Job *jobs;
   if (!make_jobs(&jobs, run, plan, e)) return false;
@@ -252,6 +260,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   if (ok) {
     progress_open(&progress);
     supervise(jobs, plan->count, store, &options, &progress, &result);
+    note_finished(jobs, plan->count);
   }
   if (ok) report_results(stdout, plan, jobs, run->json);
   run->signal = result.signal;

@@ -146,6 +146,15 @@ START_TEST(a_noted_file_is_not_read) {
 }
 END_TEST
 
+/* The end of a sweep notes what had settled by then: the next start finds it. */
+START_TEST(a_sweep_leaves_notes) {
+  setenv("FAKE_TRAINER", "slow", 1);
+  expect_code(RUN_FAKE " --jobs 1", 0, "done");
+  shell("test $(ls out/exp/*/events.facts | wc -l) -ge 2");
+  expect_code(RUN_FAKE, 0, "4 of 4 trials are done already");
+}
+END_TEST
+
 /* A file that changes as fast as it is looked at is read as it is each time. */
 START_TEST(a_fresh_file_is_not_noted) {
   expect_code(RUN_FAKE, 0, "done");
@@ -422,6 +431,7 @@ int main(void) {
   tcase_add_checked_fixture(tc, setup, scratch_teardown);
   tcase_add_loop_test(tc, damage_is_never_a_result, 0, sizeof damages / sizeof *damages);
   tcase_add_test(tc, a_note_is_of_the_file_as_it_is);
+  tcase_add_test(tc, a_sweep_leaves_notes);
   tcase_add_test(tc, a_noted_file_is_not_read);
   tcase_add_test(tc, a_fresh_file_is_not_noted);
   tcase_add_test(tc, a_damaged_database_is_found);
