@@ -156,7 +156,7 @@ static void say_sessions(const RunCommand *run, const Job *jobs, int count, int 
   if (isnan(seconds)) return;
   double wall = fmax(seconds / (places > 0 ? places : 1), longest);
   int sessions = (int)ceil(wall / (run->time_limit - time_to_stop(run)));
-  printf("%d session%s of this --time-limit, %d trial%s side by side\n", sessions,
+  printf("%d session%s of this --time-limit, with %d trial%s at a time\n", sessions,
          sessions == 1 ? "" : "s", places > 0 ? places : 1, places > 1 ? "s" : "");
 }
 

@@ -103,7 +103,8 @@ END_TEST
 /* Repeated while its exit code says so, a run with a time limit ends like one without. */
 START_TEST(a_time_limit_then_continue) {
   setenv("FAKE_TRAINER", "slow", 1);
-  expect_code(RUN_FAKE " --jobs 2 --time-limit 2s --dry-run", 0, "of this --time-limit, 2 trials");
+  expect_code(RUN_FAKE " --jobs 2 --time-limit 2s --dry-run", 0,
+              "of this --time-limit, with 2 trials");
   int code = EXIT_TIME, sessions = 0;
   for (; code == EXIT_TIME && sessions < 60; sessions++) {
     code = harness(RUN_FAKE " --jobs 2 --time-limit 2s");

@@ -203,10 +203,11 @@ END_TEST
 /* Repeated while its exit code says so, a run with a time limit gives the bits of one without. */
 START_TEST(test_time_limit) {
   static const char limited[] =
-      "train " TINY "train.steps=2500 --time-limit 1s --resume --quiet --out @/limited";
+      "train " TINY "train.steps=2500 --time-limit 1s --resume --out @/limited";
   ck_assert_int_eq(run_mae("train " TINY "train.steps=2500 --quiet --out @/whole"), EXIT_OK);
   int code = run_mae(limited);
   ck_assert_msg(code == EXIT_TIME, "%d: %s", code, mae_output());
+  assert_output_names("the time limit is near: stopped after step ");
   json_t *events = read_events("limited");
   ck_assert_str_eq(event_text(last_event(events, "end", NULL), "status"), "interrupted");
   json_decref(events);

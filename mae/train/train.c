@@ -399,6 +399,9 @@ int train_run(const Config *config, const TrainOptions *options, Error *e) {
     ok = false;
     code = e->code;
   }
+  if (ok && run.stop == STOP_FOR_TIME)
+    report_line(&run.report, "the time limit is near: stopped after step %llu; --resume continues",
+                (unsigned long long)run.state.step);
   const char *status = !ok ? "failed" : run.stop ? "interrupted" : "done";
   int64_t step = (int64_t)run.state.step;
   if (!report_end(&run.report, status, step, code, run.state_hash, ok ? NULL : e, e))
