@@ -214,14 +214,16 @@ CREATE TABLE IF NOT EXISTS metric_kind (
   headline INTEGER NOT NULL, -- 1: told while a run goes on, and in figures
   quantity TEXT NOT NULL, -- psnr of psnr_masked
   leading INTEGER NOT NULL, -- 1: the first headline metric of its quantity
-  meaning TEXT NOT NULL
+  meaning TEXT NOT NULL,
+  title TEXT NOT NULL -- words for an axis, without the unit
 ) STRICT, WITHOUT ROWID;
 
 -- What is scored on the held-out images: the list in mae/evaluate/scorers.h.
 CREATE TABLE IF NOT EXISTS scorer_kind (
   name TEXT PRIMARY KEY,
   position INTEGER NOT NULL,
-  baseline INTEGER NOT NULL -- 1: depends on no weights
+  baseline INTEGER NOT NULL, -- 1: depends on no weights
+  title TEXT NOT NULL -- words for a figure
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS checkpoint (

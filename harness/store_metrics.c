@@ -14,6 +14,7 @@ static const Metric costs[] = {
     {.name = "images_per_second",
      .unit = "images/s",
      .better = 1,
+     .title = "training speed",
      .meaning = "training speed, warm-up and evaluation left out"},
     {.name = "wall_seconds",
      .unit = "s",
@@ -71,10 +72,11 @@ static bool is_leading(int index) {
 
 static void add_metric(FILE *sql, const Metric *metric, int position, bool wide, bool leading) {
   char *row = sqlite3_mprintf("INSERT INTO metric_kind VALUES (%Q, %d, %Q, %d, %d, %Q, %d, %d, "
-                              "'%.*q', %d, %Q);\n",
+                              "'%.*q', %d, %Q, %Q);\n",
                               metric->name, position, metric->unit, metric->better, metric->digits,
                               needs_name(metric), wide, metric->headline, quantity_length(metric),
-                              metric->name, leading, metric->meaning);
+                              metric->name, leading, metric->meaning,
+                              metric->title ? metric->title : metric->name);
   fputs(need(row), sql);
   sqlite3_free(row);
 }
@@ -87,8 +89,8 @@ static void add_lists(FILE *sql) {
   for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
     add_metric(sql, &costs[i], ++position, true, false);
   for (int i = 0; i < scorer_count; i++)
-    fprintf(sql, "INSERT INTO scorer_kind VALUES ('%s', %d, %d);\n", scorer_list[i]->name, i + 1,
-            scorer_list[i]->baseline);
+    fprintf(sql, "INSERT INTO scorer_kind VALUES ('%s', %d, %d, '%s');\n", scorer_list[i]->name,
+            i + 1, scorer_list[i]->baseline, scorer_list[i]->title);
 }
 
 /* A line of the schema with every `token` replaced. */

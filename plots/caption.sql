@@ -19,7 +19,8 @@ pairs AS (
 baseline AS (
   SELECT iif(max(differs), 'On each setting''s own masks: ',
       'Masked PSNR and SSIM on the same masks: ')
-    || group_concat(baseline || ' ' || psnr || ' dB and ' || ssim, ', ')
+    || group_concat((SELECT title FROM scorers WHERE name = pairs.baseline) || ' ' || psnr || ' dB and '
+      || ssim, ', ')
     || iif(max(differs), ' by setting (gains: table).', '.') AS text
   FROM pairs),
 data AS (
@@ -45,8 +46,8 @@ run AS (
   WHERE @figure IN ('curves', 'question') OR trial NOT IN (SELECT trial FROM missing)),
 missed AS (
   SELECT group_concat(char(10)
-    || CASE @figure WHEN 'curves' THEN 'No curve of psnr_masked: '
-      WHEN 'question' THEN 'No gain over fill_harmonic: ' ELSE 'Not shown: ' END || text || '.', '')
+    || CASE @figure WHEN 'curves' THEN 'No curve of the PSNR: '
+      WHEN 'question' THEN 'No gain over the harmonic fill: ' ELSE 'Not shown: ' END || text || '.', '')
     AS text
   FROM missing_text),
 published AS ( -- where they are drawn: beside a probe's numbers
@@ -63,19 +64,21 @@ published AS ( -- where they are drawn: beside a probe's numbers
 SELECT CASE @figure
     WHEN 'quality' THEN 'How does reconstruction quality depend on the mask ratio?'
     WHEN 'throughput' THEN 'How does training speed depend on the mask ratio?'
-    WHEN 'decoder' THEN 'What does a costlier decoder buy?'
+    WHEN 'pareto' THEN 'What does quality cost?'
     WHEN 'curves' THEN 'How does training proceed, and has it levelled off?'
     WHEN 'sheet' THEN 'What does the model see, and what does it make of it?'
     ELSE (SELECT question FROM experiments WHERE experiment = @experiment) END
   || char(10) || CASE
-    WHEN @figure = 'sheet' THEN 'The first held-out images; under reconstruction and fill, '
-      || 'psnr_composite of that image.'
+    WHEN @figure = 'sheet' THEN 'The first held-out image; under reconstruction and fill, '
+      || 'PSNR of that composite. Below: four times the distance from the original, black where equal.'
       || iif((SELECT max(norm_pix = 'true') FROM chosen), char(10) || 'LEAKY: a norm_pix model''s '
         || 'picture, un-normalised with the hidden patches'' own statistics; not comparable.', '')
     WHEN @figure = 'curves' THEN 'Thin lines and small marks: ' || seeds.text || '. Thick lines: '
       || 'their mean, on the left over 1/30 of the steps.'
     WHEN @figure = 'question' THEN 'Circles: ' || seeds.text || '. Marks: their mean, with its 95% '
       || 'interval (Student''s t) from three seeds on, of speeds from six.'
+    WHEN @figure = 'pareto' THEN 'Circles: ' || seeds.text || '. Marks: their mean. Dashed: through the '
+      || 'settings that no other equals for less.'
     WHEN bars THEN 'Marks: mean of ' || seeds.text
       || '. Bars: 95% interval of the mean (Student''s t).'
     WHEN @figure IN ('quality', 'throughput') THEN
@@ -86,7 +89,7 @@ SELECT CASE @figure
       || char(10) || 'A trial''s speed is from the median time of its steps.'
       || iif(noted > 0, ' Ringed: ' || noted || iif(noted = 1, ' trial', ' trials')
         || ', resumed, or on a busy machine (p90 of a step over 1.5 x its median).', '')
-    WHEN @figure IN ('decoder', 'settings') THEN char(10)
+    WHEN @figure = 'settings' THEN char(10)
       || coalesce(baseline.text, 'No baseline was scored.')
     ELSE '' END
   || char(10) || run.text || coalesce(missed.text, '') || coalesce((SELECT text FROM published), '')

@@ -21,7 +21,7 @@ swept AS (
 named AS (
   SELECT trial, group_concat(value, '/') AS setting,
     group_concat(CASE WHEN key <> 'train.mask_ratio' THEN value END, '/') AS series,
-    group_concat(key, ' / ') AS keys
+    group_concat(replace(substr(key, instr(key, '.') + 1), '_', ' '), ' / ') AS keys
   FROM swept GROUP BY trial)
 SELECT mine.*, coalesce(setting, 'all') AS setting, coalesce(series, 'model') AS series,
   coalesce(keys, '') AS keys,
@@ -95,7 +95,7 @@ SELECT 'mean', setting, series, position, mask_ratio, gflops_decoder_per_image, 
   bar_low, bar_high FROM means;
 
 -- The metrics that figures and tables show: the headline ones of hidden patches. leading: the first
--- of its quantity (psnr, ssim); the others are further readings of it.
+-- of its quantity (psnr, ssim); the others are further readings of it. label: an axis's words.
 CREATE TEMP TABLE shown AS
-SELECT name, position, leading, name || iif(unit = '', '', ' (' || unit || ')') AS label
+SELECT name, position, leading, title || iif(unit = '', '', ' (' || unit || ')') AS label
 FROM metrics WHERE headline AND needs = 'hidden';

@@ -4,8 +4,8 @@
 #   sh plots/draw.sh [DB [OUT]]
 #
 # DB is results/results.db, OUT is plots/out unless given. OUT/EXPERIMENT/ gets, for each experiment
-# with finished trials, NAME.tsv, NAME.svg and NAME.pdf of every figure that fits what it sweeps,
-# and table.tsv and table.md; OUT/index.md shows them all. The same database gives the same bytes.
+# with finished trials, NAME.tsv, NAME.svg and NAME.pdf of every figure that fits what it sweeps, the
+# same for a column of 8.5 cm as NAME-column.svg and .pdf, and table.tsv and table.md; OUT/index.md shows them all. The same database gives the same bytes.
 # The pictures of the reconstruction sheet are files in the trial folders, taken in only if they
 # have the SHA-256 that the database knows.
 #
@@ -50,8 +50,7 @@ application=$(ask "PRAGMA application_id") || exit 4
 [ "$application" = 1296123234 ] || refuse "$db: a database of another program, not of harness"
 
 version=$(ask "PRAGMA user_version") || exit 4
-judged=$(ask "SELECT count(*) FROM sqlite_master WHERE name = 'paper_verdicts'") || exit 4
-[ "$version" -ge 2 ] && [ "$judged" = 1 ] ||
+[ "$version" -ge 5 ] || # whose lists have words for the axes
   refuse "$db: written by an older harness; harness status --db $db brings it up to date"
 
 # An experiment's name becomes a folder's: letters, digits, ".", "_", "-" and blanks, no "." first.
@@ -103,31 +102,40 @@ undate() {
   sed 's/(D:[0-9]\{14\}/(D:19700101000000/'
 }
 
-# draw FOLDER: $figure, whose .tsv is in FOLDER, as SVG and PDF.
+# draw FOLDER: $figure, whose .tsv is in FOLDER, as SVG and PDF, wide and for a column; a line holds so
+# many letters of the title and of the caption.
 draw() {
   DATA=$1/$figure.tsv
   text=$(rows list caption.sql noheader) || exit 4
-  TITLE=$(printf '%s\n' "$text" | head -n 1)
-  CAPTION=$(printf '%s\n' "$text" | tail -n +2 | fold -s -w 110)
-  export DATA TITLE CAPTION
-  for FORMAT in svg pdf; do
-    OUTPUT=$1/$figure.new
-    export FORMAT OUTPUT
-    (cd "$here" && $clock gnuplot -d "$figure.gp") ||
-      refuse "$experiment: gnuplot could not draw $figure from $DATA"
-    undate <"$OUTPUT" >"$1/$figure.$FORMAT"
-    rm "$OUTPUT"
-    [ "$clock" ] || [ $FORMAT = svg ] || LC_ALL=C grep -q '(D:19700101' "$1/$figure.pdf" || dated=1
+  title=$(printf '%s\n' "$text" | head -n 1)
+  for PAGE in wide column; do
+    case $PAGE in
+    wide) name=$figure of_title=84 of_caption=130 ;;
+    column) name=$figure-column of_title=42 of_caption=58 ;;
+    esac
+    TITLE=$(printf '%s\n' "$title" | fold -s -w $of_title)
+    CAPTION=$(printf '%s\n' "$text" | tail -n +2 | fold -s -w $of_caption)
+    export DATA TITLE CAPTION PAGE
+    for FORMAT in svg pdf; do
+      OUTPUT=$1/$figure.new
+      export FORMAT OUTPUT
+      (cd "$here" && $clock gnuplot -d "$figure.gp") ||
+        refuse "$experiment: gnuplot could not draw $name from $DATA"
+      undate <"$OUTPUT" >"$1/$name.$FORMAT"
+      rm "$OUTPUT"
+      [ "$clock" ] || [ $FORMAT = svg ] || LC_ALL=C grep -q '(D:19700101' "$1/$name.pdf" || dated=1
+    done
   done
-  printf '![%s](%s/%s.svg)\n\n' "$(printf '%s\n' "$TITLE" | plain)" \
+  printf '![%s](%s/%s.svg)\n\n' "$(printf '%s\n' "$title" | plain)" \
     "$(printf '%s\n' "$experiment" | sed 's/ /%20/g')" "$figure" >>"$out/index.new"
 }
 
-# Turns the rows of sheet.sql into a TSV of pictures that are there and unchanged.
+# Turns the rows of sheet.sql into a TSV of pictures that are there and unchanged. A sheet is as wide as
+# its four cells and five gaps: `size` is 1, of versions that showed no differences, or 2.
 sheets() (
   tab=$(printf '\t')
-  printf 'setting\tcell\trows\tkeys\tfile\tkind\n'
-  while IFS=$tab read -r setting cell count keys kind sha256 folder path; do
+  printf 'setting\tcell\tsize\tkeys\tfile\tkind\n'
+  while IFS=$tab read -r setting cell keys kind sha256 folder path; do
     case $path in
     /*) file=$path ;;
     *) file=$folder/$path ;;
@@ -141,7 +149,9 @@ sheets() (
     elif [ "$(sha256sum <"$file" | cut -d ' ' -f 1)" != "$sha256" ]; then
       say "$experiment: $file is not the picture that was recorded; the sheet is drawn without it"
     else
-      printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$setting" "$cell" "$count" "$keys" "$file" "$kind"
+      width=$(od -An -tu1 -j 16 -N 4 "$file" | awk '{ print (($1 * 256 + $2) * 256 + $3) * 256 + $4 }')
+      printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$setting" "$cell" $((width / (4 * cell + 40))) "$keys" \
+        "$file" "$kind"
     fi
   done
 )

@@ -9,8 +9,10 @@ SELECT 'question' FROM experiments WHERE experiment = @experiment AND x IN keys
     OR EXISTS (SELECT 1 FROM gains WHERE baseline = 'fill_harmonic' AND gain IS NOT NULL))
 UNION ALL SELECT 'quality' FROM scored WHERE yes AND 'train.mask_ratio' IN keys
 UNION ALL SELECT 'throughput' WHERE 'train.mask_ratio' IN keys
-UNION ALL SELECT 'decoder' FROM scored WHERE yes AND 'model.decoder' IN keys
 UNION ALL SELECT 'settings' FROM scored
   WHERE yes AND EXISTS (SELECT 1 FROM keys WHERE key <> 'train.mask_ratio')
+UNION ALL SELECT 'pareto' FROM chosen JOIN means USING (position)
+  WHERE metric IN ('linear_mean', 'psnr_masked') AND chosen.gflops_per_image > 0
+  GROUP BY 1 HAVING count(DISTINCT position) > 1 -- settings
 UNION ALL SELECT 'curves' FROM scored WHERE yes
 UNION ALL SELECT 'sheet' FROM chosen JOIN artifacts USING (trial) WHERE kind = 'sheet' GROUP BY 1;

@@ -12,7 +12,7 @@ kinds AS (
       AND min(text NOT GLOB '*[^0-9.e+-]*' AND text GLOB '*[0-9]*') AS numeric
   FROM valued),
 places AS (
-  SELECT trial, position, iif(own, text, setting) AS label, iif(own, key, keys) AS axis, numeric,
+  SELECT trial, position, iif(own, text, setting) AS label, iif(own, replace(substr(key, instr(key, '.') + 1), '_', ' '), keys) AS axis, numeric,
     iif(numeric, CAST(text AS REAL), dense_rank() OVER (ORDER BY position)) AS x
   FROM valued, kinds),
 ours AS (
@@ -37,12 +37,16 @@ SELECT * FROM (
   SELECT 'tick' AS kind, NULL AS panel, axis AS series, x, numeric AS value, NULL AS low, NULL AS high,
     label FROM places GROUP BY x
   UNION ALL
-  SELECT 'mean', panel, series, x, mean, mean - coalesce(t975, 0) * error,
+  SELECT 'mean', panel, (SELECT title FROM metrics WHERE name = series), x, mean,
+    mean - coalesce(t975, 0) * error,
     mean + coalesce(t975, 0) * error, NULL
   FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100)
-  UNION ALL SELECT 'seed', panel, series, x, value, NULL, NULL, NULL FROM centred
   UNION ALL
-  SELECT 'baseline', 'probe', baseline || ' (' || metric || ')', x, avg(value), NULL, NULL, NULL
+  SELECT 'seed', panel, (SELECT title FROM metrics WHERE name = series), x, value, NULL, NULL, NULL
+  FROM centred
+  UNION ALL
+  SELECT 'baseline', 'probe', (SELECT title FROM scorers WHERE name = baseline_scores.baseline)
+      || iif(metric GLOB 'linear_*', ' (linear probe)', ' (neighbours)'), x, avg(value), NULL, NULL, NULL
   FROM baseline_scores JOIN places USING (trial) JOIN probed USING (metric)
   WHERE trial IN (SELECT trial FROM chosen) AND value IS NOT NULL GROUP BY baseline, x
   UNION ALL
@@ -54,4 +58,5 @@ SELECT * FROM (
     accuracy, NULL, NULL, NULL
   FROM paper JOIN paper_series USING (series)
   WHERE experiment = @experiment AND x IS NOT NULL AND (SELECT metric FROM probed) IS NOT NULL)
-ORDER BY kind, panel = 'speed', panel = 'gain', series DESC, x, value;
+ORDER BY kind, panel = 'speed', panel = 'gain',
+  CASE WHEN kind = 'baseline' THEN series END DESC, series, x, value;

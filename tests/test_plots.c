@@ -53,9 +53,10 @@ START_TEST(a_sweep_is_drawn_twice_alike) {
   expect(RUN_FAKE, 0, "done");
   draw("one");
   expect_file("log", "pos_embed: not in r.db; fill it with: harness run ablations/pos_embed.ini");
-  expect_file("one/mask_ratio/quality.tsv",
-              "seed\tmodel\tpsnr_masked\t0.75\t17.01\t\t\tpsnr_masked (dB)\t\n"
-              "seed\tmodel\tpsnr_masked\t0.75\t17.02\t\t\tpsnr_masked (dB)\t\n");
+  expect_file(
+      "one/mask_ratio/quality.tsv",
+      "seed\tmodel\tpsnr_masked\t0.75\t17.01\t\t\tPSNR of the masked pixels (dB)\t\t\tmodel\n"
+      "seed\tmodel\tpsnr_masked\t0.75\t17.02\t\t\tPSNR of the masked pixels (dB)\t\t\tmodel\n");
   expect_file("one/mask_ratio/quality.tsv", "baseline\tfill_mean\tssim_composite\t0.5\t0.4\t");
   expect_file("one/mask_ratio/throughput.tsv", "ideal\tmodel\t0.75\t1600.0");
   expect_file("one/mask_ratio/curves.tsv", "raw\t0.5\t1\t20.0\t");
@@ -69,7 +70,9 @@ START_TEST(a_sweep_is_drawn_twice_alike) {
   sleep(1); /* a date in a file would change */
   draw("two");
   expect("diff -r one two && ls one/mask_ratio", 0,
-         "curves.pdf\ncurves.svg\ncurves.tsv\nquality.pdf");
+         "curves-column.pdf\ncurves-column.svg\ncurves.pdf\ncurves.svg\ncurves.tsv\npareto-column."
+         "pdf");
+  expect_file("one/mask_ratio/quality-column.svg", "PSNR of the masked pixels (dB)");
   /* One other number changes the figure. */
   expect("sqlite3 r.db \"UPDATE metric SET value = 17.4 WHERE name = 'psnr_masked' AND trial = 2\"",
          0, "");
@@ -132,7 +135,7 @@ START_TEST(a_gain_is_over_the_trials_own_baseline) {
   expect_file("log", "\t+1.9");
   expect_file("one/exp/quality.tsv", "baseline\tfill_mean 4\tpsnr_masked\t0.75\t21.0\t");
   expect_file("one/exp/quality.tsv", "baseline\tfill_mean 8\tpsnr_masked\t0.75\t14.5\t");
-  expect_file("one/exp/settings.svg", "On each setting's own masks: fill_mean 14.50 to 21.00 dB");
+  expect_file("one/exp/settings.svg", "On each setting's own masks: mean colour 14.50 to 21.00 dB");
   char command[1024];
   snprintf(command, sizeof command,
            "{ echo .parameter init; echo \"INSERT INTO temp.sqlite_parameters VALUES "
@@ -148,7 +151,8 @@ END_TEST
  * mask ratio and by one a seed, pixels reach 15; and the harmonic fill, 2 dB above the mean's. */
 static void add_probe(void) {
   change("INSERT OR REPLACE INTO metric_kind VALUES ('linear_mean', 90, '%', 1, 1, 'probe', 1, 1, "
-         "'linear', 1, 'made up'); INSERT OR REPLACE INTO scorer_kind VALUES ('pixels', 90, 1); "
+         "'linear', 1, 'made up', 'linear probe'); INSERT OR REPLACE INTO scorer_kind VALUES "
+         "('pixels', 90, 1, 'pixels'); "
          "INSERT INTO metric SELECT trial, 'model', 20, 'linear_mean', 1, 20 + 10 * mask_ratio + "
          "seed, 'finite' FROM trials; INSERT INTO metric SELECT trial, 'pixels', 0, 'linear_mean', "
          "1, 15, 'finite' FROM trials");
@@ -178,17 +182,17 @@ START_TEST(a_question_has_its_panels) {
   expect_file("none/index.md", "; linear: agrees (psnr_masked of 2 settings");
   add_harmonic();
   draw("two");
-  expect_file("two/exp/question.svg", "gain over fill_harmonic (dB)");
+  expect_file("two/exp/question.svg", "gain over the harmonic fill (dB)");
   expect_in_file("two/exp/question.svg", "accuracy of the probe", false);
   expect_in_file("two/exp/question.svg", "Published", false);
   /* psnr_masked is 17.02 and the fill 16.5; the interval is 4.3027 x 0.01 / sqrt 3 wide. */
-  expect_file("two/exp/question.tsv", "mean\tgain\tpsnr_masked\t0.75\t0.5");
+  expect_file("two/exp/question.tsv", "mean\tgain\tPSNR of the masked pixels\t0.75\t0.5");
   add_probe();
   draw("three");
   /* 27.5, 28.5 and 29.5: 28.5 +- 4.30265 / sqrt 3. Two of the paper's settings have no trial. */
-  expect_file("three/exp/question.tsv", "mean\tprobe\tlinear_mean\t0.75\t29.5\t27.0158");
-  expect_file("three/exp/question.tsv", "seed\tprobe\tlinear_mean\t0.75\t30.5\t");
-  expect_file("three/exp/question.tsv", "baseline\tprobe\tpixels (linear_mean)\t0.5\t15.0\t");
+  expect_file("three/exp/question.tsv", "mean\tprobe\tlinear probe\t0.75\t29.5\t27.0158");
+  expect_file("three/exp/question.tsv", "seed\tprobe\tlinear probe\t0.75\t30.5\t");
+  expect_file("three/exp/question.tsv", "baseline\tprobe\tpixels (linear probe)\t0.5\t15.0\t");
   expect_file("three/exp/question.tsv",
               "paper\tprobe\tpublished: linear (right axis)\t0.4\t71.0\t");
   expect_in_file("three/exp/question.tsv", "59.6", false);
@@ -216,8 +220,7 @@ START_TEST(a_question_of_words_has_categories) {
   expect(RUN_FAKE, 0, "no linear_mean and no knn_mean was recorded");
   add_probe();
   draw("one");
-  expect_file("one/exp/question.tsv",
-              "tick\t\ttrain.mask / train.mask_ratio\t2\t0\t\t\tblock/0.5\n");
+  expect_file("one/exp/question.tsv", "tick\t\tmask / mask ratio\t2\t0\t\t\tblock/0.5\n");
   expect_file("one/exp/question.tsv", "paper\tprobe\tpublished: linear (right axis)\t2\t72.3\t");
   expect_file("one/exp/question.svg", ">block/0.75<");
 }
@@ -330,8 +333,8 @@ START_TEST(a_sheet_is_taken_in) {
                 "[sweep]\nmodel.decoder = 8x1x1, 16x1x1\nseeds = 1\n");
   expect(HARNESS " run exp.ini --scale none --db r.db --out out", 0, "done");
   draw("one");
-  expect_file("one/exp/decoder.svg", "16x1x1");
-  expect_file("one/exp/sheet.tsv", "8x1x1\t128\t2\tmodel.decoder\t");
+  expect_file("one/exp/pareto.svg", "16x1x1");
+  expect_file("one/exp/sheet.tsv", "8x1x1\t128\t2\tdecoder\t");
   expect_file("one/exp/sheet.svg", "data:image/png;base64");
   draw("two");
   expect("diff -r one two", 0, "");

@@ -56,14 +56,24 @@ static void check_scores(const json_t *scores) {
   ck_assert_int_eq((int)event_number(scores, "images"), 8);
 }
 
-static void check_sheet(const char *name, int rows) {
+static void check_sheet(const char *name, int images) {
   char path[PATH_SIZE];
   Picture sheet;
   Error e;
   ck_assert_msg(picture_read(&sheet, in_folder(path, name), NULL, &e), "%s", e.message);
-  ck_assert_int_gt(sheet.width, 4 * 128);
-  ck_assert_int_gt(sheet.height, rows * 128);
-  ck_assert_int_lt(sheet.height, (rows + 1) * 160);
+  ck_assert_int_gt(sheet.width, 4 * 256);
+  ck_assert_int_gt(sheet.height, images * 2 * 256);
+  ck_assert_int_lt(sheet.height, (images + 1) * 2 * 320);
+  /* The first image's differences, in the third column: black where a patch was visible. */
+  int black = 0, cell = (sheet.width - 5 * 16) / 4, top = 42 + cell + 26,
+      left = 16 + 2 * (cell + 16);
+  for (int y = top; y < top + cell; y++)
+    for (int x = left; x < left + cell; x++) {
+      const uint8_t *rgb = sheet.rgb + ((size_t)y * sheet.width + x) * 3;
+      black += !rgb[0] && !rgb[1] && !rgb[2];
+    }
+  ck_assert_int_ge(black, cell * cell / 4);
+  ck_assert_int_lt(black, cell * cell);
   picture_free(&sheet);
 }
 

@@ -53,6 +53,7 @@ static double pooled_psnr_full(const MetricSums *s) {
    OFFERS_PROBE,                                                                                   \
    HEADLINE(readout),                                                                              \
    "top-1 by a vote of 20 neighbours on " meaning,                                                 \
+   .title = "nearest neighbours, " #readout,                                                       \
    OF_PROBE(NEIGHBOURS(readout)[0].top1)},                                                         \
       {"linear_" #readout,                                                                         \
        "%",                                                                                        \
@@ -61,6 +62,7 @@ static double pooled_psnr_full(const MetricSums *s) {
        OFFERS_PROBE,                                                                               \
        HEADLINE(readout),                                                                          \
        "top-1 of a linear classifier on " meaning,                                                 \
+       .title = "linear probe, " #readout,                                                         \
        OF_PROBE(linear[READOUT_##readout].top1)},
 #define NEIGHBOUR_READINGS(readout, meaning, count, place)                                         \
   {"knn_" #readout "_k" #count,                                                                    \
@@ -113,16 +115,17 @@ static double pooled_psnr_full(const MetricSums *s) {
 
 const Metric metric_list[] = {
     {"loss", "", -1, 4, OFFERS_LOSS, true, "the training loss on the held-out images",
-     .of_image = image_loss},
+     .title = "held-out loss", .of_image = image_loss},
     {"psnr_masked", "dB", 1, 2, OFFERS_HIDDEN, true, "masked pixels only",
-     .of_image = image_psnr_masked},
+     .title = "PSNR of the masked pixels", .of_image = image_psnr_masked},
     {"psnr_masked_pooled", "dB", 1, 2, OFFERS_HIDDEN, false, "masked pixels, of the pooled error",
      .second = true, .of_sums = pooled_psnr_masked},
     {"psnr_composite", "dB", 1, 2, OFFERS_HIDDEN, true,
-     "whole image, visible patches pasted from the input", .of_image = image_psnr_composite},
+     "whole image, visible patches pasted from the input", .title = "PSNR of the composite",
+     .of_image = image_psnr_composite},
     {"psnr_leaky", "dB", 1, 2, OFFERS_LEAKY, true,
      "whole image, un-normalised with the target's own statistics: not comparable with the others",
-     .of_image = image_psnr_composite},
+     .title = "PSNR (leaky)", .of_image = image_psnr_composite},
     {"psnr_composite_pooled", "dB", 1, 2, OFFERS_HIDDEN, false, "whole image, of the pooled error",
      .second = true, .of_sums = pooled_psnr_composite},
     {"psnr_full", "dB", 1, 2, OFFERS_FULL, false, "the decoder's output for all patches",
@@ -132,10 +135,10 @@ const Metric metric_list[] = {
      .of_sums = pooled_psnr_full},
     {"ssim_composite", "", 1, 4, OFFERS_HIDDEN, true,
      "structural similarity of the whole image, visible patches pasted from the input",
-     .of_image = image_ssim_composite},
+     .title = "SSIM of the composite", .of_image = image_ssim_composite},
     {"ssim_leaky", "", 1, 4, OFFERS_LEAKY, true,
      "structural similarity, un-normalised with the target's own statistics",
-     .of_image = image_ssim_composite},
+     .title = "SSIM (leaky)", .of_image = image_ssim_composite},
     {"ssim_full", "", 1, 4, OFFERS_FULL, false,
      "structural similarity of the decoder's output for all patches", .of_image = image_ssim_full},
     READOUTS(PROBE_HEADLINES) READOUTS(PROBE_READINGS)};

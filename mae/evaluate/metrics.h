@@ -48,6 +48,7 @@ typedef struct Metric {
   bool headline;           /* told to people while a run goes on */
   const char *meaning;     /* half a sentence, for tables and captions */
   bool second;             /* another reading of a number above: views leave it out */
+  const char *title;       /* words for a figure's axis, without the unit; NULL: the name serves */
   /* One of the three: the mean of a number of each image, one number of the pooled sums, or one of
    * ProbeScores, by its offset there. */
   double (*of_image)(const ImageScore *);

@@ -12,4 +12,5 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return probe_score(metrics, ev, look, e);
 }
 
-const Scorer scorer_chance = {.name = "chance", .baseline = true, .probes = true, .run = score};
+const Scorer scorer_chance = {
+    .name = "chance", .title = "chance", .baseline = true, .probes = true, .run = score};

@@ -99,5 +99,8 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return fill_score(metrics, ev, fill_harmonic, e);
 }
 
-const Scorer scorer_fill_harmonic = {
-    .name = "fill_harmonic", .baseline = true, .run = score, .fill = fill_harmonic};
+const Scorer scorer_fill_harmonic = {.name = "fill_harmonic",
+                                     .title = "harmonic fill",
+                                     .baseline = true,
+                                     .run = score,
+                                     .fill = fill_harmonic};

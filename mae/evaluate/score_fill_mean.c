@@ -27,4 +27,4 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
 }
 
 const Scorer scorer_fill_mean = {
-    .name = "fill_mean", .baseline = true, .run = score, .fill = fill_mean};
+    .name = "fill_mean", .title = "mean colour", .baseline = true, .run = score, .fill = fill_mean};

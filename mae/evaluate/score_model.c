@@ -17,4 +17,4 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return evaluate_pictures(metrics, ev, OFFERS_LOSS | pictures, reconstruct, NULL, e);
 }
 
-const Scorer scorer_model = {.name = "model", .run = score};
+const Scorer scorer_model = {.name = "model", .title = "model", .run = score};

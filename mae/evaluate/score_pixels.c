@@ -10,4 +10,5 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return probe_score(metrics, ev, look, e);
 }
 
-const Scorer scorer_pixels = {.name = "pixels", .baseline = true, .probes = true, .run = score};
+const Scorer scorer_pixels = {
+    .name = "pixels", .title = "pixels", .baseline = true, .probes = true, .run = score};

@@ -10,4 +10,4 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return probe_score(metrics, ev, look, e);
 }
 
-const Scorer scorer_probe = {.name = "probe", .probes = true, .run = score};
+const Scorer scorer_probe = {.name = "probe", .title = "probe", .probes = true, .run = score};

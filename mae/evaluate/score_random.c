@@ -27,4 +27,5 @@ static bool score(Metrics *metrics, Evaluator *ev, Error *e) {
   return probe_score(metrics, ev, look, e);
 }
 
-const Scorer scorer_random = {.name = "random", .baseline = true, .probes = true, .run = score};
+const Scorer scorer_random = {
+    .name = "random", .title = "untrained encoder", .baseline = true, .probes = true, .run = score};

@@ -7,7 +7,8 @@
 #include "mae/evaluate/fills.h"
 
 typedef struct Scorer {
-  const char *name; /* as in events, the database and tables */
+  const char *name;  /* as in events, the database and tables */
+  const char *title; /* words for a figure */
   /* A baseline depends on no weights: it is scored once, at the end of a run, as an event of its
    * own. The others are scored whenever the model is. */
   bool baseline;

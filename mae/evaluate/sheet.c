@@ -11,8 +11,15 @@
 #include "mae/evaluate/fills.h"
 #include "mae/model/device.h"
 
-/* Pixels. A cell is a picture with a line of text below it. */
-enum { GAP = 8, GLYPH_WIDTH = 5, GLYPH_HEIGHT = 7, LINE = GLYPH_HEIGHT + 6, PICTURE_MIN = 128 };
+/* Pixels, but for the letters' dots. A cell is a picture with a line of text below it. */
+enum {
+  DOT = 2, /* a letter's */
+  GLYPH_WIDTH = 5,
+  GLYPH_HEIGHT = 7,
+  GAP = 8 * DOT,
+  LINE = (GLYPH_HEIGHT + 6) * DOT,
+  PICTURE_MIN = 256
+};
 
 /* Letters of 5x7 dots, a byte per row, the leftmost dot in bit 4. */
 static const struct Glyph {
@@ -37,6 +44,7 @@ static const struct Glyph {
     {'S', {0x0F, 0x10, 0x10, 0x0E, 0x01, 0x01, 0x1E}},
     {'T', {0x1F, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04}},
     {'U', {0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x0E}},
+    {'X', {0x11, 0x11, 0x0A, 0x04, 0x0A, 0x11, 0x11}},
     {'Y', {0x11, 0x11, 0x0A, 0x04, 0x04, 0x04, 0x04}},
     {'d', {0x01, 0x01, 0x0D, 0x13, 0x11, 0x13, 0x0D}},
     {'0', {0x0E, 0x11, 0x13, 0x15, 0x19, 0x11, 0x0E}},
@@ -58,7 +66,9 @@ static int cell_pixels(const Sheet *sheet) {
 
 bool sheet_create(Sheet *sheet, int rows, int columns, int picture_size, Error *e) {
   *sheet = (Sheet){.columns = columns, .rows = rows, .picture_size = picture_size};
-  sheet->scale = (PICTURE_MIN + picture_size - 1) / picture_size;
+  /* Even, so that a sheet is twice as large as one of a version before differences were shown, and
+   * is told from it by that (plots/draw.sh). */
+  sheet->scale = 2 * ((PICTURE_MIN / 2 + picture_size - 1) / picture_size);
   sheet->width = GAP + columns * (cell_pixels(sheet) + GAP);
   sheet->height = GAP + LINE + rows * (cell_pixels(sheet) + LINE);
   size_t bytes = (size_t)sheet->width * sheet->height * 3;
@@ -75,12 +85,12 @@ void sheet_destroy(Sheet *sheet) {
 }
 
 static void draw_text(Sheet *sheet, int left, int top, const char *text) {
-  for (; *text; text++, left += GLYPH_WIDTH + 1)
+  for (; *text; text++, left += (GLYPH_WIDTH + 1) * DOT)
     for (size_t g = 0; g < sizeof glyphs / sizeof *glyphs; g++) {
-      if (glyphs[g].letter != *text || left + GLYPH_WIDTH > sheet->width) continue;
-      for (int y = 0; y < GLYPH_HEIGHT; y++)
-        for (int x = 0; x < GLYPH_WIDTH; x++)
-          if (glyphs[g].rows[y] >> (GLYPH_WIDTH - 1 - x) & 1)
+      if (glyphs[g].letter != *text || left + GLYPH_WIDTH * DOT > sheet->width) continue;
+      for (int y = 0; y < GLYPH_HEIGHT * DOT; y++)
+        for (int x = 0; x < GLYPH_WIDTH * DOT; x++)
+          if (glyphs[g].rows[y / DOT] >> (GLYPH_WIDTH - 1 - x / DOT) & 1)
             memset(sheet->rgb + ((size_t)(top + y) * sheet->width + left + x) * 3, 0, 3);
     }
 }
@@ -102,7 +112,7 @@ void sheet_place(Sheet *sheet, int row, int column, const float *picture, const 
       uint8_t *to = sheet->rgb + ((size_t)(top + y) * sheet->width + left + x) * 3;
       for (int c = 0; c < 3; c++) to[c] = (uint8_t)lrintf(255.0f * from[c]);
     }
-  if (caption) draw_text(sheet, left, top + pixels + 3, caption);
+  if (caption) draw_text(sheet, left, top + pixels + 3 * DOT, caption);
 }
 
 enum { ORIGINAL, MASKED, RECONSTRUCTION, HARMONIC, COLUMNS };
@@ -121,9 +131,24 @@ static void describe(char *text, size_t size, const float *picture, const uint8_
   snprintf(text, size, "%.2f dB", psnr_from_mse(sum / (double)values));
 }
 
-/* A row of the sheet: one image, `composite` its reconstruction; `picture` is scratch. */
-static bool place_row(Sheet *sheet, int row, const Config *config, const uint8_t *image,
-                      const uint8_t *masked, const float *composite, float *picture, Error *e) {
+/* Rows of the sheet for an image: the pictures, and below them what is wrong with them. */
+enum { PICTURES, DIFFERENCES, IMAGE_ROWS };
+
+/* Turns a picture into its distance from the image, a colour at a time: black where they are equal.
+ * Enlarged, for at a third of the range a picture is ruined. */
+enum { DIFFERENCE_GAIN = 4 };
+static const char difference_caption[] = "DIFFERENCE X4";
+static void subtract(float *picture, const uint8_t *image, size_t values) {
+  for (size_t i = 0; i < values; i++) {
+    float distance = DIFFERENCE_GAIN * fabsf(picture[i] - pixel_unit(image[i]));
+    picture[i] = distance < 1.0f ? distance : 1.0f;
+  }
+}
+
+/* One image, `composite` its reconstruction; `picture` is scratch. */
+static bool place_image(Sheet *sheet, int index, const Config *config, const uint8_t *image,
+                        const uint8_t *masked, float *composite, float *picture, Error *e) {
+  int row = index * IMAGE_ROWS + PICTURES, below = index * IMAGE_ROWS + DIFFERENCES;
   int size = config->model.image_size, patch = config->model.patch_size;
   size_t values = (size_t)size * size * 3;
   char caption[32];
@@ -137,16 +162,20 @@ static bool place_row(Sheet *sheet, int row, const Config *config, const uint8_t
   sheet_place(sheet, row, MASKED, picture, NULL);
   describe(caption, sizeof caption, composite, image, values);
   sheet_place(sheet, row, RECONSTRUCTION, composite, leaky ? leaky_caption : caption);
+  subtract(composite, image, values);
+  sheet_place(sheet, below, RECONSTRUCTION, composite, leaky ? leaky_caption : difference_caption);
   if (!fill_harmonic(picture, image, masked, size, patch))
     return error_set(e, EXIT_DEVICE, "out of memory for the harmonic fill");
   describe(caption, sizeof caption, picture, image, values);
   sheet_place(sheet, row, HARMONIC, picture, caption);
+  subtract(picture, image, values);
+  sheet_place(sheet, below, HARMONIC, picture, difference_caption);
   return true;
 }
 
-/* Rows first .. first+count, reconstructed together. composite and images: host scratch. */
-static bool place_rows(Sheet *sheet, Evaluator *ev, int first, int count, float *composite,
-                       uint8_t *images, Error *e) {
+/* Images first .. first+count, reconstructed together. composite and images: host scratch. */
+static bool place_images(Sheet *sheet, Evaluator *ev, int first, int count, float *composite,
+                         uint8_t *images, Error *e) {
   const Kernels *k = ev->device->kernels;
   size_t values = (size_t)sheet->picture_size * sheet->picture_size * 3;
   size_t patches = (size_t)config_patches(ev->config);
@@ -157,8 +186,8 @@ static bool place_rows(Sheet *sheet, Evaluator *ev, int first, int count, float 
   if (!device_synchronize(ev->device, e)) return false;
   float *scratch = composite + (size_t)ev->capacity * values;
   for (int i = 0; i < count; i++)
-    if (!place_row(sheet, first + i, ev->config, images + (size_t)i * values,
-                   ev->masked + (size_t)i * patches, composite + (size_t)i * values, scratch, e))
+    if (!place_image(sheet, first + i, ev->config, images + (size_t)i * values,
+                     ev->masked + (size_t)i * patches, composite + (size_t)i * values, scratch, e))
       return false;
   return true;
 }
@@ -170,7 +199,7 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
   size_t values = (size_t)size * size * 3;
   Sheet sheet;
   Evaluator ev;
-  if (!sheet_create(&sheet, count, COLUMNS, size, e)) return false;
+  if (!sheet_create(&sheet, count * IMAGE_ROWS, COLUMNS, size, e)) return false;
   if (!evaluator_create(&ev, model, pool, capacity, e)) {
     sheet_destroy(&sheet);
     return false;
@@ -185,7 +214,7 @@ bool sheet_write(const char *path, Model *model, const ImagePool *pool, const Cr
   for (int first = 0; ok && first < count; first += capacity) {
     int rows = count - first < capacity ? count - first : capacity;
     memcpy(ev.crops, crops + first, (size_t)rows * sizeof *crops);
-    ok = place_rows(&sheet, &ev, first, rows, composite, images, e);
+    ok = place_images(&sheet, &ev, first, rows, composite, images, e);
     progress_tell(progress, "sheet", (size_t)first + (size_t)rows, (size_t)count);
   }
   if (ok) ok = picture_write_png(path, sheet.rgb, sheet.width, sheet.height, e);

@@ -21,10 +21,11 @@ void sheet_label(Sheet *, int column, const char *text);
 void sheet_place(Sheet *, int row, int column, const float *picture, const char *caption);
 
 /* Writes original | masked | reconstruction | harmonic fill of `count` images, cut by `crops` out
- * of the pool's, to a PNG. The reconstruction is the composite; the captions are its
- * and the fill's psnr_composite (of norm_pix models, whose pictures leak the target's
- * statistics, the word LEAKY instead). Masks are those of the first evaluation images. The listener
- * hears of images. */
+ * of the pool's, to a PNG, and in a row below what the last two differ by from the original: four
+ * times the distance of each colour, black where they are equal. The reconstruction is the
+ * composite; the captions are its and the fill's psnr_composite (of norm_pix models, whose pictures
+ * leak the target's statistics, the word LEAKY instead). Masks are those of the first evaluation
+ * images. The listener hears of images. */
 bool sheet_write(const char *path, Model *, const ImagePool *, const Crop *crops, int count,
                  const ProgressListener *, Error *);
 /* The same for the first `count` held-out images, or all when there are fewer. */
