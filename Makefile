@@ -5,7 +5,7 @@ DB ?= results/results.db
 # The one that sees Debian's python3-torch.
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps build install demo test bench plots paper parity fuzz gpu-first gpu-check \
+.PHONY: all deps build install package demo test bench plots paper parity fuzz gpu-first gpu-check \
   gpu-bench gpu-article clean
 
 all: build
@@ -26,6 +26,15 @@ build:
 
 install: build
 	cmake --install $(BUILD)
+
+# A .deb and a tarball in build-package/, for any x86-64 processor with AVX2 and FMA, or any of another
+# kind.
+PORTABLE = $(if $(filter x86_64,$(shell uname -m)),-march=x86-64-v3)
+package:
+	cmake --preset release -B build-package -DMAEBENCH_CUDA=$(CUDA) -DMAEBENCH_NATIVE=OFF \
+	  -DCMAKE_C_FLAGS="$(PORTABLE)" -DCMAKE_INSTALL_PREFIX=/usr
+	cmake --build build-package -j $(JOBS) --target mae harness manual
+	cd build-package && cpack
 
 # The whole way on this machine: sweep the mask ratio, two trials side by side on a CPU, and draw
 # the figures. The tests are not built, and without an NVIDIA driver nothing for GPUs.
@@ -75,4 +84,4 @@ gpu-article:
 	@sh tests/gpu/article.sh $(GPU_OPTIONS) $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf build build-debug build-asan build-tsan build-fuzz build-gpu
+	rm -rf build build-debug build-asan build-tsan build-fuzz build-gpu build-package

@@ -19,7 +19,9 @@ static const char after_list[] =
     "that does not match, 4 something is missing, 75 stopped by a time limit (the same command\n"
     "continues), 128+N stopped by signal N.\n";
 
+static const Program program = {"harness", "sweeps of masked autoencoders, recorded in SQLite",
+                                commands, sizeof commands / sizeof *commands, after_list};
+
 int main(int argc, char **argv) {
-  return commands_run("harness", commands, sizeof commands / sizeof *commands, after_list, argc,
-                      argv);
+  return commands_run(&program, argc, argv);
 }

@@ -228,10 +228,22 @@ static bool read_arguments(CommandLine *line, int argc, char **argv, bool *told,
   return true;
 }
 
+static CommandVisitor visitor;
+static void *visitor_context;
+
+void command_line_visit(CommandVisitor function, void *context) {
+  visitor = function;
+  visitor_context = context;
+}
+
 bool command_line_read(CommandLine *line, int argc, char **argv, int *code) {
   Error e = {0};
   bool told = false;
   *code = EXIT_OK;
+  if (visitor) {
+    visitor(line, visitor_context);
+    return false;
+  }
   line->words = (const char *const *)argv + 1;
   line->word_count = 0;
   bool ok = read_arguments(line, argc, argv, &told, &e);

@@ -66,6 +66,11 @@ typedef struct CommandLine {
  * the front of argv, where line->words points. False when help, the version or an error was
  * printed: *code is the exit code, and lists are freed. */
 bool command_line_read(CommandLine *, int argc, char **argv, int *code);
+/* While there is a visitor, command_line_read() hands it each command's description instead of
+ * reading arguments, and returns false with EXIT_OK: how the manual and the completions get at the
+ * options of commands, which describe themselves before they do anything. NULL ends it. */
+typedef void (*CommandVisitor)(const CommandLine *, void *context);
+void command_line_visit(CommandVisitor, void *context);
 /* Frees the lists of all options. */
 void command_line_free(const CommandLine *);
 /* Prints "NAME: message" to standard error and returns the error's exit code. */

@@ -9,37 +9,51 @@
 #include <string.h>
 
 #include "mae/base/error.h"
+#include "mae/base/manual.h"
 #include "mae/base/suggest.h"
 
-enum { COMMANDS_MAX = 32 };
+enum { COMMANDS_MAX = 48 };
+/* Commands that every program has. */
+static const char manual_name[] = "manual", completion_name[] = "completion";
 
 void commands_print_version(void) {
   puts("maebench " MAEBENCH_VERSION);
 }
 
-static int unknown_command(const char *program, const Command *commands, int count,
-                           const char *name) {
+static int unknown_command(const Program *program, const char *name) {
   const char *names[COMMANDS_MAX];
-  for (int i = 0; i < count; i++) names[i] = commands[i].name;
+  int count = 0;
+  for (; count < program->count; count++) names[count] = program->commands[count].name;
+  names[count++] = manual_name;
+  names[count++] = completion_name;
   int near = suggest_index(name, names, count);
   if (near >= 0)
-    fprintf(stderr, "%s: no command '%s'; did you mean %s?\n", program, name, names[near]);
+    fprintf(stderr, "%s: no command '%s'; did you mean %s?\n", program->name, name, names[near]);
   else
-    fprintf(stderr, "%s: no command '%s'; `%s --help` lists them\n", program, name, program);
+    fprintf(stderr, "%s: no command '%s'; `%s --help` lists them\n", program->name, name,
+            program->name);
   return EXIT_CONFIG;
 }
 
-static void print_usage(FILE *file, const char *program, const Command *commands, int count,
-                        const char *after_list) {
-  fprintf(file, "usage: %s COMMAND [options]\n\n", program);
-  for (int i = 0; i < count; i++) fprintf(file, "  %-12s %s\n", commands[i].name, commands[i].help);
-  fprintf(file, "\n%s", after_list);
+static void print_usage(FILE *file, const Program *program) {
+  fprintf(file, "usage: %s COMMAND [options]\n\n", program->name);
+  for (int i = 0; i < program->count; i++)
+    fprintf(file, "  %-12s %s\n", program->commands[i].name, program->commands[i].help);
+  fprintf(file, "  %-12s the manual page: `%s manual | man -l -`\n", manual_name, program->name);
+  fprintf(file, "  %-12s what bash, zsh or fish need to complete a command line\n",
+          completion_name);
+  fprintf(file, "\n%s", program->after_list);
 }
 
-static int run_command(const char *program, const Command *commands, int count,
-                       const char *after_list, int argc, char **argv) {
+static int print_completion(const Program *program, const char *shell) {
+  if (shell && completion_print(program, shell)) return EXIT_OK;
+  fprintf(stderr, "%s %s: which shell? bash, zsh or fish\n", program->name, completion_name);
+  return EXIT_CONFIG;
+}
+
+static int run_command(const Program *program, int argc, char **argv) {
   if (argc < 2) {
-    print_usage(stderr, program, commands, count, after_list);
+    print_usage(stderr, program);
     return EXIT_CONFIG;
   }
   const char *name = argv[1];
@@ -48,12 +62,18 @@ static int run_command(const char *program, const Command *commands, int count,
     return EXIT_OK;
   }
   if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
-    print_usage(stdout, program, commands, count, after_list);
+    print_usage(stdout, program);
     return EXIT_OK;
   }
-  for (int i = 0; i < count; i++)
-    if (!strcmp(commands[i].name, name)) return commands[i].run(argc - 1, argv + 1);
-  return unknown_command(program, commands, count, name);
+  if (!strcmp(name, completion_name)) return print_completion(program, argc > 2 ? argv[2] : NULL);
+  if (!strcmp(name, manual_name)) {
+    manual_print(program);
+    return EXIT_OK;
+  }
+  for (int i = 0; i < program->count; i++)
+    if (!strcmp(program->commands[i].name, name))
+      return program->commands[i].run(argc - 1, argv + 1);
+  return unknown_command(program, name);
 }
 
 /* A standard stream that was closed (`2>&-`) would give its number to the next file that is opened,
@@ -76,12 +96,11 @@ static bool close_output(const char *program, const char *command) {
   return !failed;
 }
 
-int commands_run(const char *program, const Command *commands, int count, const char *after_list,
-                 int argc, char **argv) {
+int commands_run(const Program *program, int argc, char **argv) {
   occupy_streams();
   /* A write beyond `ulimit -f` shall fail with a message, as on any full disk. */
   signal(SIGXFSZ, SIG_IGN);
-  int code = run_command(program, commands, count, after_list, argc, argv);
+  int code = run_command(program, argc, argv);
   const char *command = argc > 1 && *argv[1] != '-' ? argv[1] : NULL;
-  return !close_output(program, command) && code == EXIT_OK ? EXIT_DATA : code;
+  return !close_output(program->name, command) && code == EXIT_OK ? EXIT_DATA : code;
 }

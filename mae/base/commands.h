@@ -8,11 +8,18 @@ typedef struct Command {
   const char *help;
 } Command;
 
-/* Runs the command that argv names, or answers --help, --version and what is neither. after_list
- * ends the help. Returns the process's exit code: that of the command, or EXIT_DATA when what it
- * printed on standard output could not be written, which no command needs to check. */
-int commands_run(const char *program, const Command *, int count, const char *after_list, int argc,
-                 char **argv);
+typedef struct Program {
+  const char *name;
+  const char *summary; /* half a sentence, for the manual's first line */
+  const Command *commands;
+  int count;
+  const char *after_list; /* ends the help: what else is there to know, exit codes */
+} Program;
+
+/* Runs the command that argv names, or answers --help, --version, `manual`, `completion SHELL` and
+ * what is none of them. Returns the process's exit code: that of the command, or EXIT_DATA when
+ * what it printed on standard output could not be written, which no command needs to check. */
+int commands_run(const Program *, int argc, char **argv);
 /* "maebench 1.0.0" on standard output. */
 void commands_print_version(void);
 

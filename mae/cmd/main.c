@@ -19,6 +19,9 @@ static const char after_list[] =
     "Exit codes: 0 done, 2 usage or configuration, 3 device or memory, 4 data or files,\n"
     "5 a loss that is not finite, 75 stopped by a time limit, 128+N stopped by signal N.\n";
 
+static const Program program = {"mae", "trains and examines masked autoencoders", commands,
+                                sizeof commands / sizeof *commands, after_list};
+
 int main(int argc, char **argv) {
-  return commands_run("mae", commands, sizeof commands / sizeof *commands, after_list, argc, argv);
+  return commands_run(&program, argc, argv);
 }
