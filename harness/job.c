@@ -50,7 +50,7 @@ typedef struct Counted {
 
 static bool same_data(const Config *a, const Config *b) {
   return a->data.source == b->data.source && !strcmp(a->data.path, b->data.path) &&
-         !strcmp(a->data.cache, b->data.cache);
+         !strcmp(a->data.cache, b->data.cache) && a->data.holdout == b->data.holdout;
 }
 
 static bool count_images(Counted *counted, const Config *config, DataCounts *counts, Error *e) {

@@ -9,7 +9,7 @@
 set -eu
 
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
-  sqlite3 libjpeg-dev libpng-dev libssl-dev gnuplot-nox
+  sqlite3 libjpeg-dev libpng-dev libssl-dev libarchive-dev gnuplot-nox
   faketime"
 groups=""
 recommends="--no-install-recommends"
@@ -47,6 +47,7 @@ deps.sh: this system has no apt. Install with its own tools, then run make again
   oneDNN 2.6 or later, libraries and C headers (oneapi/dnnl/dnnl.h)
   jansson, SQLite 3.37 or later with its command-line program, libjpeg(-turbo), libpng,
   OpenSSL 3 (libcrypto), Check 0.15 or later; all with their headers
+  libarchive 3.4 or later to read images from archives; without it, from folders alone
   gnuplot 5.4 or later; faketime, for PDFs that are the same each time they are drawn
 END
   case $groups in *oracle*) echo "  Python 3 with torch, scikit-image, Pillow and numpy" >&2 ;; esac

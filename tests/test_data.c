@@ -233,7 +233,7 @@ START_TEST(tiny_imagenet_refusals) {
   write_text("images/val/val_annotations.txt", "val_1.JPEG\tn03\t0\t0\t62\t62\n");
   expect_refusal("val_annotations.txt:1: 'n03' is not in wnids.txt");
   shell("rm %s", "images/val/val_annotations.txt");
-  expect_refusal("data.path should hold wnids.txt");
+  expect_refusal("val: neither val_annotations.txt is there nor a folder for each class");
   set("data.path", "/nowhere");
   expect_refusal("data.path = /nowhere: no such folder");
 }
@@ -273,6 +273,35 @@ START_TEST(cifar10_from_the_binary_batches) {
 }
 END_TEST
 
+static void make_cifar100(void) {
+  static const int records[] = {4, 3};
+  set("data.source", "cifar100");
+  shell("mkdir -p %s", "images/below/cifar-100-binary");
+  for (int split = 0; split < 2; split++) {
+    char path[PATH_SIZE];
+    const char *const names[] = {"images/below/cifar-100-binary/train.bin",
+                                 "images/below/cifar-100-binary/test.bin"};
+    FILE *file = fopen(in_folder(path, names[split]), "wb");
+    ck_assert_ptr_nonnull(file);
+    for (int k = 0; k < records[split]; k++) {
+      fputc(k % 20, file);
+      fputc(20 * k + split, file);
+      for (int i = 0; i < 3 * 1024; i++) fputc(value_at(k, i % 32, i / 32 % 32, i / 1024), file);
+    }
+    fclose(file);
+  }
+}
+
+START_TEST(cifar100_by_its_fine_labels) {
+  make_cifar100();
+  open_data();
+  ck_assert_int_eq(data.train_count, 4);
+  ck_assert_int_eq(data.eval_count, 3);
+  for (int k = 0; k < 4; k++) expect_png(&data.train[k], k, 32, 32, 20 * k);
+  for (int k = 0; k < 3; k++) expect_png(&data.eval[k], k, 32, 32, 20 * k + 1);
+}
+END_TEST
+
 START_TEST(cifar10_refusals) {
   make_cifar();
   shell("truncate -s 3000 %s", "images/cifar-10-batches-bin/data_batch_3.bin");
@@ -292,6 +321,46 @@ START_TEST(train_images_are_taken_evenly) {
 }
 END_TEST
 
+static void make_webdataset(void) {
+  set("data.source", "webdataset");
+  shell("mkdir -p images/set-train-%s images/set-train-001 images/set-val-000", "000");
+  static const char *const names[] = {"images/set-train-000/0", "images/set-train-000/1",
+                                      "images/set-train-001/0", "images/set-val-000/0"};
+  for (int k = 0; k < 4; k++) {
+    char name[64], label[8];
+    snprintf(name, sizeof name, "%s.png", names[k]);
+    write_png(name, k, 8 + k, 8);
+    snprintf(name, sizeof name, "%s.cls", names[k]);
+    snprintf(label, sizeof label, "%d\n", k % 2);
+    write_text(name, label);
+  }
+}
+
+START_TEST(unpacked_shards) {
+  make_webdataset();
+  open_data();
+  ck_assert_int_eq(data.train_count, 3);
+  ck_assert_int_eq(data.eval_count, 1);
+  for (int k = 0; k < 4; k++) expect_png(&data.train[k], k, 8 + k, 8, k % 2);
+}
+END_TEST
+
+START_TEST(shard_refusals) {
+  make_webdataset();
+  write_text("images/set-train-000/1.cls", "cat");
+  expect_refusal("images/set-train-000/1.png: its label 'cat' is not the number of a class");
+  shell("rm images/set-train-000/1.%s", "cls");
+  expect_refusal("images/set-train-000/1.png: its label is missing: no 1.cls beside it");
+  shell("mv images/set-val-000 images/set-values-%s", "000");
+  write_text("images/set-train-000/1.cls", "1");
+  expect_refusal("no shard is held out");
+  set("data.holdout", "0.25");
+  open_data(); /* what is named otherwise trains */
+  ck_assert_int_eq(data.train_count, 3);
+  ck_assert_int_eq(data.eval_count, 1);
+}
+END_TEST
+
 static void make_shapes(void) {
   set("data.source", "shapes");
   set("train.batch", "1");
@@ -300,10 +369,9 @@ static void make_shapes(void) {
 
 /* A few images of every source of the list in choices.h. */
 static void (*const makers[SOURCE_COUNT])(void) = {
-    [SOURCE_SHAPES] = make_shapes,
-    [SOURCE_TINY_IMAGENET] = make_tiny_imagenet,
-    [SOURCE_IMAGEFOLDER] = make_imagefolder,
-    [SOURCE_CIFAR10] = make_cifar,
+    [SOURCE_SHAPES] = make_shapes,           [SOURCE_TINY_IMAGENET] = make_tiny_imagenet,
+    [SOURCE_IMAGEFOLDER] = make_imagefolder, [SOURCE_CIFAR10] = make_cifar,
+    [SOURCE_CIFAR100] = make_cifar100,       [SOURCE_WEBDATASET] = make_webdataset,
 };
 
 /* Any source opens, packs both splits under its own name, gives the same bytes when it is packed
@@ -639,7 +707,10 @@ int main(void) {
   tcase_add_test(cases, tiny_imagenet_with_one_channel_files);
   tcase_add_test(cases, tiny_imagenet_refusals);
   tcase_add_test(cases, cifar10_from_the_binary_batches);
+  tcase_add_test(cases, cifar100_by_its_fine_labels);
   tcase_add_test(cases, cifar10_refusals);
+  tcase_add_test(cases, unpacked_shards);
+  tcase_add_test(cases, shard_refusals);
   tcase_add_loop_test(cases, every_source_packs, 0, SOURCE_COUNT);
   tcase_add_loop_test(cases, every_missing_folder_is_explained, 0, SOURCE_COUNT);
   tcase_add_test(cases, train_images_are_taken_evenly);

@@ -1,16 +1,18 @@
-/* mae data: packing a source ahead of training, and saying what a pack holds. */
+/* mae data: packing a source ahead of training, and saying what the source and its pack hold. */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "mae/base/progress.h"
 #include "mae/cmd/cmd.h"
 #include "mae/data/pack.h"
+#include "mae/data/source.h"
 
 static const char about[] =
     "pack: packs the images of data.source into the cache, unless that was done\n"
-    "before. info: the same, and prints what the pack holds.";
+    "before. info: the same, and prints what the pack holds, in each class too.";
 
 typedef struct Sizes {
   int width_min, width_max, height_min, height_max;
@@ -28,39 +30,184 @@ static Sizes find_sizes(const Dataset *data) {
   return s;
 }
 
-static bool print_json(const Dataset *data, bool verified, Error *e) {
+/* ---- Classes ---- */
+
+typedef struct ClassCounts {
+  int count;     /* of classes */
+  int *train;    /* [count] */
+  int *eval;     /* [count]: of held-out images */
+  int strangers; /* held-out images of classes that have no training images */
+} ClassCounts;
+
+static bool count_classes(ClassCounts *classes, const Source *source, const Dataset *data,
+                          Error *e) {
+  int count = source->classes;
+  if (source->class_names && (int)source->class_names->count > count)
+    count = (int)source->class_names->count;
+  *classes = (ClassCounts){.count = count};
+  classes->train = calloc((size_t)count + 1, sizeof *classes->train);
+  classes->eval = calloc((size_t)count + 1, sizeof *classes->eval);
+  if (!classes->train || !classes->eval)
+    return error_set(e, EXIT_DEVICE, "out of memory for %d classes", count);
+  for (int i = 0; i < data->train_count; i++) {
+    int label = data->train[i].label;
+    if (label >= 0 && label < count) classes->train[label]++;
+  }
+  for (int i = 0; i < data->eval_count; i++) {
+    int label = data->eval[i].label;
+    if (label >= 0 && label < count)
+      classes->eval[label]++;
+    else
+      classes->strangers++;
+  }
+  return true;
+}
+
+static void free_classes(ClassCounts *classes) {
+  free(classes->train);
+  free(classes->eval);
+}
+
+static const char *class_name(const Source *source, int label, char buffer[16]) {
+  const NameList *names = source->class_names;
+  if (names && label < (int)names->count) return names->names[label];
+  snprintf(buffer, 16, "%d", label);
+  return buffer;
+}
+
+/* "500" or "450 to 550". */
+static void spread(char text[32], const int *counts, int count) {
+  int least = count ? counts[0] : 0, most = least;
+  for (int i = 1; i < count; i++) {
+    if (counts[i] < least) least = counts[i];
+    if (counts[i] > most) most = counts[i];
+  }
+  if (least == most)
+    snprintf(text, 32, "%d", least);
+  else
+    snprintf(text, 32, "%d to %d", least, most);
+}
+
+/* ---- TinyImageNet as it was published ---- */
+
+enum { PUBLISHED_CLASSES = 200, PUBLISHED_TRAIN = 100000, PUBLISHED_EVAL = 10000 };
+
+static bool is_tiny_imagenet(const Source *source) {
+  return !strcmp(source->name, "tiny-imagenet");
+}
+
+/* By its numbers, whatever share of the training images is held out. */
+static bool is_as_published(const Source *source, const Config *config) {
+  int train = source->found[SPLIT_TRAIN], eval = source->found[SPLIT_EVAL];
+  if (!source->class_names || source->class_names->count != PUBLISHED_CLASSES) return false;
+  if (config->data.holdout > 0) return train + eval == PUBLISHED_TRAIN;
+  return train == PUBLISHED_TRAIN && eval == PUBLISHED_EVAL;
+}
+
+/* ---- Printing ---- */
+
+typedef struct Told {
+  const Config *config;
+  const Source *source;
+  const Dataset *data;
+  const ClassCounts *classes;
+  bool verified, all_classes;
+} Told;
+
+static json_t *classes_json(const Told *told) {
+  json_t *list = json_array();
+  for (int i = 0; i < told->classes->count; i++) {
+    char buffer[16];
+    json_t *name = json_string_nocheck(class_name(told->source, i, buffer));
+    json_array_append_new(list, json_pack("{s:o, s:i, s:i}", "name", name, "train_images",
+                                          told->classes->train[i], "eval_images",
+                                          told->classes->eval[i]));
+  }
+  return list;
+}
+
+static bool print_json(const Told *told, Error *e) {
+  const Dataset *data = told->data;
   Sizes s = find_sizes(data);
-  json_t *object =
-      json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:I, s:i, s:i, s:i, s:i}", "source",
-                data->source, "path", data->pack_path, "sha256", data->sha256, "verified", verified,
-                "train_images", data->train_count, "eval_images", data->eval_count, "skipped",
-                data->skipped, "odd", data->odd, "passed_over", data->passed_over, "file_bytes",
-                (json_int_t)data->map_size, "width_min", s.width_min, "width_max", s.width_max,
-                "height_min", s.height_min, "height_max", s.height_max);
+  json_t *object = json_pack(
+      "{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}",
+      "source", data->source, "path", data->pack_path, "sha256", data->sha256, "verified",
+      told->verified, "train_images", data->train_count, "eval_images", data->eval_count, "skipped",
+      data->skipped, "odd", data->odd, "passed_over", told->source->passed_over, "file_bytes",
+      (json_int_t)data->map_size, "width_min", s.width_min, "width_max", s.width_max, "height_min",
+      s.height_min, "height_max", s.height_max, "found_train_images",
+      told->source->found[SPLIT_TRAIN], "found_eval_images", told->source->found[SPLIT_EVAL],
+      "eval_images_of_other_classes", told->classes->strangers, "classes", classes_json(told));
+  if (is_tiny_imagenet(told->source))
+    json_object_set_new(object, "as_published",
+                        json_boolean(is_as_published(told->source, told->config)));
   return cmd_print_json(object, 0, e);
 }
 
-static void print_text(const Dataset *data, bool verified) {
+static void print_classes(const Told *told) {
+  char train[32], eval[32];
+  const ClassCounts *classes = told->classes;
+  spread(train, classes->train, classes->count);
+  spread(eval, classes->eval, classes->count);
+  printf("classes       %d, each with %s training and %s held-out images\n", classes->count, train,
+         eval);
+  if (classes->strangers)
+    printf("              %d held-out images are of classes without training images\n",
+           classes->strangers);
+  for (int i = 0; told->all_classes && i < classes->count; i++) {
+    char buffer[16];
+    printf("  %-20s %7d %7d\n", class_name(told->source, i, buffer), classes->train[i],
+           classes->eval[i]);
+  }
+}
+
+static void print_text(const Told *told) {
+  const Dataset *data = told->data;
+  const Source *source = told->source;
   Sizes s = find_sizes(data);
   printf("source        %s\n", data->source);
   printf("training      %d images\n", data->train_count);
   printf("held out      %d images\n", data->eval_count);
   if (data->skipped) printf("skipped       %d unreadable images\n", data->skipped);
   if (data->odd) printf("odd           %d images read past a harmless fault\n", data->odd);
-  if (*data->passed_over) printf("not images    %s\n", data->passed_over);
+  if (*source->passed_over) printf("not images    %s\n", source->passed_over);
+  print_classes(told);
+  if (is_tiny_imagenet(source) && !is_as_published(source, told->config))
+    printf("modified      not TinyImageNet as published: %zu classes, %d training and %d held-out\n"
+           "              images are there, and not %d, %d and %d\n",
+           source->class_names->count, source->found[SPLIT_TRAIN], source->found[SPLIT_EVAL],
+           PUBLISHED_CLASSES, PUBLISHED_TRAIN, PUBLISHED_EVAL);
   if (s.width_min == s.width_max && s.height_min == s.height_max)
     printf("size          %dx%d pixels\n", s.width_min, s.height_min);
   else
     printf("size          %d-%d x %d-%d pixels\n", s.width_min, s.width_max, s.height_min,
            s.height_max);
   printf("pack          %s (%.1f MB)\n", data->pack_path, (double)data->map_size / 1e6);
-  printf("sha256        %s%s\n", data->sha256, verified ? " (verified)" : "");
+  printf("sha256        %s%s\n", data->sha256, told->verified ? " (verified)" : "");
+}
+
+/* What is in the source beside what the pack tells. */
+static bool tell(Told *told, bool json, Error *e) {
+  Source source;
+  ClassCounts classes = {0};
+  if (!source_open(&source, told->config, e)) return false;
+  told->source = &source;
+  told->classes = &classes;
+  bool ok = count_classes(&classes, &source, told->data, e);
+  if (ok && json)
+    ok = print_json(told, e);
+  else if (ok)
+    print_text(told);
+  free_classes(&classes);
+  source_close(&source);
+  return ok;
 }
 
 int cmd_data(int argc, char **argv) {
-  bool json = false, verify = false;
+  bool json = false, verify = false, all_classes = false;
   const CmdOption options[] = {
       {"--json", CMD_FLAG, &json, NULL, "print one JSON object"},
+      {"--classes", CMD_FLAG, &all_classes, NULL, "list the images of every class"},
       {"--verify", CMD_FLAG, &verify, NULL, "read all pixels and compare their SHA-256"},
   };
   ConfigCommand command = {.line = {.name = "mae data",
@@ -85,10 +232,10 @@ int cmd_data(int argc, char **argv) {
   bool opened = ok;
   if (ok && verify && !data.verified) ok = pack_verify(&data, &progress, &e);
   progress_clear(&line);
-  if (ok && json)
-    ok = print_json(&data, verify, &e);
-  else if (ok && info)
-    print_text(&data, verify);
+  Told told = {
+      .config = &command.config, .data = &data, .verified = verify, .all_classes = all_classes};
+  if (ok && (json || info))
+    ok = tell(&told, json, &e);
   else if (ok)
     printf("%s\n", data.pack_path);
   if (opened) data_close(&data);

@@ -72,12 +72,16 @@
   X(SOURCE_SHAPES, "shapes", "drawn by the program; the class is the form of the largest object",  \
     source_shapes_open, false, 8192)                                                               \
   X(SOURCE_TINY_IMAGENET, "tiny-imagenet",                                                         \
-    "wnids.txt, train/WNID/images/ and val/val_annotations.txt", source_tiny_imagenet_open, true,  \
-    0)                                                                                             \
+    "train/WNID/ and val/ of TinyImageNet, in any of the layouts that go round",                   \
+    source_tiny_imagenet_open, true, 0)                                                            \
   X(SOURCE_IMAGEFOLDER, "imagefolder", "train/ and val/, in each a folder per class",              \
     source_imagefolder_open, true, 0)                                                              \
   X(SOURCE_CIFAR10, "cifar10", "data_batch_1.bin to data_batch_5.bin and test_batch.bin",          \
-    source_cifar10_open, true, 50000)
+    source_cifar10_open, true, 50000)                                                              \
+  X(SOURCE_CIFAR100, "cifar100", "train.bin and test.bin", source_cifar100_open, true, 50000)      \
+  X(SOURCE_WEBDATASET, "webdataset",                                                               \
+    "shards, tar files of NAME.jpg with NAME.cls, their names with the word train or val",         \
+    source_webdataset_open, true, 0)
 
 /* What is made of a row wherever a list is used. */
 #define CHOICE_ID(id, ...) id,

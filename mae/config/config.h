@@ -57,9 +57,10 @@ typedef struct Config {
   } train;
   struct {
     SourceKind source;
-    char path[CONFIG_PATH_MAX];
+    char path[CONFIG_PATH_MAX];  /* a folder or an archive */
     char cache[CONFIG_PATH_MAX]; /* empty: $XDG_CACHE_HOME/maebench or ~/.cache/maebench */
     bool skip_bad;
+    double holdout;   /* share of the training images that is held out; 0: the held-out folder */
     int train_images; /* shapes: how many to draw; others: at most so many; 0: all (shapes: see
                          choices.h) */
   } data;

@@ -75,5 +75,7 @@ bool config_probes_mean(const Config *config) {
 int config_train_images(const Config *config) {
 #define IMAGES(id, name, help, open, in_folder, images) [id] = images,
   static const int known[] = {SOURCES(IMAGES)};
-  return config->data.train_images > 0 ? config->data.train_images : known[config->data.source];
+  int images = known[config->data.source];
+  if (config->data.train_images > 0) return config->data.train_images;
+  return images - (int)rint(images * config->data.holdout);
 }

@@ -291,10 +291,11 @@ const Option config_options[] = {
      .initial = "",
      .recorded = "Not part of the config hash: a result records the SHA-256 of the images "
                  "themselves, wherever they lie.",
-     .help = "Folder of the images, for every data.source that reads one. Relative paths start at "
-             "the working folder. JPEG and PNG files are read, with the pixels that Pillow reads: "
-             "they are not turned by their EXIF orientation. Other files are passed over and "
-             "counted (mae data info)."},
+     .help =
+         "Folder of the images, or one that it lies in, for every data.source that reads one; or "
+         "a zip or tar archive of it. Relative paths start at the working folder. JPEG and PNG "
+         "files are read, with the pixels that Pillow reads: they are not turned by their EXIF "
+         "orientation. Other files are passed over and counted (mae data info)."},
     {.key = "data.cache",
      .type = OPTION_TEXT,
      MEMBER(data.cache),
@@ -307,6 +308,17 @@ const Option config_options[] = {
      .hashed = true,
      .help = "Leaves out and counts unreadable images; false stops at the first one. Images with a "
              "fault that loses nothing of the picture are read and counted in any case."},
+    {.key = "data.holdout",
+     .type = OPTION_NUMBER,
+     MEMBER(data.holdout),
+     .initial = "0",
+     .min = 0,
+     .max = 0.9,
+     .hashed = true,
+     .younger = true,
+     .help = "Share of the training images that is held out in place of those that the data set "
+             "holds out (0: none). They are drawn once for a data set: seeds and "
+             "data.train_images do not change them."},
     {.key = "data.train_images",
      .type = OPTION_INTEGER,
      MEMBER(data.train_images),

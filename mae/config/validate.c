@@ -118,10 +118,14 @@ static bool check_data(const Config *config, Error *e) {
   if (source_in_folder[config->data.source] && !*config->data.path) {
     char source[32];
     return error_set(e, EXIT_CONFIG,
-                     "data.path is not set; data.source = %s needs the folder of its images "
-                     "(--set data.path=DIR)",
+                     "data.path is not set; data.source = %s needs the folder or archive of its "
+                     "images (--set data.path=PATH)",
                      config_get(config, "data.source", source, sizeof source));
   }
+  if (config->data.source == SOURCE_SHAPES && config->data.holdout > 0)
+    return error_set(e, EXIT_CONFIG,
+                     "data.holdout is for data.source other than shapes, which draws its held-out "
+                     "images apart");
   if (config->data.train_images > 0 && config->data.train_images < config->train.batch)
     return error_set(e, EXIT_CONFIG,
                      "data.train_images = %d is less than train.batch = %d: no batch would be full",

@@ -17,17 +17,19 @@
 
 #include "kernels/scalar.h"
 #include "mae/base/io.h"
+#include "mae/base/sha256.h"
 #include "mae/data/pack.h"
 #include "mae/data/source.h"
+#include "mae/data/tree.h"
 
 typedef struct SourceRow {
   bool (*open)(Source *, const Config *, Error *);
-  const char *holds;
+  const char *name, *holds;
   bool in_folder;
 } SourceRow;
 
 static const SourceRow *source_row(const Config *config) {
-#define SOURCE_ROW(id, name, holds, open, in_folder, images) [id] = {open, holds, in_folder},
+#define SOURCE_ROW(id, name, holds, open, in_folder, images) [id] = {open, name, holds, in_folder},
   static const SourceRow sources[] = {SOURCES(SOURCE_ROW)};
   return &sources[config->data.source];
 }
@@ -35,20 +37,66 @@ static const SourceRow *source_row(const Config *config) {
 bool data_check_path(const Config *config, Error *e) {
   const char *path = config->data.path;
   struct stat about;
-  if (source_row(config)->in_folder && (stat(path, &about) || !S_ISDIR(about.st_mode)))
-    return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder", path);
+  if (source_row(config)->in_folder &&
+      (stat(path, &about) || !(S_ISDIR(about.st_mode) || S_ISREG(about.st_mode))))
+    return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder or archive", path);
+  return true;
+}
+
+bool source_archived_fingerprint(char hex[65], const Config *config, Error *e) {
+  NameList archives;
+  char files[65], text[256];
+  *hex = '\0';
+  if (!source_row(config)->in_folder) return true;
+  if (!tree_archives(&archives, config, e)) return false;
+  bool any = archives.count > 0, ok = !any || tree_identify(files, &archives, e);
+  names_free(&archives);
+  if (!ok || !any) return ok;
+  int n = snprintf(text, sizeof text, "%s, %s, archives %s, train_images %d, holdout %.17g",
+                   source_row(config)->name, SOURCE_DECODING, files, config->data.train_images,
+                   config->data.holdout);
+  sha256_bytes(hex, text, (size_t)n);
   return true;
 }
 
 bool source_open(Source *source, const Config *config, Error *e) {
   const SourceRow *row = source_row(config);
   if (!data_check_path(config, e)) return false;
-  if (row->open(source, config, e)) return true;
-  return row->in_folder ? error_suffix(e, "data.path should hold %s", row->holds) : false;
+  char archived[65];
+  if (!source_archived_fingerprint(archived, config, e)) return false;
+  if (!row->open(source, config, e))
+    return row->in_folder ? error_suffix(e, "data.path should hold %s", row->holds) : false;
+  if (*archived) memcpy(source->fingerprint, archived, sizeof archived);
+  return true;
 }
 
 void source_close(Source *source) {
   source->close(source);
+}
+
+bool source_hold_out(SourceDraw *draw, int total, double share, Error *e) {
+  double wanted = rint(total * share);
+  draw->order = io_buffer((size_t)total * sizeof *draw->order + 1, "an order of images", e);
+  draw->is_held = draw->order ? calloc((size_t)total + 1, sizeof *draw->is_held) : NULL;
+  if (!draw->is_held) {
+    free(draw->order);
+    return error_set(e, EXIT_DEVICE, "out of memory for an order of %d images", total);
+  }
+  draw->held = wanted < 1 ? 1 : (int)wanted;
+  if (draw->held >= total) {
+    source_draw_free(draw);
+    return error_set(e, EXIT_DATA,
+                     "data.holdout = %g of %d training images leaves none to train on", share,
+                     total);
+  }
+  data_shuffle(draw->order, total, DATA_SEED, 0);
+  for (int k = 0; k < draw->held; k++) draw->is_held[draw->order[k]] = true;
+  return true;
+}
+
+void source_draw_free(SourceDraw *draw) {
+  free(draw->order);
+  free(draw->is_held);
 }
 
 /* ---- Where the pack is, and making it once ---- */
@@ -119,17 +167,18 @@ static bool remove_leftovers(const char *cache, const char *name, Error *e) {
 
 /* Packs unless another process did so before the lock was ours; opens the pack. */
 static bool pack_once(Dataset *data, const char *cache, const char *name, const char *pack,
-                      const Source *source, bool skip_bad, const ProgressListener *progress,
-                      Error *e) {
-  char lock[CONFIG_PATH_MAX + 8], temporary[CONFIG_PATH_MAX + 32];
+                      Source *source, bool skip_bad, const ProgressListener *progress, Error *e) {
+  char lock[CONFIG_PATH_MAX + 8], temporary[CONFIG_PATH_MAX + 32], scratch[CONFIG_PATH_MAX + 40];
   snprintf(lock, sizeof lock, "%s.lock", pack);
   snprintf(temporary, sizeof temporary, "%s.%ld.tmp", pack, (long)getpid());
+  snprintf(scratch, sizeof scratch, "%s.%ld.files.tmp", pack, (long)getpid());
   if (!io_make_folders(cache, e)) return false;
   int fd = lock_take(lock, progress, e);
   if (fd < 0) return false;
   bool mine = access(pack, F_OK) != 0;
   bool ok = !mine ||
             (remove_leftovers(cache, name, e) &&
+             (!source->prepare || source->prepare(source, scratch, progress, e)) &&
              pack_write(temporary, source, skip_bad, progress, e) && io_rename(temporary, pack, e));
   if (!ok) unlink(temporary);
   ok = ok && data_open_pack(data, pack, e);
@@ -140,19 +189,49 @@ static bool pack_once(Dataset *data, const char *cache, const char *name, const 
 
 enum { PACK_NAME_MAX = 64 };
 
-static void pack_name(char name[PACK_NAME_MAX], const Source *source) {
-  snprintf(name, PACK_NAME_MAX, "%s-%.16s.pack", source->name, source->fingerprint);
+static void pack_name(char name[PACK_NAME_MAX], const Config *config, const char *fingerprint) {
+  snprintf(name, PACK_NAME_MAX, "%s-%.16s.pack", source_row(config)->name, fingerprint);
+}
+
+/* The labels of training images are below it. */
+static int count_classes(const Dataset *data) {
+  int classes = 0;
+  for (int i = 0; i < data->train_count; i++)
+    if (data->train[i].label >= classes) classes = data->train[i].label + 1;
+  return classes;
+}
+
+/* Whether there is a pack of the archives that data.path stands for; it takes no reading of them.
+ * False without an error: there is none, or no archive. */
+static bool open_packed_archive(Dataset *data, char fingerprint[65], const char *cache,
+                                const Config *config, Error *e) {
+  char name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
+  Error problem = {0};
+  if (!data_check_path(config, e) || !source_archived_fingerprint(fingerprint, config, e) ||
+      !*fingerprint)
+    return false;
+  pack_name(name, config, fingerprint);
+  if (!io_join(pack, sizeof pack, cache, name, e) || access(pack, F_OK)) return false;
+  if (data_open_pack(data, pack, &problem)) return true;
+  if (e) *e = problem;
+  return false;
 }
 
 bool data_count(const Config *config, DataCounts *counts, Error *e) {
-  char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
+  char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX], fingerprint[65];
   Source source;
   Dataset data;
+  bool has_cache = data_cache_folder(cache, sizeof cache, config, NULL);
+  if (has_cache && open_packed_archive(&data, fingerprint, cache, config, NULL)) {
+    *counts = (DataCounts){data.train_count, data.eval_count, count_classes(&data)};
+    data_close(&data);
+    return true;
+  }
   if (!source_open(&source, config, e)) return false;
-  pack_name(name, &source);
+  pack_name(name, config, source.fingerprint);
   *counts = (DataCounts){source.count[SPLIT_TRAIN], source.count[SPLIT_EVAL], source.classes};
-  if (data_cache_folder(cache, sizeof cache, config, NULL) &&
-      io_join(pack, sizeof pack, cache, name, NULL) && data_open_pack(&data, pack, NULL)) {
+  if (has_cache && io_join(pack, sizeof pack, cache, name, NULL) &&
+      data_open_pack(&data, pack, NULL)) {
     counts->train = data.train_count;
     counts->eval = data.eval_count;
     data_close(&data);
@@ -161,29 +240,44 @@ bool data_count(const Config *config, DataCounts *counts, Error *e) {
   return true;
 }
 
-bool data_open(Dataset *data, const Config *config, const ProgressListener *progress, Error *e) {
-  *data = (Dataset){0};
-  char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
+/* Opens the pack of the source, or makes it. */
+static bool open_source(Dataset *data, char fingerprint[65], const char *cache,
+                        const Config *config, const ProgressListener *progress, Error *e) {
+  char name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
   Source source;
-  if (config->run.threads > 0) omp_set_num_threads(config->run.threads); /* for packing */
-  if (!data_cache_folder(cache, sizeof cache, config, e)) return false;
   if (!source_open(&source, config, e)) return false;
-  pack_name(name, &source);
+  memcpy(fingerprint, source.fingerprint, sizeof source.fingerprint);
+  pack_name(name, config, fingerprint);
   bool ok = io_join(pack, sizeof pack, cache, name, e);
   if (ok && access(pack, F_OK))
     ok = pack_once(data, cache, name, pack, &source, config->data.skip_bad, progress, e);
   else if (ok)
     ok = data_open_pack(data, pack, e);
-  if (ok && memcmp(((const PackHeader *)data->map)->fingerprint, source.fingerprint, 64))
-    ok = error_set(e, EXIT_DATA, "%s: packed from something else; delete it", pack);
+  if (ok) snprintf(data->passed_over, sizeof data->passed_over, "%s", source.passed_over);
+  source_close(&source);
+  return ok;
+}
+
+bool data_open(Dataset *data, const Config *config, const ProgressListener *progress, Error *e) {
+  *data = (Dataset){0};
+  char cache[CONFIG_PATH_MAX], fingerprint[65];
+  Error problem = {0};
+  if (config->run.threads > 0) omp_set_num_threads(config->run.threads); /* for packing */
+  if (!data_cache_folder(cache, sizeof cache, config, e)) return false;
+  bool ok = open_packed_archive(data, fingerprint, cache, config, &problem);
+  if (!ok && problem.code) {
+    if (e) *e = problem;
+    return false;
+  }
+  ok = ok || open_source(data, fingerprint, cache, config, progress, e);
+  if (ok && memcmp(((const PackHeader *)data->map)->fingerprint, fingerprint, 64))
+    ok = error_set(e, EXIT_DATA, "%s: packed from something else; delete it", data->pack_path);
   if (ok && data->skipped && !config->data.skip_bad)
     ok = error_set(e, EXIT_DATA,
                    "%s: %d images could not be read when this was packed; set data.skip_bad = "
                    "true to train without them, or repair them",
-                   *config->data.path ? config->data.path : pack, data->skipped);
+                   *config->data.path ? config->data.path : data->pack_path, data->skipped);
   ok = ok && pack_verify_once(data, progress, e);
-  snprintf(data->passed_over, sizeof data->passed_over, "%s", source.passed_over);
-  source_close(&source);
   if (!ok) data_close(data);
   return ok;
 }

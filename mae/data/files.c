@@ -1,4 +1,4 @@
-/* Image files below a folder, which the sources that read folders of files share: thinning out,
+/* Image files of a tree, which the sources that read files share: holding out, thinning out,
  * fingerprint and loading. */
 #include "mae/data/files.h"
 
@@ -9,13 +9,12 @@
 
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
+#include "mae/data/layout.h"
 
 /* The shorter side from which on photographs are packed reduced; see PictureOptions. */
 enum { REDUCED_SIDE = 512 };
 
-/* How pictures are decoded: part of every fingerprint, so that a pack made otherwise is made anew.
- */
-static const char decoding[] = "pictures 2";
+static const char decoding[] = SOURCE_DECODING;
 
 SourceFiles *files_new(const Config *config, Error *e) {
   SourceFiles *files = calloc(1, sizeof *files);
@@ -23,8 +22,9 @@ SourceFiles *files_new(const Config *config, Error *e) {
     error_set(e, EXIT_DEVICE, "out of memory for a list of files");
     return NULL;
   }
-  snprintf(files->root, sizeof files->root, "%s", config->data.path);
-  return files;
+  if (tree_open(&files->tree, config, &files->passed, e)) return files;
+  files_free(files);
+  return NULL;
 }
 
 void files_free(SourceFiles *files) {
@@ -33,6 +33,8 @@ void files_free(SourceFiles *files) {
     names_free(&files->split[split].paths);
     free(files->split[split].labels);
   }
+  names_free(&files->classes);
+  tree_close(&files->tree);
   free(files);
 }
 
@@ -48,10 +50,33 @@ bool files_add(SourceFiles *files, int split, const char *path, int32_t label, E
 
 bool files_add_folder(SourceFiles *files, int split, const char *folder, int32_t label, Error *e) {
   NameList images;
-  bool ok = names_list_images(&images, files->root, folder, &files->passed, e);
+  bool ok = layout_images(&images, &files->tree, folder, &files->passed, e);
   for (size_t i = 0; ok && i < images.count; i++)
     ok = files_add(files, split, images.names[i], label, e);
   names_free(&images);
+  return ok;
+}
+
+/* Moves the drawn share of the training images into the empty other split. */
+static bool hold_out(SourceFiles *files, double share, Error *e) {
+  NameList *paths = &files->split[SPLIT_TRAIN].paths;
+  int32_t *labels = files->split[SPLIT_TRAIN].labels;
+  int total = (int)paths->count, left = 0;
+  SourceDraw draw;
+  if (!source_hold_out(&draw, total, share, e)) return false;
+  bool ok = true;
+  for (int k = 0; ok && k < draw.held; k++)
+    ok = files_add(files, SPLIT_EVAL, paths->names[draw.order[k]], labels[draw.order[k]], e);
+  for (int i = 0; ok && i < total; i++) {
+    if (draw.is_held[i]) {
+      free(paths->names[i]);
+    } else {
+      paths->names[left] = paths->names[i];
+      labels[left++] = labels[i];
+    }
+  }
+  if (ok) paths->count = (size_t)left;
+  source_draw_free(&draw);
   return ok;
 }
 
@@ -75,11 +100,17 @@ static bool files_load(const Source *source, int split, int index, const Picture
                        Picture *p, int32_t *label, Error *e) {
   const SourceFiles *files = source->state;
   PictureOptions options = {.side = REDUCED_SIDE, .room = room};
-  char path[2 * CONFIG_PATH_MAX];
-  *p = (Picture){0};
   *label = files->split[split].labels[index];
-  return io_join(path, sizeof path, files->root, files->split[split].paths.names[index], e) &&
-         picture_read(p, path, &options, e);
+  return tree_picture(&files->tree, files->split[split].paths.names[index], &options, p, e);
+}
+
+static bool files_prepare(Source *source, const char *scratch, const ProgressListener *progress,
+                          Error *e) {
+  const SourceFiles *files = source->state;
+  for (int split = 0; split < SPLIT_COUNT; split++)
+    for (size_t i = 0; i < files->split[split].paths.count; i++)
+      tree_want(&files->tree, files->split[split].paths.names[i]);
+  return tree_unpack(&files->tree, scratch, progress, e);
 }
 
 static void files_close(Source *source) {
@@ -89,10 +120,10 @@ static void files_close(Source *source) {
 /* What is known of a file without reading it. Filled in parallel: on a network file system each
  * call may take a millisecond. */
 static void describe_file(struct stat *st, const SourceFiles *files, const char *name) {
-  char path[2 * CONFIG_PATH_MAX];
-  memset(st, 0, sizeof *st); /* a file that vanished is reported when it is loaded */
-  if (!io_join(path, sizeof path, files->root, name, NULL) || stat(path, st))
-    memset(st, 0, sizeof *st);
+  char path[TREE_NAME_MAX];
+  tree_name(path, &files->tree, name);
+  if (stat(path, st))
+    memset(st, 0, sizeof *st); /* a file that vanished is reported when it is loaded */
 }
 
 static bool fingerprint_split(Sha256 *hash, const SourceFiles *files, int split, Error *e) {
@@ -115,26 +146,40 @@ static bool fingerprint_split(Sha256 *hash, const SourceFiles *files, int split,
   return true;
 }
 
-bool files_source(Source *source, const char *name, SourceFiles *files, const Config *config,
-                  Error *e) {
-  keep_evenly(files, (size_t)config->data.train_images);
-  *source = (Source){.name = name,
-                     .count = {(int)files->split[SPLIT_TRAIN].paths.count,
-                               (int)files->split[SPLIT_EVAL].paths.count},
-                     .load = files_load,
-                     .close = files_close,
-                     .state = files};
-  for (int i = 0; i < source->count[SPLIT_TRAIN]; i++)
-    if (files->split[SPLIT_TRAIN].labels[i] >= source->classes)
-      source->classes = files->split[SPLIT_TRAIN].labels[i] + 1;
-  passed_describe(source->passed_over, &files->passed);
+/* Of the folder's files; that of archives is made before they are listed (source_open). */
+static bool fingerprint(Source *source, const SourceFiles *files, Error *e) {
   Sha256 *hash = sha256_new();
   bool ok = hash || error_set(e, EXIT_DEVICE, "out of memory for hashing");
-  if (ok) sha256_add(hash, name, strlen(name) + 1);
+  if (ok) sha256_add(hash, source->name, strlen(source->name) + 1);
   if (ok) sha256_add(hash, decoding, sizeof decoding);
   for (int split = 0; ok && split < SPLIT_COUNT; split++)
     ok = fingerprint_split(hash, files, split, e);
   if (hash) sha256_finish(hash, source->fingerprint);
+  return ok;
+}
+
+bool files_source(Source *source, const char *name, SourceFiles *files, const Config *config,
+                  Error *e) {
+  *source = (Source){.name = name,
+                     .class_names = &files->classes,
+                     .load = files_load,
+                     .prepare = files->tree.archives ? files_prepare : NULL,
+                     .close = files_close,
+                     .state = files};
+  if (config->data.holdout > 0 && !hold_out(files, config->data.holdout, e)) {
+    files_free(files);
+    return false;
+  }
+  for (int split = 0; split < SPLIT_COUNT; split++)
+    source->found[split] = (int)files->split[split].paths.count;
+  keep_evenly(files, (size_t)config->data.train_images);
+  for (int split = 0; split < SPLIT_COUNT; split++)
+    source->count[split] = (int)files->split[split].paths.count;
+  for (int i = 0; i < source->count[SPLIT_TRAIN]; i++)
+    if (files->split[SPLIT_TRAIN].labels[i] >= source->classes)
+      source->classes = files->split[SPLIT_TRAIN].labels[i] + 1;
+  passed_describe(source->passed_over, &files->passed);
+  bool ok = files->tree.archives || fingerprint(source, files, e);
   if (!ok) files_free(files);
   return ok;
 }

@@ -5,23 +5,27 @@
 
 #include "mae/data/names.h"
 #include "mae/data/source.h"
+#include "mae/data/tree.h"
 
-/* Image files below one root; the Source's state. */
+/* Image files of one tree; the Source's state. */
 typedef struct SourceFiles {
-  char root[CONFIG_PATH_MAX];
+  Tree tree;
   struct {
-    NameList paths; /* relative to root */
+    NameList paths; /* in the tree */
     int32_t *labels;
     size_t label_capacity;
   } split[SPLIT_COUNT];
   PassedOver passed;
+  NameList classes; /* their names, by label */
 } SourceFiles;
 
+/* Opens data.path. */
 SourceFiles *files_new(const Config *, Error *);
 bool files_add(SourceFiles *, int split, const char *path, int32_t label, Error *);
-/* The images of FOLDER below the root, and of the folders in it. */
+/* The images of a folder of the tree, and of the folders in it. */
 bool files_add_folder(SourceFiles *, int split, const char *folder, int32_t label, Error *);
-/* Completes a source over the files: takes the files over, also when it fails. data.train_images
+/* Completes a source over the files: takes the files over, also when it fails. data.holdout first
+ * moves its share of the training images to the other split (source_hold_out). data.train_images
  * keeps that many training images, evenly spaced through the list, so that every class keeps its
  * share. The fingerprint covers every name, size, modification time and change time: the last also
  * moves when a file is written anew under its old size and date. */

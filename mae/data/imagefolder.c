@@ -1,21 +1,22 @@
-/* imagefolder.c - train/CLASS/IMAGE and val/CLASS/IMAGE; JPEG and PNG of any size, also in folders
- * below a class. What is neither is counted and told. */
+/* imagefolder.c - train/CLASS/IMAGE and val/CLASS/IMAGE (or valid, validation, test); JPEG and PNG
+ * of any size, also in folders below a class. What is neither is counted and told. */
 #include <stdlib.h>
 
 #include "mae/base/io.h"
 #include "mae/data/dataset.h"
 #include "mae/data/files.h"
+#include "mae/data/layout.h"
 
-/* Adds the images below ROOT/SPLIT/CLASS, class after class. A held-out class that has no
- * training images is labelled -1. */
-static bool add_split(SourceFiles *files, int split, const char *split_name,
-                      const NameList *train_classes, const NameList *classes, Error *e) {
+/* Adds the images below FOLDER/CLASS, class after class. A held-out class that has no training
+ * images is labelled -1. */
+static bool add_split(SourceFiles *files, int split, const char *folder, const NameList *classes,
+                      Error *e) {
   bool ok = true;
   for (size_t c = 0; ok && c < classes->count; c++) {
-    char folder[CONFIG_PATH_MAX];
-    int32_t label = names_find_sorted(train_classes, classes->names[c]);
-    ok = io_join(folder, sizeof folder, split_name, classes->names[c], e) &&
-         files_add_folder(files, split, folder, label, e);
+    char class[CONFIG_PATH_MAX];
+    int32_t label = names_find_sorted(&files->classes, classes->names[c]);
+    ok = io_join(class, sizeof class, folder, classes->names[c], e) &&
+         files_add_folder(files, split, class, label, e);
   }
   return ok;
 }
@@ -46,19 +47,25 @@ static bool shuffle_eval(SourceFiles *files, Error *e) {
   return ok;
 }
 
+static bool is_top(const Tree *tree, const char *folder) {
+  return layout_has_folder(tree, folder, "train");
+}
+
+static bool add_held_out(SourceFiles *files, Error *e) {
+  NameList classes = {0};
+  const char *folder = layout_held_out(&files->tree, NULL, e);
+  bool ok = folder && layout_folders(&classes, &files->tree, folder, &files->passed, e) &&
+            add_split(files, SPLIT_EVAL, folder, &classes, e) && shuffle_eval(files, e);
+  names_free(&classes);
+  return ok;
+}
+
 bool source_imagefolder_open(Source *source, const Config *config, Error *e) {
-  char train[CONFIG_PATH_MAX], val[CONFIG_PATH_MAX];
-  NameList train_classes = {0}, val_classes = {0};
   SourceFiles *files = files_new(config, e);
-  bool ok = files && io_join(train, sizeof train, files->root, "train", e) &&
-            io_join(val, sizeof val, files->root, "val", e) &&
-            names_list_folders(&train_classes, train, &files->passed, e) &&
-            names_list_folders(&val_classes, val, &files->passed, e) &&
-            add_split(files, SPLIT_TRAIN, "train", &train_classes, &train_classes, e) &&
-            add_split(files, SPLIT_EVAL, "val", &train_classes, &val_classes, e) &&
-            shuffle_eval(files, e);
-  names_free(&train_classes);
-  names_free(&val_classes);
+  bool ok = files && layout_enter(&files->tree, is_top, e) &&
+            layout_folders(&files->classes, &files->tree, "train", &files->passed, e) &&
+            add_split(files, SPLIT_TRAIN, "train", &files->classes, e) &&
+            (config->data.holdout > 0 || add_held_out(files, e));
   if (ok) return files_source(source, "imagefolder", files, config, e);
   files_free(files);
   return false;
