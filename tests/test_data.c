@@ -3,107 +3,9 @@
 #include <omp.h>
 #include <stdio.h>
 
-#include <jpeglib.h>
-
-#include "mae/data/dataset.h"
 #include "mae/data/pack.h"
-#include "mae/data/picture.h"
 #include "mae/data/window.h"
-#include "run_mae.h"
-#include "tests/suite.h"
-
-static Config config;
-static Dataset data;
-static Error error;
-
-static void set(const char *key, const char *value) {
-  ck_assert_msg(config_set(&config, key, value, NULL, &error), "%s", error.message);
-}
-
-static void setup(void) {
-  char path[PATH_SIZE];
-  make_test_folder();
-  config_init(&config);
-  error = (Error){0};
-  set("data.path", in_folder(path, "images"));
-  set("data.cache", in_folder(path, "cache"));
-}
-
-static void teardown(void) {
-  data_close(&data);
-  remove_test_folder();
-}
-
-static void shell(const char *format, const char *name) {
-  char command[2 * PATH_SIZE], inner[PATH_SIZE];
-  snprintf(inner, sizeof inner, format, name);
-  snprintf(command, sizeof command, "cd '%s' && %s", test_folder, inner);
-  ck_assert_int_eq(system(command), 0);
-}
-
-/* Value of channel c at (x, y) of the image numbered k: all images differ. */
-static uint8_t value_at(int k, int x, int y, int c) {
-  return (uint8_t)(k * 37 + x * 5 + y * 11 + c * 71);
-}
-
-static void write_png(const char *name, int k, int width, int height) {
-  char path[PATH_SIZE];
-  uint8_t *rgb = malloc((size_t)(width * height * 3));
-  for (int i = 0; i < width * height * 3; i++)
-    rgb[i] = value_at(k, i / 3 % width, i / 3 / width, i % 3);
-  bool ok = picture_write_png(in_folder(path, name), rgb, width, height, &error);
-  free(rgb);
-  ck_assert_msg(ok, "%s", error.message);
-}
-
-/* A JPEG of one value everywhere; channels: 1 (greyscale) or 3. */
-static void write_jpeg(const char *name, int value, int side, int channels) {
-  char path[PATH_SIZE];
-  FILE *file = fopen(in_folder(path, name), "wb");
-  ck_assert_ptr_nonnull(file);
-  struct jpeg_error_mgr manager;
-  struct jpeg_compress_struct jpeg = {.err = jpeg_std_error(&manager)};
-  jpeg_create_compress(&jpeg);
-  jpeg_stdio_dest(&jpeg, file);
-  jpeg.image_width = jpeg.image_height = (JDIMENSION)side;
-  jpeg.input_components = channels;
-  jpeg.in_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-  jpeg_set_defaults(&jpeg);
-  jpeg_start_compress(&jpeg, TRUE);
-  uint8_t row[3 * 256];
-  memset(row, value, sizeof row);
-  JSAMPROW rows[] = {row};
-  while (jpeg.next_scanline < jpeg.image_height) jpeg_write_scanlines(&jpeg, rows, 1);
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
-  fclose(file);
-}
-
-static void open_data(void) {
-  ck_assert_msg(data_open(&data, &config, NULL, &error), "%s", error.message);
-}
-
-static void expect_refusal(const char *words) {
-  error = (Error){0};
-  ck_assert(!data_open(&data, &config, NULL, &error));
-  ck_assert_int_eq(error.code, EXIT_DATA);
-  ck_assert_msg(strstr(error.message, words), "%s", error.message);
-}
-
-static void expect_png(const PackImage *image, int k, int width, int height, int label) {
-  ck_assert_int_eq(image->width, width);
-  ck_assert_int_eq(image->height, height);
-  ck_assert_int_eq(image->label, label);
-  for (int i = 0; i < width * height * 3; i++)
-    ck_assert_int_eq(data.pixels[image->offset + (size_t)i],
-                     value_at(k, i / 3 % width, i / 3 / width, i % 3));
-}
-
-static void expect_grey(const PackImage *image, int value, int label) {
-  ck_assert_int_eq(image->label, label);
-  for (int i = 0; i < image->width * image->height * 3; i++)
-    ck_assert_int_le(abs(data.pixels[image->offset + (size_t)i] - value), 1);
-}
+#include "tests/data_sets.h"
 
 /* How many files of the cache folder have a name that ends so. */
 static int cache_count(const char *ending) {
@@ -148,14 +50,6 @@ START_TEST(imagefolder_in_order_of_class_and_name) {
   ck_assert_msg(pack_verify(&data, NULL, &error), "%s", error.message);
 }
 END_TEST
-
-static void write_text(const char *name, const char *text) {
-  char path[PATH_SIZE];
-  FILE *file = fopen(in_folder(path, name), "w");
-  ck_assert_ptr_nonnull(file);
-  fputs(text, file);
-  fclose(file);
-}
 
 static void make_tiny_imagenet(void) {
   set("data.source", "tiny-imagenet");
@@ -238,19 +132,6 @@ START_TEST(tiny_imagenet_refusals) {
   expect_refusal("data.path = /nowhere: no such folder");
 }
 END_TEST
-
-enum { CIFAR_RECORD = 1 + 3 * 32 * 32 };
-
-static void write_cifar(const char *name, int records, int first) {
-  char path[PATH_SIZE];
-  FILE *file = fopen(in_folder(path, name), "wb");
-  ck_assert_ptr_nonnull(file);
-  for (int k = first; k < first + records; k++) {
-    fputc(k % 10, file);
-    for (int i = 0; i < 3 * 1024; i++) fputc(value_at(k, i % 32, i / 32 % 32, i / 1024), file);
-  }
-  fclose(file);
-}
 
 static void make_cifar(void) {
   char name[64];
