@@ -152,6 +152,32 @@ static inline void make_published(void) {
   write_text("images/words.txt", "n01443537\tgoldfish\n");
 }
 
+static inline void make_cifar10(void) {
+  char name[64];
+  set("data.source", "cifar10");
+  shell("mkdir -p %s", "images/cifar-10-batches-bin");
+  for (int b = 0; b < 5; b++) {
+    snprintf(name, sizeof name, "images/cifar-10-batches-bin/data_batch_%d.bin", b + 1);
+    write_cifar(name, 2, 2 * b);
+  }
+  write_cifar("images/cifar-10-batches-bin/test_batch.bin", 3, 10);
+}
+
+static inline void make_webdataset(void) {
+  set("data.source", "webdataset");
+  shell("mkdir -p images/set-train-%s images/set-train-001 images/set-val-000", "000");
+  static const char *const names[] = {"images/set-train-000/0", "images/set-train-000/1",
+                                      "images/set-train-001/0", "images/set-val-000/0"};
+  for (int k = 0; k < 4; k++) {
+    char name[64], label[8];
+    snprintf(name, sizeof name, "%s.png", names[k]);
+    write_png(name, k, 8 + k, 8);
+    snprintf(name, sizeof name, "%s.cls", names[k]);
+    snprintf(label, sizeof label, "%d\n", k % 2);
+    write_text(name, label);
+  }
+}
+
 /* The content hash of the data set, packed anew. */
 static inline void content_hash(char sha256[65]) {
   open_data();

@@ -133,19 +133,8 @@ START_TEST(tiny_imagenet_refusals) {
 }
 END_TEST
 
-static void make_cifar(void) {
-  char name[64];
-  set("data.source", "cifar10");
-  shell("mkdir -p %s", "images/cifar-10-batches-bin");
-  for (int b = 0; b < 5; b++) {
-    snprintf(name, sizeof name, "images/cifar-10-batches-bin/data_batch_%d.bin", b + 1);
-    write_cifar(name, 2, 2 * b);
-  }
-  write_cifar("images/cifar-10-batches-bin/test_batch.bin", 3, 10);
-}
-
 START_TEST(cifar10_from_the_binary_batches) {
-  make_cifar();
+  make_cifar10();
   open_data();
   ck_assert_int_eq(data.train_count, 10);
   ck_assert_int_eq(data.eval_count, 3);
@@ -184,7 +173,7 @@ START_TEST(cifar100_by_its_fine_labels) {
 END_TEST
 
 START_TEST(cifar10_refusals) {
-  make_cifar();
+  make_cifar10();
   shell("truncate -s 3000 %s", "images/cifar-10-batches-bin/data_batch_3.bin");
   expect_refusal("data_batch_3.bin: 3000 bytes are not a whole number");
   shell("rm %s", "images/cifar-10-batches-bin/data_batch_3.bin");
@@ -193,7 +182,7 @@ START_TEST(cifar10_refusals) {
 END_TEST
 
 START_TEST(train_images_are_taken_evenly) {
-  make_cifar();
+  make_cifar10();
   set("train.batch", "1");
   set("data.train_images", "5");
   open_data();
@@ -201,21 +190,6 @@ START_TEST(train_images_are_taken_evenly) {
   for (int k = 0; k < 5; k++) ck_assert_int_eq(data.train[k].label, 2 * k);
 }
 END_TEST
-
-static void make_webdataset(void) {
-  set("data.source", "webdataset");
-  shell("mkdir -p images/set-train-%s images/set-train-001 images/set-val-000", "000");
-  static const char *const names[] = {"images/set-train-000/0", "images/set-train-000/1",
-                                      "images/set-train-001/0", "images/set-val-000/0"};
-  for (int k = 0; k < 4; k++) {
-    char name[64], label[8];
-    snprintf(name, sizeof name, "%s.png", names[k]);
-    write_png(name, k, 8 + k, 8);
-    snprintf(name, sizeof name, "%s.cls", names[k]);
-    snprintf(label, sizeof label, "%d\n", k % 2);
-    write_text(name, label);
-  }
-}
 
 START_TEST(unpacked_shards) {
   make_webdataset();
@@ -251,7 +225,7 @@ static void make_shapes(void) {
 /* A few images of every source of the list in choices.h. */
 static void (*const makers[SOURCE_COUNT])(void) = {
     [SOURCE_SHAPES] = make_shapes,           [SOURCE_TINY_IMAGENET] = make_tiny_imagenet,
-    [SOURCE_IMAGEFOLDER] = make_imagefolder, [SOURCE_CIFAR10] = make_cifar,
+    [SOURCE_IMAGEFOLDER] = make_imagefolder, [SOURCE_CIFAR10] = make_cifar10,
     [SOURCE_CIFAR100] = make_cifar100,       [SOURCE_WEBDATASET] = make_webdataset,
 };
 
