@@ -7,6 +7,7 @@
 #include "mae/base/io.h"
 #include "mae/data/archives.h"
 #include "tests/data_sets.h"
+#include "tests/oracle.h"
 
 /* Writing archives ----------------------------------------------------------------------------*/
 
@@ -86,15 +87,13 @@ static void set_path(const char *name) {
   set("data.path", in_folder(path, name));
 }
 
-/* How many files lie in the cache that are neither packs nor notes about them. */
+/* What packing leaves in the cache beside packs. */
 static int leftovers(void) {
   char path[PATH_SIZE];
   int count = 0;
   DIR *dir = opendir(in_folder(path, "cache"));
   for (struct dirent *entry; dir && (entry = readdir(dir));)
-    count += *entry->d_name != '.' && !strstr(entry->d_name, ".pack") ? 1
-             : strstr(entry->d_name, ".tmp")                          ? 1
-                                                                      : 0;
+    count += strstr(entry->d_name, ".tmp") || strstr(entry->d_name, ".lock");
   if (dir) closedir(dir);
   return count;
 }
@@ -349,6 +348,9 @@ START_TEST(what_is_no_archive) {
   write_text("x.tar", "");
   set_path("x.tar");
   expect_refusal("x.tar: ");
+  write_text("x.parquet", "PAR1");
+  set_path("x.parquet");
+  expect_refusal("x.parquet: parquet files are read as the shards that parquet_to_shards.py makes");
 }
 END_TEST
 
@@ -386,6 +388,33 @@ START_TEST(the_program_exits_with_4) {
 }
 END_TEST
 
+/* Parquet --------------------------------------------------------------------------------------*/
+
+START_TEST(parquet_files_turned_into_shards) {
+  Oracle oracle;
+  char path[PATH_SIZE], text[512], folder[65], shards[65];
+  oracle_open(&oracle, "parquet_oracle.py");
+  size_t length = fread(text, 1, sizeof text - 1, oracle.lines);
+  text[length] = '\0';
+  if (oracle.code == 0) {
+    set("data.source", "webdataset");
+    snprintf(path, sizeof path, "%s/files", oracle.folder);
+    set("data.path", path);
+    content_hash(folder);
+    snprintf(path, sizeof path, "%s/shards", oracle.folder);
+    set("data.path", path);
+    open_data();
+    strcpy(shards, data.sha256);
+    ck_assert_int_eq(data.train_count, 320);
+    ck_assert_int_eq(data.eval_count, 30);
+    ck_assert_str_eq(shards, folder);
+    ck_assert_msg(strstr(text, "no column 'label'; there are image, class\n") != NULL, "%s", text);
+    ck_assert_msg(text[0] == '4' && strstr(text, "\n4 parquet_to_shards: "), "%s", text);
+  }
+  oracle_close(&oracle);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("archives");
   TCase *cases = tcase_create("archives");
@@ -408,6 +437,7 @@ int main(void) {
   tcase_add_test(cases, what_is_no_archive);
   tcase_add_test(cases, a_full_disk_while_unpacking);
   tcase_add_test(cases, the_program_exits_with_4);
+  tcase_add_test(cases, parquet_files_turned_into_shards);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
 }

@@ -51,6 +51,12 @@ static bool begin(Reading *r, const Archives *all, int which, Error *e) {
   /* Not the zip reader that goes without the directory at the end: a zip is whole or refused. */
   archive_read_support_format_zip_seekable(a);
   if (archive_read_open_filename(a, r->file, BLOCK) == ARCHIVE_OK) return true;
+  const char *dot = strrchr(r->file, '.');
+  if (dot && !strcasecmp(dot, ".parquet"))
+    return fail(r, "",
+                "parquet files are read as the shards that parquet_to_shards.py makes of "
+                "them",
+                e);
   return fail(r, "", reason(r), e) ||
          error_suffix(e, "zip and tar archives are read, the latter also as .gz, .bz2, .xz and "
                          ".zst; a download that was cut short may look like this");
