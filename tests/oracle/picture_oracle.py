@@ -40,7 +40,15 @@ def jpeg(mode, **options):
     pixels = smooth(height, width, {"L": 1, "RGB": 3, "CMYK": 4}[mode])
     image = Image.fromarray(pixels[:, :, 0] if mode == "L" else pixels, mode)
     data = io.BytesIO()
-    image.save(data, "JPEG", quality=int(rng.integers(40, 100)), **options)
+    image.save(data, "JPEG", **{"quality": int(rng.integers(40, 100)), **options})
+    return data.getvalue()
+
+
+def two_pictures():
+    """As cameras write them: a second picture behind the first."""
+    first, second = (Image.open(io.BytesIO(jpeg("RGB"))) for _ in range(2))
+    data = io.BytesIO()
+    first.save(data, "MPO", save_all=True, append_images=[second])
     return data.getvalue()
 
 
@@ -53,9 +61,32 @@ def jpegs():
     yield cmyk
     adobe = cmyk.index(b"Adobe") + 11
     yield cmyk[:adobe] + b"\2" + cmyk[adobe + 1:]  # the same bytes, said to be YCCK
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    yield jpeg("RGB", exif=exif)
+    start = cmyk.index(b"\xff\xee")
+    yield cmyk[:start] + cmyk[start + 16:]  # without Adobe's marker
+    for options in ({"subsampling": 2}, {"progressive": True}, {"quality": 30, "optimize": True}):
+        inks = jpeg("CMYK", **options)
+        adobe = inks.index(b"Adobe") + 11
+        yield inks
+        yield inks[:adobe] + b"\2" + inks[adobe + 1:]
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        yield jpeg("RGB", exif=exif)
+    yield jpeg("RGB", icc_profile=rng.bytes(70000))  # of two markers, and no profile at all
+    yield two_pictures()
+    yield jpeg("L", progressive=True)
+    named = bytearray(jpeg("RGB", subsampling=0))
+    frame, scan = named.index(b"\xff\xc0"), named.index(b"\xff\xda")
+    jfif = named[2:4 + struct.unpack(">H", named[4:6])[0]]
+    for i, letter in enumerate(b"RGB"):
+        named[frame + 10 + 3 * i] = named[scan + 5 + 2 * i] = letter
+    yield bytes(named)
+    yield bytes(named[:2] + named[2 + len(jfif):])  # without JFIF's marker the names say RGB
+    plain = jpeg("RGB")
+    for transform in range(3):  # Adobe's marker in place of JFIF's; 2 is nonsense, and told
+        size = struct.unpack(">H", plain[4:6])[0]
+        marker = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
+        yield plain[:2] + marker + plain[4 + size:]
     rgb = jpeg("RGB")
     yield rgb[:-2] + b"\0" * int(rng.integers(20, 900)) + rgb[-2:]
     yield rgb + rng.bytes(100)
