@@ -166,6 +166,37 @@ START_TEST(imagefolder_in_an_archive_with_names_of_all_kinds) {
 }
 END_TEST
 
+/* Sets the flag that says that names are UTF-8, as most programs do. */
+static void flag_names_as_utf8(const char *name) {
+  static unsigned char bytes[1 << 20];
+  char path[PATH_SIZE];
+  FILE *file = fopen(in_folder(path, name), "r+b");
+  ck_assert_ptr_nonnull(file);
+  size_t size = fread(bytes, 1, sizeof bytes, file);
+  for (size_t i = 0; i + 10 < size; i++) {
+    if (!memcmp(bytes + i, "PK\3\4", 4)) bytes[i + 7] |= 8;
+    if (!memcmp(bytes + i, "PK\1\2", 4)) bytes[i + 9] |= 8;
+  }
+  rewind(file);
+  ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
+  fclose(file);
+}
+
+START_TEST(a_zip_that_says_its_names_are_utf8) {
+  char folder[65], archived[65];
+  set("data.source", "imagefolder");
+  shell("mkdir -p 'images/train/Kätzchen ☃' images/val/%s", "dog");
+  write_png("images/train/Kätzchen ☃/ä b.png", 0, 9, 7);
+  write_png("images/val/dog/x.png", 4, 8, 8);
+  content_hash(folder);
+  archive_folder("x.zip", "images", "");
+  flag_names_as_utf8("x.zip");
+  set_path("x.zip");
+  content_hash(archived);
+  ck_assert_str_eq(archived, folder);
+}
+END_TEST
+
 START_TEST(cifar_in_an_archive) {
   char folder[65], archived[65];
   make_cifar10();
@@ -423,6 +454,7 @@ int main(void) {
   tcase_add_loop_test(cases, tiny_imagenet_in_an_archive, 0, KINDS);
   tcase_add_loop_test(cases, counts_are_those_of_the_folder, 0, KINDS);
   tcase_add_loop_test(cases, imagefolder_in_an_archive_with_names_of_all_kinds, 0, KINDS);
+  tcase_add_test(cases, a_zip_that_says_its_names_are_utf8);
   tcase_add_loop_test(cases, cifar_in_an_archive, 0, KINDS);
   tcase_add_test(cases, shards_are_what_they_unpack_to);
   tcase_add_test(cases, the_later_of_two_files_counts);

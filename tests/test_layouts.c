@@ -253,6 +253,22 @@ START_TEST(info_counts_by_class_and_knows_a_modified_copy) {
 }
 END_TEST
 
+START_TEST(info_tells_of_names_that_are_no_utf8) {
+  set("data.source", "imagefolder");
+  shell("mkdir -p 'images/train/caf%s' images/val/dog", "\351");
+  write_png("images/train/caf\351/a.png", 0, 9, 7);
+  write_png("images/val/dog/x.png", 4, 8, 8);
+  open_data(); /* so that info has no packing to tell of */
+  json_error_t problem;
+  json_t *object = json_loads(info("--json data.source=imagefolder"), 0, &problem);
+  ck_assert_ptr_nonnull(object);
+  json_t *class = json_array_get(json_object_get(object, "classes"), 0);
+  ck_assert_str_eq(json_string_value(json_object_get(class, "name")), "caf\uFFFD");
+  ck_assert_int_eq(json_integer_value(json_object_get(object, "eval_images_of_other_classes")), 1);
+  json_decref(object);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("layouts");
   TCase *cases = tcase_create("layouts");
@@ -267,6 +283,7 @@ int main(void) {
   tcase_add_test(cases, a_share_of_cifar_is_held_out);
   tcase_add_test(cases, a_share_counts_in_the_hash_where_it_is_set);
   tcase_add_test(cases, info_counts_by_class_and_knows_a_modified_copy);
+  tcase_add_test(cases, info_tells_of_names_that_are_no_utf8);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "mae/base/progress.h"
+#include "mae/base/text.h"
 #include "mae/cmd/cmd.h"
 #include "mae/data/pack.h"
 #include "mae/data/source.h"
@@ -114,11 +115,20 @@ typedef struct Told {
   bool verified, all_classes;
 } Told;
 
+/* A name from a file system is bytes; what is not UTF-8 in it becomes U+FFFD. */
+static json_t *name_json(const char *name) {
+  Text text = {0};
+  text_json_string(&text, name);
+  json_t *value = text.failed ? NULL : json_loadb(text.bytes, text.length, JSON_DECODE_ANY, NULL);
+  text_free(&text);
+  return value;
+}
+
 static json_t *classes_json(const Told *told) {
   json_t *list = json_array();
   for (int i = 0; i < told->classes->count; i++) {
     char buffer[16];
-    json_t *name = json_string_nocheck(class_name(told->source, i, buffer));
+    json_t *name = name_json(class_name(told->source, i, buffer));
     json_array_append_new(list, json_pack("{s:o, s:i, s:i}", "name", name, "train_images",
                                           told->classes->train[i], "eval_images",
                                           told->classes->eval[i]));
@@ -130,14 +140,15 @@ static bool print_json(const Told *told, Error *e) {
   const Dataset *data = told->data;
   Sizes s = find_sizes(data);
   json_t *object = json_pack(
-      "{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}",
-      "source", data->source, "path", data->pack_path, "sha256", data->sha256, "verified",
-      told->verified, "train_images", data->train_count, "eval_images", data->eval_count, "skipped",
-      data->skipped, "odd", data->odd, "passed_over", told->source->passed_over, "file_bytes",
-      (json_int_t)data->map_size, "width_min", s.width_min, "width_max", s.width_max, "height_min",
-      s.height_min, "height_max", s.height_max, "found_train_images",
-      told->source->found[SPLIT_TRAIN], "found_eval_images", told->source->found[SPLIT_EVAL],
-      "eval_images_of_other_classes", told->classes->strangers, "classes", classes_json(told));
+      "{s:s, s:o, s:s, s:b, s:i, s:i, s:i, s:i, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}",
+      "source", data->source, "path", name_json(data->pack_path), "sha256", data->sha256,
+      "verified", told->verified, "train_images", data->train_count, "eval_images",
+      data->eval_count, "skipped", data->skipped, "odd", data->odd, "passed_over",
+      name_json(told->source->passed_over), "file_bytes", (json_int_t)data->map_size, "width_min",
+      s.width_min, "width_max", s.width_max, "height_min", s.height_min, "height_max", s.height_max,
+      "found_train_images", told->source->found[SPLIT_TRAIN], "found_eval_images",
+      told->source->found[SPLIT_EVAL], "eval_images_of_other_classes", told->classes->strangers,
+      "classes", classes_json(told));
   if (is_tiny_imagenet(told->source))
     json_object_set_new(object, "as_published",
                         json_boolean(is_as_published(told->source, told->config)));

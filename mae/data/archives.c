@@ -5,6 +5,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ typedef struct Reading {
   size_t number;              /* of the entry */
   char path[CONFIG_PATH_MAX]; /* of the entry, as Archives has it */
   int64_t bytes;              /* read when the entry was over */
+  locale_t locale, before;    /* libarchive converts names into that of the thread */
 } Reading;
 
 static bool fail(const Reading *r, const char *entry, const char *what, Error *e) {
@@ -41,6 +43,8 @@ static const char *reason(const Reading *r) {
 
 static bool begin(Reading *r, const Archives *all, int which, Error *e) {
   *r = (Reading){.all = all, .file = all->names.names[which], .which = which};
+  r->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  if (r->locale) r->before = uselocale(r->locale);
   struct archive *a = r->handle = archive_read_new();
   if (!a) return error_set(e, EXIT_DEVICE, "out of memory for reading an archive");
   archive_read_support_filter_gzip(a);
@@ -64,6 +68,9 @@ static bool begin(Reading *r, const Archives *all, int which, Error *e) {
 
 static void end(Reading *r) {
   if (r->handle) archive_read_free(r->handle);
+  if (!r->locale) return;
+  uselocale(r->before);
+  freelocale(r->locale);
 }
 
 /* Copies a name without "." and doubled '/'. False for one that leads out of the archive. */
@@ -119,8 +126,8 @@ static bool next(Reading *r, bool *more, Error *e) {
   }
   r->number++;
   /* UTF-8 where the archive says what its names are; else their bytes, as a folder has them. */
-  const char *name = archive_entry_pathname_utf8(r->entry);
-  if (!name) name = archive_entry_pathname(r->entry);
+  const char *name = archive_entry_pathname(r->entry);
+  if (!name) name = archive_entry_pathname_utf8(r->entry);
   if (!name) return fail(r, "", "an entry whose name cannot be read", e);
   return entry_path(r, name, e);
 }

@@ -2,9 +2,9 @@
  *
  * A source is packed once into one memory-mapped file under the cache folder: header, uint8 RGB
  * pixels, per-image index, checksums (pack.h). The pack's name carries a fingerprint of the source
- * (names, sizes and times of its files), so a changed folder packs anew; it is written under a
- * temporary name and renamed when complete. Processes that need the same pack at once wait for the
- * one that makes it.
+ * (names, sizes and times of its files, or of its archive), so that a changed one packs anew; it is
+ * written under a temporary name and renamed when complete. Processes that need the same pack at
+ * once wait for the one that makes it.
  *
  * The packed pixels are those that a result is recorded for: whoever opens a pack that was changed
  * since it was last verified reads it whole and compares its SHA-256 first, about a second for each
