@@ -89,6 +89,7 @@ static const struct {
               {"data.path", "/a b/\"c\"; d\\#e"},
               {"data.cache", " x "},
               {"data.skip_bad", "true"},
+              {"data.holdout", "0.25"},
               {"data.train_images", "4096"},
               {"eval.images", "100"},
               {"eval.batch", "32"},
@@ -362,6 +363,7 @@ static const struct {
     {"train.epochs=1", "train.warmup_epochs = 1 leaves nothing of train.epochs = 1"},
     {"train.min_lr=0.1", "train.min_lr = 0.1 is above the peak rate"},
     {"data.source=cifar10", "data.path is not set; data.source = cifar10 needs"},
+    {"data.holdout=0.1", "data.holdout is for data.source other than shapes"},
     {"data.train_images=100", "data.train_images = 100 is less than train.batch = 128"},
     /* And near misses that are fine. */
     {"model.image_size=72", NULL},
@@ -445,6 +447,8 @@ START_TEST(choices_have_their_consequences) {
   ck_assert_int_eq(config_train_images(&config), 8192);
   set("data.source", "cifar10");
   ck_assert_int_eq(config_train_images(&config), 50000);
+  set("data.holdout", "0.1");
+  ck_assert_int_eq(config_train_images(&config), 45000);
   set("data.source", "imagefolder");
   ck_assert_int_eq(config_train_images(&config), 0);
   set("data.train_images", "300");
