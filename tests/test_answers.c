@@ -104,6 +104,19 @@ START_TEST(plans_for_other_machines) {
   ck_assert_double_gt(json_real_value(json_object_get(trial, "seconds")), 0);
   json_decref(plan);
   free(said);
+  /* Trials that hold out other shares of them train on other numbers. */
+  scratch_write("share.ini", "[train]\nbatch = 8\n[sweep]\ndata.holdout = 0, 0.5\nseeds = 1\n");
+  said = run(HARNESS " run share.ini --scale none --dry-run " PHOTOS
+                     "--set train.epochs=5 --json 2> err",
+             &code);
+  ck_assert_int_eq(code, 0);
+  plan = json_loads(said, 0, NULL);
+  for (size_t i = 0; i < 2; i++) {
+    trial = json_array_get(json_object_get(plan, "trials"), i);
+    ck_assert_int_eq(json_integer_value(json_object_get(trial, "steps")), i ? 5 : 10);
+  }
+  json_decref(plan);
+  free(said);
   expect(PLAN "--set data.source=imagefolder --set data.path=nowhere", 4,
          "data.path = nowhere: no such folder");
   expect(PLAN "--set probe.method=both", 0, "training steps and probes");
