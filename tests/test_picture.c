@@ -234,6 +234,17 @@ START_TEST(damaged_pngs_are_refused) {
 }
 END_TEST
 
+START_TEST(other_formats_are_named) {
+  static Bytes bytes = {"RIFF\x10\0\0\0WEBPVP8 ", 16};
+  expect_damage(&bytes, "x: neither a JPEG nor a PNG, but a WebP");
+  bytes.size = 11;
+  expect_damage(&bytes, "x: neither a JPEG nor a PNG");
+  ck_assert_ptr_null(strstr(error.message, "but"));
+  bytes.size = 0;
+  expect_damage(&bytes, "x: the file is empty");
+}
+END_TEST
+
 START_TEST(what_is_no_file_is_refused_at_once) {
   char folder[] = "/tmp/maebench-test-XXXXXX", path[64];
   Picture p;
@@ -302,6 +313,7 @@ int main(void) {
   tcase_add_test(cases, bytes_after_the_end_are_no_matter);
   tcase_add_test(cases, lost_picture_data_is_an_error);
   tcase_add_test(cases, damaged_pngs_are_refused);
+  tcase_add_test(cases, other_formats_are_named);
   tcase_add_test(cases, what_is_no_file_is_refused_at_once);
   tcase_add_loop_test(cases, reduction_averages_blocks, 0, 5);
   suite_add_tcase(suite, cases);

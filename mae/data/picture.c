@@ -80,6 +80,29 @@ void rows_oddity(PictureRows *rows, const char *what) {
 
 /* ---- Files ---- */
 
+/* What a file is that web sites and telephones pass on under the name of a JPEG. */
+static const char *other_format(const uint8_t *bytes, size_t size) {
+  static const struct {
+    const char *name, *magic;
+    size_t at, length;
+  } formats[] = {{"a WebP", "WEBP", 8, 4},      {"a GIF", "GIF8", 0, 4},
+                 {"an AVIF", "ftypavif", 4, 8}, {"a HEIC", "ftyphei", 4, 7},
+                 {"a TIFF", "II*\0", 0, 4},     {"a TIFF", "MM\0*", 0, 4},
+                 {"a BMP", "BM", 0, 2},         {"an HTML page", "<!DOCTYPE", 0, 9}};
+  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    if (size >= formats[i].at + formats[i].length &&
+        !memcmp(bytes + formats[i].at, formats[i].magic, formats[i].length))
+      return formats[i].name;
+  return NULL;
+}
+
+static bool refuse(const char *name, const void *bytes, size_t size, Error *e) {
+  if (!size) return error_set(e, EXIT_DATA, "%s: the file is empty", name);
+  const char *other = other_format(bytes, size);
+  return error_set(e, EXIT_DATA, "%s: neither a JPEG nor a PNG%s%s", name, other ? ", but " : "",
+                   other ? other : "");
+}
+
 bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size,
                     const PictureOptions *options, Error *e) {
   static const uint8_t jpeg_magic[] = {0xFF, 0xD8, 0xFF};
@@ -93,8 +116,7 @@ bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size
   else if (size >= sizeof png_magic && !memcmp(bytes, png_magic, sizeof png_magic))
     ok = png_decode(&rows, bytes, size, e);
   else
-    ok = error_set(e, EXIT_DATA, "%s: %s", name,
-                   size ? "neither a JPEG nor a PNG" : "the file is empty");
+    ok = refuse(name, bytes, size, e);
   rows_end(&rows);
   if (!ok) picture_free(p);
   return ok;

@@ -3,8 +3,8 @@
 
 usage: parquet_oracle.py FOLDER SEED
 
-Writes FOLDER/parquet/*.parquet, turns them into FOLDER/shards with experiments/parquet_to_shards.py,
-and writes FOLDER/files/SHARD/NAME.png and .cls with the same names. Prints the exit code and the
+Writes FOLDER/parquet/*.parquet, turns them into FOLDER/shards with
+experiments/parquet_to_shards.py, and writes FOLDER/files/SHARD/NAME.png and .cls. Prints the exit code and the
 message of the script for a file of another form. Exits 77 when pyarrow is not installed.
 """
 import pathlib
@@ -32,8 +32,9 @@ def chunk(kind, data):
 def png():
     width, height = rng.randint(1, 40), rng.randint(1, 40)
     rows = b"".join(b"\0" + rng.randbytes(3 * width) for _ in range(height))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) +
+            chunk(b"IEND", b""))
 
 
 def write(name, count):
