@@ -243,6 +243,43 @@ START_TEST(the_later_of_two_files_counts) {
 }
 END_TEST
 
+static void add_link(Writer *writer, const char *name, const char *to, bool hard) {
+  struct archive_entry *entry = archive_entry_new();
+  archive_entry_set_pathname(entry, name);
+  if (hard)
+    archive_entry_set_hardlink(entry, to);
+  else
+    archive_entry_set_symlink(entry, to);
+  archive_entry_set_filetype(entry, hard ? AE_IFREG : AE_IFLNK);
+  ck_assert_int_eq(archive_write_header(writer, entry), ARCHIVE_OK);
+  archive_entry_free(entry);
+}
+
+START_TEST(hard_links_are_files) {
+  char folder[65];
+  make_published();
+  shell("cd images/train/n01443537/images && cp n01443537_0.JPEG %s.JPEG", "n01443537_00");
+  content_hash(folder);
+  shell("rm images/train/n01443537/images/%s.JPEG", "n01443537_00");
+  Writer *writer = begin_archive("x.tar");
+  add_folder(writer, "images", "");
+  add_link(writer, "train/n01443537/images/n01443537_00.JPEG",
+           "./train/n01443537/images/n01443537_0.JPEG", true);
+  add_link(writer, "train/n01443537/images/s.JPEG", "n01443537_0.JPEG", false);
+  end_archive(writer);
+  set_path("x.tar");
+  open_data();
+  ck_assert_str_eq(data.sha256, folder);
+  ck_assert_msg(strstr(data.passed_over, "1 links in an archive") != NULL, "%s", data.passed_over);
+  data_close(&data);
+  writer = begin_archive("x.tar");
+  add_folder(writer, "images", "");
+  add_link(writer, "train/n01443537/images/a.JPEG", "nowhere", true);
+  end_archive(writer);
+  expect_refusal("x.tar: train/n01443537/images/a.JPEG: a link to nowhere, which is no file there");
+}
+END_TEST
+
 START_TEST(a_changed_archive_packs_anew) {
   char before[65], after[65];
   make_published();
@@ -458,6 +495,7 @@ int main(void) {
   tcase_add_loop_test(cases, cifar_in_an_archive, 0, KINDS);
   tcase_add_test(cases, shards_are_what_they_unpack_to);
   tcase_add_test(cases, the_later_of_two_files_counts);
+  tcase_add_test(cases, hard_links_are_files);
   tcase_add_test(cases, a_changed_archive_packs_anew);
   tcase_add_loop_test(cases, an_archive_that_is_cut_short, 0, KINDS);
   tcase_add_test(cases, a_tar_cut_between_two_files);

@@ -95,15 +95,15 @@ static bool clean_path(char out[CONFIG_PATH_MAX], const char *name, bool *fits) 
   return true;
 }
 
-/* A mounted archive's name begins its paths. */
-static bool entry_path(Reading *r, const char *name, Error *e) {
+/* A name as a path of Archives: a mounted archive's name begins it. */
+static bool entry_path(char path[CONFIG_PATH_MAX], const Reading *r, const char *name, Error *e) {
   bool fits = true;
-  *r->path = '\0';
+  *path = '\0';
   if (r->all->mounted) {
     const char *slash = strrchr(r->file, '/'), *base = slash ? slash + 1 : r->file;
-    snprintf(r->path, sizeof r->path, "%.*s/", (int)archives_mount_length(base), base);
+    snprintf(path, CONFIG_PATH_MAX, "%.*s/", (int)archives_mount_length(base), base);
   }
-  if (!clean_path(r->path, name, &fits))
+  if (!clean_path(path, name, &fits))
     return fail(r, name, "a name that leads out of the archive; nothing is taken from it", e);
   return fits || fail(r, name, "the name is too long", e);
 }
@@ -129,7 +129,7 @@ static bool next(Reading *r, bool *more, Error *e) {
   const char *name = archive_entry_pathname(r->entry);
   if (!name) name = archive_entry_pathname_utf8(r->entry);
   if (!name) return fail(r, "", "an entry whose name cannot be read", e);
-  return entry_path(r, name, e);
+  return entry_path(r->path, r, name, e);
 }
 
 /* Ends an entry whose content is not wanted. */
@@ -163,6 +163,13 @@ static bool read_text(Reading *r, ArchivedFile *entry, Error *e) {
   return true;
 }
 
+static bool add_link(const Reading *r, ArchivedFile *entry, Error *e) {
+  char path[CONFIG_PATH_MAX];
+  if (!entry_path(path, r, archive_entry_hardlink(r->entry), e)) return false;
+  entry->link = strdup(path);
+  return entry->link || error_set(e, EXIT_DEVICE, "out of memory for a list of files");
+}
+
 static bool add_file(Archives *all, Reading *r, size_t *capacity, Error *e) {
   static const char *const texts[] = {".txt", ".cls", NULL};
   static const char *const kept[] = {".txt", ".cls", ".bin", ".jpg", ".jpeg", ".png", NULL};
@@ -182,6 +189,7 @@ static bool add_file(Archives *all, Reading *r, size_t *capacity, Error *e) {
       .path = strdup(r->path), .size = (size_t)size, .archive = r->which, .number = r->number};
   if (!entry->path) return error_set(e, EXIT_DEVICE, "out of memory for a list of files");
   all->count++;
+  if (archive_entry_hardlink(r->entry)) return add_link(r, entry, e);
   return !has_ending(r->path, texts) || size > ARCHIVED_TEXT_MAX || read_text(r, entry, e);
 }
 
@@ -189,10 +197,9 @@ static bool list_one(Archives *all, int which, size_t *capacity, PassedOver *pas
   Reading r;
   bool more = true, ok = begin(&r, all, which, e);
   while (ok && (ok = next(&r, &more, e)) && more) {
-    bool link = archive_entry_hardlink(r.entry) || archive_entry_symlink(r.entry);
-    if (link)
+    if (archive_entry_symlink(r.entry))
       passed_count(passed, "links in an archive", 1);
-    else if (archive_entry_filetype(r.entry) == AE_IFREG)
+    else if (archive_entry_filetype(r.entry) == AE_IFREG || archive_entry_hardlink(r.entry))
       ok = add_file(all, &r, capacity, e);
     ok = ok && skip(&r, e);
   }
@@ -213,10 +220,8 @@ Archives *archives_list(NameList *names, bool mounted, PassedOver *passed, Error
   bool ok = true;
   for (size_t i = 0; ok && i < all->names.count; i++)
     ok = list_one(all, (int)i, &capacity, passed, e);
-  if (ok) {
-    archives_sort(all);
-    return all;
-  }
+  if (ok) archives_sort(all);
+  if (ok && archives_resolve(all, e)) return all;
   archives_free(all);
   return NULL;
 }
@@ -256,7 +261,11 @@ static bool unpack_one(Unpacking *u, const Archives *all, int which, ArchivedFil
   size_t at = 0;
   bool more = true, ok = begin(&r, all, which, e);
   while (ok && at < count && (ok = next(&r, &more, e)) && more)
-    if (r.number == wanted[at]->number) ok = copy_entry(u, &r, wanted[at++], e);
+    if (r.number == wanted[at]->number) {
+      ok = copy_entry(u, &r, wanted[at++], e);
+      for (; at < count && wanted[at]->number == r.number; at++, u->done++) /* links to it */
+        wanted[at]->offset = wanted[at - 1]->offset;
+    }
   if (ok && at < count) ok = fail(&r, wanted[at]->path, "it was there before, and is not now", e);
   end(&r);
   return ok;

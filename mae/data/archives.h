@@ -5,7 +5,8 @@
  * their order, and copies the files that are wanted into one scratch file, since training wants
  * them in another order. Names that lead out of the archive, a file of more than
  * ARCHIVED_FILE_MAX, and an archive that is cut short are errors (EXIT_DATA). Of two files of one
- * name the later counts, as when unpacked into a folder. */
+ * name the later counts, as when unpacked into a folder; a hard link is the file that it names, and
+ * symbolic links are passed over. */
 #ifndef MAE_DATA_ARCHIVES_H
 #define MAE_DATA_ARCHIVES_H
 
@@ -25,6 +26,7 @@ typedef struct ArchivedFile {
   size_t number;   /* its place in that archive */
   bool wanted;     /* to be unpacked */
   uint64_t offset; /* in the scratch file */
+  char *link;      /* a hard link: the path of the file that it is; NULL */
   char *text;      /* of .txt and .cls up to ARCHIVED_TEXT_MAX: the content, NUL-terminated */
 } ArchivedFile;
 
@@ -41,9 +43,10 @@ Archives *archives_list(NameList *names, bool mounted, PassedOver *, Error *);
 bool archives_unpack(Archives *, const char *scratch, const ProgressListener *, Error *);
 void archives_free(Archives *);
 
-/* For archives.c: sorts the entries and drops those that come again later; what is wanted, in the
+/* For archives.c: sorts the files and drops those that come again later; what is wanted, in the
  * order of the archives (to be freed); the part of an archive's name that paths begin with. */
 void archives_sort(Archives *);
+bool archives_resolve(Archives *, Error *); /* hard links, once sorted */
 ArchivedFile **archives_wanted(const Archives *, size_t *count, Error *);
 size_t archives_mount_length(const char *base);
 

@@ -19,6 +19,7 @@ static int compare_entries(const void *a, const void *b) {
 static void free_entry(ArchivedFile *entry) {
   free(entry->path);
   free(entry->text);
+  free(entry->link);
 }
 
 void archives_sort(Archives *all) {
@@ -32,6 +33,24 @@ void archives_sort(Archives *all) {
       all->files[kept++] = all->files[i];
   }
   all->count = kept;
+}
+
+bool archives_resolve(Archives *all, Error *e) {
+  for (size_t i = 0; i < all->count; i++) {
+    ArchivedFile *file = &all->files[i];
+    if (!file->link) continue;
+    const ArchivedFile *other = archives_find(all, file->link);
+    if (!other || other->link)
+      return error_set(e, EXIT_DATA, "%s: %s: a link to %s, which is no file there",
+                       all->names.names[file->archive], file->path, file->link);
+    file->archive = other->archive;
+    file->number = other->number;
+    file->size = other->size;
+    file->text = other->text ? strdup(other->text) : NULL;
+    if (other->text && !file->text)
+      return error_set(e, EXIT_DEVICE, "out of memory for a list of files");
+  }
+  return true;
 }
 
 void archives_free(Archives *all) {

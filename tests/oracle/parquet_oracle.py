@@ -4,8 +4,9 @@
 usage: parquet_oracle.py FOLDER SEED
 
 Writes FOLDER/parquet/*.parquet, turns them into FOLDER/shards with
-experiments/parquet_to_shards.py, and writes FOLDER/files/SHARD/NAME.png and .cls. Prints the exit code and the
-message of the script for a file of another form. Exits 77 when pyarrow is not installed.
+experiments/parquet_to_shards.py, and writes FOLDER/files/SHARD/NAME.png and .cls. Prints the exit
+code and the message of the script for files of another form. Exits 77 when pyarrow is not
+installed.
 """
 import pathlib
 import random
