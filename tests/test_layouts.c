@@ -91,6 +91,9 @@ START_TEST(what_is_ambiguous_or_missing_is_named) {
                  "folder of classes there; data.holdout = 0.1 draws");
   shell("mkdir -p both/images/val/%s", "n00000001");
   expect_refusal("both/images/val/n00000001: this class is not in wnids.txt");
+  set("data.path", in_folder(path, "both/copy"));
+  shell("truncate -s +1 both/copy/val/%s", "val_annotations.txt");
+  expect_refusal("val/val_annotations.txt: damaged: a text file with a byte 0 at ");
 }
 END_TEST
 

@@ -134,10 +134,9 @@ EntryKind tree_kind(const Tree *tree, const char *path) {
 
 /* ---- Folders ---- */
 
-static bool child(const Tree *tree, const char *folder, const char *name, EntryKind kind,
-                  TreeTake take, void *user, Error *e) {
+static bool child(const char *folder, const char *name, EntryKind kind, TreeTake take, void *user,
+                  Error *e) {
   char path[CONFIG_PATH_MAX];
-  (void)tree;
   if (!*folder) return take(user, name, name, kind, e);
   return io_join(path, sizeof path, folder, name, e) && take(user, path, name, kind, e);
 }
@@ -157,7 +156,7 @@ static bool each_archived(const Tree *tree, const char *folder, TreeTake take, v
     size_t part = strcspn(rest, "/");
     bool is_file = !rest[part];
     snprintf(name, sizeof name, "%.*s", (int)part, rest);
-    ok = child(tree, folder, name, is_file ? ENTRY_FILE : ENTRY_FOLDER, take, user, e);
+    ok = child(folder, name, is_file ? ENTRY_FILE : ENTRY_FOLDER, take, user, e);
     /* The rest of a folder follows it at once. */
     while (!is_file && at + 1 < archives->count &&
            !strncmp(archives->files[at + 1].path, path, length + part + 1))
@@ -184,7 +183,7 @@ bool tree_each(const Tree *tree, const char *folder, TreeTake take, void *user, 
     const char *name = entry->d_name;
     if (!strcmp(name, ".") || !strcmp(name, "..")) continue;
     ok = io_join(entry_path, sizeof entry_path, full, name, e) &&
-         child(tree, folder, name, kind_of_entry(entry_path, entry), take, user, e);
+         child(folder, name, kind_of_entry(entry_path, entry), take, user, e);
   }
   if (ok && errno) ok = error_set(e, EXIT_DATA, "%s: cannot list: %s", full, strerror(errno));
   closedir(dir);
@@ -203,16 +202,30 @@ static ArchivedFile *archived(const Tree *tree, const char *path, Error *e) {
   return NULL;
 }
 
+/* What follows a zero byte would be lost without a word. */
+static char *whole_text(char *text, size_t size, const char *name, Error *e) {
+  if (!text || strlen(text) == size) return text;
+  error_set(e, EXIT_DATA, "%s: damaged: a text file with a byte 0 at %zu", name, strlen(text));
+  free(text);
+  return NULL;
+}
+
 static char *read_text(const char *path, Error *e) {
   size_t size, have = 0;
+  ssize_t n = 1;
   int fd = io_open(path, &size, e);
   if (fd < 0) return NULL;
   char *text = io_buffer(size + 1, path, e);
-  for (ssize_t n = 1; text && n > 0 && have < size; have += (size_t)(n > 0 ? n : 0))
+  for (; text && n > 0 && have < size; have += (size_t)(n > 0 ? n : 0))
     n = read(fd, text + have, size - have);
+  int code = errno;
   close(fd);
-  if (text) text[have] = '\0';
-  return text;
+  if (!text) return NULL;
+  text[have] = '\0';
+  if (n > 0) return whole_text(text, size, path, e);
+  error_set(e, EXIT_DATA, "%s: cannot read: %s", path, n ? strerror(code) : "it became shorter");
+  free(text);
+  return NULL;
 }
 
 char *tree_text(const Tree *tree, const char *path, Error *e) {
@@ -228,7 +241,7 @@ char *tree_text(const Tree *tree, const char *path, Error *e) {
   }
   char *text = strdup(file->text);
   if (!text) error_set(e, EXIT_DEVICE, "%s: out of memory", whole);
-  return text;
+  return whole_text(text, file->size, whole, e);
 }
 
 void tree_want(const Tree *tree, const char *path) {
