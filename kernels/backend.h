@@ -81,6 +81,13 @@ typedef struct TokenMap {
   int batch, tokens, sources, positions;
 } TokenMap;
 
+/* Rows chosen from those of each image: the i-th of image b is its row first + ids[b, i]. Each at
+ * most once. */
+typedef struct RowChoice {
+  const int32_t *ids; /* [batch, chosen] on the device */
+  int batch, rows, chosen, first;
+} RowChoice;
+
 /* Geometry and targets of a batch of images. Pixels are uint8 [batch, size, size, 3]; the network
  * sees (pixel/255 - mean)/std with the ImageNet mean and std (scalar.h). Patches are numbered row
  * by row; a patch vector is (row in patch, column in patch, channel), channel fastest. */
@@ -270,17 +277,27 @@ typedef void TokensBackward(Device *, void *d_src, Dtype type, float *d_class_to
 typedef void TokensPool(Device *, float *first, float *mean, const void *tokens, Dtype type,
                         int batch, int count, int extra, int width);
 
-/* pred: [batch, extra + L, 3*p*p] fp32, of which the first `extra` rows of an image carry no patch.
- * counted: [batch, L], 1 where the patch is in the loss. image_loss[b] = sum over counted patches
- * of the mean squared error of the patch. d_pred (type; NULL: not wanted) =
- * d(sum of image_loss)/d_pred * factor * state->loss_scale (state NULL: 1); zero in rows that do
- * not count. */
+/* out[batch, chosen, width] = the chosen rows of src[batch, rows, width], bit by bit; both in type.
+ */
+typedef void RowsGather(Device *, void *out, const void *src, Dtype type, const RowChoice *,
+                        int width);
+/* The way back: out[batch, rows, width] has src[batch, chosen, width] in its chosen rows and zero
+ * in the others. */
+typedef void RowsScatter(Device *, void *out, const void *src, Dtype type, const RowChoice *,
+                         int width);
+
+/* pred: [batch, rows, 3*p*p] fp32. patch_of: [batch, rows] int32, the patch that a row predicts, or
+ * -1 where the row is not in the loss; each patch of an image at most once. image_loss[b] = sum
+ * over the rows in the loss of the mean squared error of the patch. d_pred (type; NULL: not wanted)
+ * = d(sum of image_loss)/d_pred * factor * state->loss_scale (state NULL: 1); zero in rows that are
+ * not in the loss. */
 typedef void MaskedLoss(Device *, float *image_loss, void *d_pred, Dtype type, const float *pred,
-                        int extra, const uint8_t *images, const uint8_t *counted, float factor,
+                        const int32_t *patch_of, int rows, const uint8_t *images, float factor,
                         const StepState *state, const PatchGrid *);
 
 /* Pictures in [0,1], fp32 [batch, size, size, 3], un-normalised and clamped: `full` from every
- * prediction, `composite` with the unmasked patches (masked[b,l] == 0) taken from the input.
+ * prediction (pred: [batch, extra + L, 3*p*p], of which an image's first `extra` rows carry no
+ * patch), `composite` with the unmasked patches (masked[b,l] == 0) taken from the input.
  * norm_pix predictions are un-normalised with the mean and deviation of the original patch, which
  * no model could know: only the psnr_leaky and ssim_leaky metrics use that. */
 typedef void Reconstruct(Device *, float *full, float *composite, const float *pred, int extra,
@@ -362,6 +379,8 @@ typedef void AdamWUpdate(Device *, const AdamW *);
   X(tokens_forward, TokensForward)                                                                 \
   X(tokens_backward, TokensBackward)                                                               \
   X(tokens_pool, TokensPool)                                                                       \
+  X(rows_gather, RowsGather)                                                                       \
+  X(rows_scatter, RowsScatter)                                                                     \
   X(masked_loss, MaskedLoss)                                                                       \
   X(reconstruct, Reconstruct)                                                                      \
   X(image_scores, ImageScores)                                                                     \

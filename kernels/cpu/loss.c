@@ -26,36 +26,32 @@ static void patch_target(const CpuDevice *cpu, float *target, const uint8_t *ima
 }
 
 void cpu_masked_loss(Device *device, float *image_loss, void *d_pred, Dtype type, const float *pred,
-                     int extra, const uint8_t *images, const uint8_t *counted, float factor,
+                     const int32_t *patch_of, int rows, const uint8_t *images, float factor,
                      const StepState *state, const PatchGrid *grid) {
   CpuDevice *cpu = cpu_device(device);
-  size_t p = (size_t)grid->patch_size, side = (size_t)grid->image_size / p;
-  size_t patches = side * side, length = 3 * p * p, batch = (size_t)grid->batch;
+  size_t length = 3 * (size_t)grid->patch_size * (size_t)grid->patch_size;
+  size_t per_image = (size_t)rows, count = (size_t)grid->batch * per_image;
   size_t image_bytes = (size_t)grid->image_size * (size_t)grid->image_size * 3;
-  size_t per_image = (size_t)extra + patches, shared = batch * patches;
-  float *base = cpu->failed ? NULL : cpu_scratch(cpu, shared, 2 * length);
-  if (!base) return;
+  float *row_loss = cpu->failed ? NULL : cpu_scratch(cpu, count, 2 * length);
+  if (!row_loss) return;
   float slope = 2.0f / (float)length * factor * (state ? state->loss_scale : 1.0f);
 #pragma omp parallel num_threads(cpu->threads)
   {
-    float *error = cpu_part(base, shared, 2 * length, omp_get_thread_num());
+    float *error = cpu_part(row_loss, count, 2 * length, omp_get_thread_num());
     float *space = error + length;
 #pragma omp for schedule(static)
-    for (size_t r = 0; r < batch * per_image; r++) {
-      size_t b = r / per_image, row = r % per_image;
-      bool counts = row >= (size_t)extra && counted[b * patches + row - (size_t)extra];
-      float *patch_loss = row >= (size_t)extra ? base + b * patches + row - (size_t)extra : NULL;
-      if (!counts) {
-        if (patch_loss) *patch_loss = 0.0f;
+    for (size_t r = 0; r < count; r++) {
+      if (patch_of[r] < 0) {
+        row_loss[r] = 0.0f;
         if (d_pred)
           memset((char *)d_pred + r * length * dtype_size(type), 0, length * dtype_size(type));
         continue;
       }
-      patch_target(cpu, error, images + b * image_bytes, row - (size_t)extra, grid);
+      patch_target(cpu, error, images + r / per_image * image_bytes, (size_t)patch_of[r], grid);
       const float *out = pred + r * length;
 #pragma omp simd
       for (size_t i = 0; i < length; i++) error[i] = out[i] - error[i];
-      *patch_loss = vec_dot(error, error, length) / (float)length;
+      row_loss[r] = vec_dot(error, error, length) / (float)length;
       if (!d_pred) continue;
       float *d = row_begin(d_pred, type, r * length, space);
 #pragma omp simd
@@ -63,6 +59,7 @@ void cpu_masked_loss(Device *device, float *image_loss, void *d_pred, Dtype type
       row_finish(d_pred, type, r * length, d, length);
     }
 #pragma omp for schedule(static)
-    for (size_t b = 0; b < batch; b++) image_loss[b] = vec_sum(base + b * patches, patches);
+    for (size_t b = 0; b < (size_t)grid->batch; b++)
+      image_loss[b] = vec_sum(row_loss + b * per_image, per_image);
   }
 }

@@ -1,5 +1,5 @@
 /* tokens.c - pixels to patch vectors; rows to token sequences, and gradients back from tokens to
- * rows, to the class and mask tokens and to learned positions. */
+ * rows, to the class and mask tokens and to learned positions; rows chosen, and put back. */
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"
@@ -131,5 +131,32 @@ void cpu_tokens_pool(Device *device, float *first, float *mean, const void *toke
     for (int t = extra; t < count; t++)
       add_row(sum, row_read(tokens, type, row + (size_t)t * w, w, space), w);
     for (size_t i = 0; i < w; i++) sum[i] /= (float)(count - extra);
+  }
+}
+
+void cpu_rows_gather(Device *device, void *out, const void *src, Dtype type,
+                     const RowChoice *choice, int width) {
+  CpuDevice *cpu = cpu_device(device);
+  size_t bytes = (size_t)width * dtype_size(type), chosen = (size_t)choice->chosen;
+  if (cpu->failed) return;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+  for (size_t r = 0; r < (size_t)choice->batch * chosen; r++) {
+    size_t row = r / chosen * (size_t)choice->rows + (size_t)(choice->first + choice->ids[r]);
+    memcpy((char *)out + r * bytes, (const char *)src + row * bytes, bytes);
+  }
+}
+
+void cpu_rows_scatter(Device *device, void *out, const void *src, Dtype type,
+                      const RowChoice *choice, int width) {
+  CpuDevice *cpu = cpu_device(device);
+  size_t bytes = (size_t)width * dtype_size(type), chosen = (size_t)choice->chosen;
+  if (cpu->failed) return;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+  for (size_t b = 0; b < (size_t)choice->batch; b++) {
+    char *rows = (char *)out + b * (size_t)choice->rows * bytes;
+    memset(rows, 0, (size_t)choice->rows * bytes);
+    for (size_t r = b * chosen; r < (b + 1) * chosen; r++)
+      memcpy(rows + (size_t)(choice->first + choice->ids[r]) * bytes, (const char *)src + r * bytes,
+             bytes);
   }
 }

@@ -148,22 +148,21 @@ __device__ static inline float2 target_statistics(PatchPixels pixels, const floa
   return make_float2(mean, 1.0f / sqrtf(variance + NORM_PIX_EPS));
 }
 
-/* Block (image, group of prediction rows): patch_loss [batch, L] and the rows of d_pred. `aligned`:
- * rows of pred and d_pred move four values at a time. */
+/* Block (image, group of prediction rows): row_loss [batch, rows] and the rows of d_pred.
+ * `aligned`: rows of pred and d_pred move four values at a time. */
 template <class T>
 __global__ void __launch_bounds__(THREADS)
-    patch_losses(float *patch_loss, T *d_pred, const float *pred, int extra, const uint8_t *images,
-                 const uint8_t *counted, float factor, const StepState *state, Geometry g,
-                 bool norm_pix, bool words, bool aligned) {
+    row_losses(float *row_loss, T *d_pred, const float *pred, const int32_t *patch_of, int rows,
+               const uint8_t *images, float factor, const StepState *state, Geometry g,
+               bool norm_pix, bool words, bool aligned) {
   __shared__ float table[3][256];
   fill_table(table);
   size_t image = blockIdx.x;
-  int rows = extra + g.patches;
   float slope = 2.0f / (float)g.length * factor * (state ? state->loss_scale : 1.0f);
   for (int row = (int)blockIdx.y * WARPS + warp_index(); row < rows; row += gridDim.y * WARPS) {
     size_t at = (image * rows + row) * g.length;
-    int patch = row - extra;
-    bool counts = patch >= 0 && counted[image * g.patches + patch];
+    int patch = patch_of[image * rows + row];
+    bool counts = patch >= 0;
     float squares = 0;
     PatchPixels pixels = patch_pixels(images, image, counts ? patch : 0, g);
     float2 statistics = make_float2(0, 1);
@@ -186,19 +185,17 @@ __global__ void __launch_bounds__(THREADS)
         if (d_pred) store_floats<VECTOR>(d_pred + at + i, d, g.length - i, aligned);
       }
     squares = warp_sum(squares);
-    if (patch >= 0 && lane_index() == 0)
-      patch_loss[image * g.patches + patch] = squares / (float)g.length;
+    if (lane_index() == 0) row_loss[image * rows + row] = squares / (float)g.length;
   }
 }
 
-/* A warp adds up an image's patches. */
+/* A warp adds up an image's rows. */
 __global__ void __launch_bounds__(THREADS)
-    image_losses(float *image_loss, const float *patch_loss, int batch, int patches) {
+    image_losses(float *image_loss, const float *row_loss, int batch, int rows) {
   int image = (int)blockIdx.x * WARPS + warp_index();
   if (image >= batch) return;
   float sum = 0;
-  for (int i = lane_index(); i < patches; i += WARP_SIZE)
-    sum += patch_loss[(size_t)image * patches + i];
+  for (int i = lane_index(); i < rows; i += WARP_SIZE) sum += row_loss[(size_t)image * rows + i];
   sum = warp_sum(sum);
   if (lane_index() == 0) image_loss[image] = sum;
 }
@@ -273,31 +270,31 @@ void cuda_patch_gather(Device *device, void *out, Dtype type, const uint8_t *ima
 }
 
 void cuda_masked_loss(Device *device, float *image_loss, void *d_pred, Dtype type,
-                      const float *pred, int extra, const uint8_t *images, const uint8_t *counted,
+                      const float *pred, const int32_t *patch_of, int rows, const uint8_t *images,
                       float factor, const StepState *state, const PatchGrid *grid) {
   CudaDevice *d = cuda_device(device);
   Geometry g = geometry(grid);
-  size_t rows = (size_t)extra + g.patches;
   bool words = pixels_aligned(images, &g, VECTOR);
-  /* As many images at a time as have room for their patches' losses. */
-  size_t room = SCRATCH_BYTES / sizeof(float) / g.patches;
+  /* As many images at a time as have room for their rows' losses. */
+  size_t room = SCRATCH_BYTES / sizeof(float) / (size_t)rows;
   if (!room) cuda_check(d, cudaErrorInvalidValue, "masked loss: too many patches in an image");
   for (size_t first = 0; room && first < (size_t)grid->batch; first += room) {
     size_t left = (size_t)grid->batch - first;
     unsigned images_now = (unsigned)(left < room ? left : room);
-    unsigned groups = blocks_for(rows, WARPS), enough = blocks_for(BLOCKS_ENOUGH, images_now);
+    unsigned groups = blocks_for((size_t)rows, WARPS),
+             enough = blocks_for(BLOCKS_ENOUGH, images_now);
     dim3 blocks(images_now, groups < enough ? groups : enough);
     size_t values = first * rows * g.length;
     WITH_TYPE(type, T, {
       T *gradient = d_pred ? (T *)d_pred + values : NULL;
       bool aligned =
           rows_aligned<float, VECTOR>(pred, g.length) && rows_aligned<T, VECTOR>(d_pred, g.length);
-      LAUNCH((patch_losses<T>), blocks, dim3(THREADS), 0, d->stream, (float *)d->scratch, gradient,
-             pred + values, extra, images + first * g.image_bytes, counted + first * g.patches,
-             factor, state, g, grid->norm_pix, words, aligned);
+      LAUNCH((row_losses<T>), blocks, dim3(THREADS), 0, d->stream, (float *)d->scratch, gradient,
+             pred + values, patch_of + first * rows, rows, images + first * g.image_bytes, factor,
+             state, g, grid->norm_pix, words, aligned);
     });
     LAUNCH(image_losses, dim3(blocks_for(images_now, WARPS)), dim3(THREADS), 0, d->stream,
-           image_loss + first, (const float *)d->scratch, (int)images_now, g.patches);
+           image_loss + first, (const float *)d->scratch, (int)images_now, rows);
   }
   cuda_launched(d, "masked loss");
 }

@@ -1,6 +1,6 @@
-/* tokens.cu - rows to token sequences, and their gradients back. A warp moves a row, four columns a
- * lane. Each row of an output belongs to one warp, which looks up where its values come from: no
- * two warps write or add to the same row, so no atomics are needed. */
+/* tokens.cu - rows to token sequences, and their gradients back; rows chosen, and put back. A warp
+ * moves a row, four columns a lane. Each row of an output belongs to one warp, which looks up where
+ * its values come from: no two warps write or add to the same row, so no atomics are needed. */
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/numeric.cuh"
 #include "kernels/cuda/reduce.cuh"
@@ -181,6 +181,63 @@ __global__ void __launch_bounds__(THREADS)
   float x[VECTOR];
   load_floats<VECTOR>(x, rows, left, aligned);
   store_floats<VECTOR>(first + out, x, left, aligned);
+}
+
+/* Rows move as 16-bit words, N at once, whatever their type. Block (image, group of chosen rows).
+ */
+template <int N>
+__global__ void __launch_bounds__(THREADS)
+    gather_rows(uint16_t *out, const uint16_t *src, RowChoice choice, int words) {
+  int i = (int)blockIdx.y * WARPS + warp_index();
+  if (i >= choice.chosen) return;
+  size_t chosen = blockIdx.x * (size_t)choice.chosen + i;
+  size_t row = blockIdx.x * (size_t)choice.rows + choice.first + choice.ids[chosen];
+  for (int at = lane_index() * N; at < words; at += WARP_SIZE * N)
+    store_pack(out + chosen * words + at, load_pack<uint16_t, N>(src + row * words + at));
+}
+
+/* Block (image, group of rows): each row is a chosen one's, or zero. */
+template <int N>
+__global__ void __launch_bounds__(THREADS)
+    scatter_rows(uint16_t *out, const uint16_t *src, RowChoice choice, int words) {
+  int row = (int)blockIdx.y * WARPS + warp_index();
+  if (row >= choice.rows) return;
+  size_t chosen = blockIdx.x * (size_t)choice.chosen;
+  int i = find_token(choice.ids + chosen, choice.chosen, row - choice.first);
+  const uint16_t *from = src + (chosen + (i < 0 ? 0 : i)) * words;
+  uint16_t *to = out + (blockIdx.x * (size_t)choice.rows + row) * words;
+  for (int at = lane_index() * N; at < words; at += WARP_SIZE * N) {
+    Pack<uint16_t, N> pack = {};
+    if (i >= 0) pack = load_pack<uint16_t, N>(from + at);
+    store_pack(to + at, pack);
+  }
+}
+
+/* Starts KERNEL<N> for `rows` rows of an image, with 16 bytes a lane where rows are aligned. */
+#define MOVE_ROWS(KERNEL, rows)                                                                    \
+  do {                                                                                             \
+    dim3 grid((unsigned)choice->batch, blocks_for((size_t)(rows), WARPS));                         \
+    int words = width * (int)(dtype_size(type) / sizeof(uint16_t));                                \
+    if (rows_aligned<uint16_t, 8>(src, words) && (rows_aligned<uint16_t, 8>(out, words)))          \
+      LAUNCH((KERNEL<8>), grid, dim3(THREADS), 0, d->stream, (uint16_t *)out,                      \
+             (const uint16_t *)src, *choice, words);                                               \
+    else                                                                                           \
+      LAUNCH((KERNEL<1>), grid, dim3(THREADS), 0, d->stream, (uint16_t *)out,                      \
+             (const uint16_t *)src, *choice, words);                                               \
+  } while (0)
+
+void cuda_rows_gather(Device *device, void *out, const void *src, Dtype type,
+                      const RowChoice *choice, int width) {
+  CudaDevice *d = cuda_device(device);
+  MOVE_ROWS(gather_rows, choice->chosen);
+  cuda_launched(d, "rows gather");
+}
+
+void cuda_rows_scatter(Device *device, void *out, const void *src, Dtype type,
+                       const RowChoice *choice, int width) {
+  CudaDevice *d = cuda_device(device);
+  MOVE_ROWS(scatter_rows, choice->rows);
+  cuda_launched(d, "rows scatter");
 }
 
 void cuda_tokens_pool(Device *device, float *first, float *mean, const void *tokens, Dtype type,

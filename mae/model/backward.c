@@ -27,17 +27,17 @@ static void linear_input(const Pass *pass, const LinearParams *p, void *d_x, con
                                       pass->type, rows, p->in, p->out);
 }
 
-/* Adds the gradient of a layernorm with input x to the residual stream's gradient d_x, which
- * `starts` there when nothing has been added yet. */
-static void norm_backward(const Pass *pass, const NormParams *p, const void *d_y, const float *x,
-                          const float *mean, const float *rstd, size_t rows, int width,
-                          bool starts) {
+/* d_x = d_residual (NULL: nothing yet), the residual stream's gradient, and that of a layernorm
+ * with input x. */
+static void norm_backward(const Pass *pass, const NormParams *p, float *d_x,
+                          const float *d_residual, const void *d_y, const float *x,
+                          const float *mean, const float *rstd, size_t rows, int width) {
   const Activations *a = pass->model->act;
   Device *dev = pass->model->device;
-  dev->kernels->layernorm_backward(dev, a->d_x, pass->type == DTYPE_F32 ? NULL : a->d_x16,
-                                   pass->type, pass->grads + p->weight, pass->grads + p->bias,
-                                   starts ? NULL : a->d_x, d_y, x, mean, rstd,
-                                   pass->model->params + p->weight, rows, width, pass->accumulate);
+  dev->kernels->layernorm_backward(dev, d_x, pass->type == DTYPE_F32 ? NULL : a->d_x16, pass->type,
+                                   pass->grads + p->weight, pass->grads + p->bias, d_residual, d_y,
+                                   x, mean, rstd, pass->model->params + p->weight, rows, width,
+                                   pass->accumulate);
 }
 
 static void recompute_norm(const Pass *pass, const NormParams *p, void *y, const float *x,
@@ -55,42 +55,77 @@ static void report_ready(const Pass *pass, size_t decayed_from, size_t rest_from
   if (m->ready) m->ready(m->ready_user, m, decayed_from, rest_from);
 }
 
-/* From d_y, the gradient of the stack's normalised output (narrow or wide), to d_x, the gradient
- * of its first tokens. Uses narrow and wide as scratch. */
-static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, int images,
-                           int tokens) {
+/* The MLP's branch of a block, and its norm: d_x [rows, w] -> wide [rows, 4w] -> narrow [rows, w],
+ * and added to d_x the residual stream's gradient between attention and MLP, d_sum2. That may be
+ * `hidden`, which has been read for the last time by then. */
+static void mlp_backward(const Pass *pass, const BlockParams *p, const Layer *l, float *d_sum2,
+                         size_t rows, int width) {
   const Activations *a = pass->model->act;
   Device *dev = pass->model->device;
   const Kernels *k = dev->kernels;
-  bool recompute = pass->model->config->train.recompute;
-  int width = s->tower.width, heads = s->tower.heads;
-  size_t rows = (size_t)images * (size_t)tokens, hidden = rows * 4 * (size_t)width;
+  size_t hidden = rows * 4 * (size_t)width;
+  if (pass->model->config->train.recompute)
+    k->gelu_forward(dev, l->activated, l->hidden, pass->type, hidden);
+  linear_weight(pass, &p->fc2, a->d_x16, l->activated, rows);
+  linear_input(pass, &p->fc2, a->wide, a->d_x16, rows);
+  k->gelu_backward(dev, a->wide, a->wide, l->hidden, pass->type, hidden);
+  recompute_norm(pass, &p->norm2, l->y2, l->sum2, l->mean2, l->rstd2, rows, width);
+  linear_weight(pass, &p->fc1, a->wide, l->y2, rows);
+  linear_input(pass, &p->fc1, a->narrow, a->wide, rows);
+  norm_backward(pass, &p->norm2, d_sum2, a->d_x, a->narrow, l->sum2, l->mean2, l->rstd2, rows,
+                width);
+}
 
-  norm_backward(pass, &s->norm, d_y, s->sum, s->mean, s->rstd, rows, width, true);
+/* The attention's projection where the MLP saw the chosen rows only: from their d_sum2 [C, w] to
+ * the projection's gradients, narrow [N, w], that of its input, and d_x [N, w]: rows that were not
+ * chosen have none. */
+static void chosen_backward(const Pass *pass, const LinearParams *proj, const Layer *l,
+                            const float *d_sum2, const RowChoice *chosen) {
+  const Activations *a = pass->model->act;
+  Device *dev = pass->model->device;
+  const Kernels *k = dev->kernels;
+  const void *d_y = pass->type == DTYPE_F32 ? (const void *)d_sum2 : a->d_x16;
+  size_t rows = (size_t)chosen->batch * (size_t)chosen->chosen;
+  k->rows_gather(dev, a->narrow, l->attended, pass->type, chosen, proj->in);
+  linear_weight(pass, proj, d_y, a->narrow, rows);
+  linear_input(pass, proj, a->wide, d_y, rows);
+  k->rows_scatter(dev, a->narrow, a->wide, pass->type, chosen, proj->in);
+  k->rows_scatter(dev, a->d_x, d_sum2, DTYPE_F32, chosen, proj->out);
+}
+
+/* From d_y, the gradient of the stack's normalised output (narrow or wide), to d_x, the gradient
+ * of its first tokens. Uses narrow and wide as scratch. chosen: as stack_forward's. */
+static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, int images,
+                           int tokens, const RowChoice *chosen) {
+  const Activations *a = pass->model->act;
+  Device *dev = pass->model->device;
+  const Kernels *k = dev->kernels;
+  int width = s->tower.width, heads = s->tower.heads;
+  size_t rows = (size_t)images * (size_t)tokens; /* N */
+  size_t last = chosen ? (size_t)images * (size_t)chosen->chosen : rows;
+
+  norm_backward(pass, &s->norm, a->d_x, NULL, d_y, s->sum, s->mean, s->rstd, last, width);
   for (int i = s->tower.depth - 1; i >= 0; i--) {
     const BlockParams *p = &s->blocks[i];
     const Layer *l = &s->layers[i];
 
-    /* The MLP's branch, and its norm: d_x [N, w] -> wide [N, 4w] -> narrow [N, w], added to d_x. */
-    if (recompute) k->gelu_forward(dev, l->activated, l->hidden, pass->type, hidden);
-    linear_weight(pass, &p->fc2, a->d_x16, l->activated, rows);
-    linear_input(pass, &p->fc2, a->wide, a->d_x16, rows);
-    k->gelu_backward(dev, a->wide, a->wide, l->hidden, pass->type, hidden);
-    recompute_norm(pass, &p->norm2, l->y2, l->sum2, l->mean2, l->rstd2, rows, width);
-    linear_weight(pass, &p->fc1, a->wide, l->y2, rows);
-    linear_input(pass, &p->fc1, a->narrow, a->wide, rows);
-    norm_backward(pass, &p->norm2, a->narrow, l->sum2, l->mean2, l->rstd2, rows, width, false);
-
     /* The attention's branch: d_x [N, w] -> narrow [N, w] -> wide [N, 3w] (of q, k and v) -> narrow
      * [N, w], added to d_x. */
-    linear_weight(pass, &p->proj, a->d_x16, l->attended, rows);
-    linear_input(pass, &p->proj, a->narrow, a->d_x16, rows);
+    if (chosen && i == s->tower.depth - 1) {
+      mlp_backward(pass, p, l, l->hidden, last, width);
+      chosen_backward(pass, &p->proj, l, l->hidden, chosen);
+    } else {
+      mlp_backward(pass, p, l, a->d_x, rows, width);
+      linear_weight(pass, &p->proj, a->d_x16, l->attended, rows);
+      linear_input(pass, &p->proj, a->narrow, a->d_x16, rows);
+    }
     k->attention_backward(dev, a->wide, a->narrow, l->qkv, l->attended, l->lse, pass->type, images,
                           tokens, heads, width / heads);
     recompute_norm(pass, &p->norm1, l->y1, l->sum1, l->mean1, l->rstd1, rows, width);
     linear_weight(pass, &p->qkv, a->wide, l->y1, rows);
     linear_input(pass, &p->qkv, a->narrow, a->wide, rows);
-    norm_backward(pass, &p->norm1, a->narrow, l->sum1, l->mean1, l->rstd1, rows, width, false);
+    norm_backward(pass, &p->norm1, a->d_x, a->d_x, a->narrow, l->sum1, l->mean1, l->rstd1, rows,
+                  width);
     report_ready(pass, p->qkv.weight, p->norm1.weight);
   }
 }
@@ -113,17 +148,19 @@ void model_backward(Model *m, const Batch *b, int slot, bool accumulate) {
   const Activations *a = m->act;
   Pass pass = {m, m->grads[slot], config_dtype(m->config), accumulate};
   size_t seen = (size_t)b->count * (size_t)b->encoder.tokens;
-  size_t all = (size_t)b->count * (size_t)b->decoder.tokens;
+  size_t predicted = (size_t)b->count * (size_t)b->rows;
+  RowChoice chosen = chosen_rows(m, b);
 
-  /* d_pred [B, extra + L, 3pp] -> narrow [.., e] -> d_x [B, extra + L, e] */
-  linear_weight(&pass, &a->decoder_pred, a->d_pred, a->decoder.y, all);
-  linear_input(&pass, &a->decoder_pred, a->narrow, a->d_pred, all);
-  stack_backward(&pass, &a->decoder, a->narrow, b->count, b->decoder.tokens);
+  /* d_pred [B, rows, 3pp] -> narrow [.., e] -> d_x [B, extra + L, e] */
+  linear_weight(&pass, &a->decoder_pred, a->d_pred, a->decoder.y, predicted);
+  linear_input(&pass, &a->decoder_pred, a->narrow, a->d_pred, predicted);
+  stack_backward(&pass, &a->decoder, a->narrow, b->count, b->decoder.tokens,
+                 b->compact ? &chosen : NULL);
   /* d_x -> narrow [B, encoder's tokens, e] -> wide [.., d] -> d_x [B, encoder's tokens, d] */
   stack_tokens_backward(&pass, &a->decoder, &b->decoder);
   linear_weight(&pass, &a->decoder_embed, a->narrow, a->encoder.y, seen);
   linear_input(&pass, &a->decoder_embed, a->wide, a->narrow, seen);
-  stack_backward(&pass, &a->encoder, a->wide, b->count, b->encoder.tokens);
+  stack_backward(&pass, &a->encoder, a->wide, b->count, b->encoder.tokens, NULL);
   /* d_x -> narrow [B, kept, d]; pixels have no gradient. */
   stack_tokens_backward(&pass, &a->encoder, &b->encoder);
   linear_weight(&pass, &a->patch_embed, a->narrow, a->patches, (size_t)b->count * (size_t)b->kept);

@@ -55,11 +55,13 @@ void decoder_map(int32_t *source, int32_t *position, int32_t *token_at, const Co
 /* The int32 arrays of all images' maps, one after another. */
 typedef struct MapArrays {
   int32_t *source[2], *position[2], *token_at[2]; /* encoder's, decoder's */
+  int32_t *judged, *hidden;
 } MapArrays;
 
 static size_t map_count(const Config *config, int capacity, int kept) {
   size_t seen = (size_t)encoder_tokens(config, kept), all = (size_t)decoder_tokens(config);
-  return (size_t)capacity * ((2 * seen + all) + (2 * all + all));
+  size_t hidden = (size_t)(config_patches(config) - kept);
+  return (size_t)capacity * ((2 * seen + all) + (2 * all + all) + all + hidden);
 }
 
 static MapArrays map_arrays(int32_t *base, const Config *config, int capacity, int kept) {
@@ -73,6 +75,8 @@ static MapArrays map_arrays(int32_t *base, const Config *config, int capacity, i
     m.token_at[i] = base + 2 * tokens;
     base += 2 * tokens + positions;
   }
+  m.judged = base;
+  m.hidden = base + positions;
   return m;
 }
 
@@ -121,6 +125,8 @@ bool batch_create(BatchBuffers *b, const Config *config, Device *device, int cap
   b->decoder.token_at = m.token_at[1];
   b->decoder.tokens = decoder_tokens(config);
   b->decoder.sources = encoder_tokens(config, kept);
+  b->judged = m.judged;
+  b->hidden = m.hidden;
   return true;
 }
 
@@ -136,6 +142,17 @@ void batch_set_images(BatchBuffers *b, const uint8_t *images, int count) {
   b->device->kernels->upload(b->device, b->images, images, (size_t)count * size * size * 3);
 }
 
+/* judged [extra + L] and hidden [L - kept] of one image. */
+static void list_patches(int32_t *judged, int32_t *hidden, const Config *config,
+                         const uint8_t *masked) {
+  int extra = config->model.class_token, patches = config_patches(config);
+  for (int t = 0; t < extra; t++) judged[t] = -1;
+  for (int l = 0; l < patches; l++) {
+    judged[extra + l] = masked[l] || config_counts_visible(config) ? l : -1;
+    if (masked[l]) *hidden++ = l;
+  }
+}
+
 void batch_set_masks(BatchBuffers *b, const int32_t *visible, const uint8_t *masked, int count) {
   const Config *config = b->config;
   const Kernels *k = b->device->kernels;
@@ -149,6 +166,7 @@ void batch_set_masks(BatchBuffers *b, const int32_t *visible, const uint8_t *mas
                 visible + i * kept, b->kept);
     decoder_map(m.source[1] + i * all, m.position[1] + i * all, m.token_at[1] + i * all, config,
                 visible + i * kept, b->kept);
+    list_patches(m.judged + i * all, m.hidden + i * (patches - kept), config, masked + i * patches);
   }
   /* Images past count are uploaded with whatever an earlier call left: nobody reads them. */
   k->upload(b->device, b->maps, b->staging,
@@ -175,5 +193,16 @@ Batch batch_view(const BatchBuffers *b, int first, int count) {
       .masked = b->masked + f * (size_t)config_patches(config),
       .encoder = map_view(b->encoder, first, count),
       .decoder = map_view(b->decoder, first, count),
+      .rows = decoder_tokens(config),
+      .patch_of = b->judged + f * (size_t)decoder_tokens(config),
   };
+}
+
+Batch batch_view_training(const BatchBuffers *b, int first, int count) {
+  Batch batch = batch_view(b, first, count);
+  if (config_counts_visible(b->config)) return batch;
+  batch.compact = true;
+  batch.rows = config_patches(b->config) - b->kept;
+  batch.patch_of = b->hidden + (size_t)first * (size_t)batch.rows;
+  return batch;
 }

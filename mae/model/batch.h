@@ -17,7 +17,9 @@ typedef struct BatchBuffers {
   uint8_t *masked;
   Crop *crops;
   Jitter *jitters; /* NULL unless train.augment changes colours */
-  int32_t *maps;   /* encoder's and decoder's source, position and token_at */
+  int32_t *maps;   /* encoder's and decoder's source, position and token_at; judged, hidden */
+  int32_t *judged; /* [capacity, extra + L] Batch.patch_of of every decoder token */
+  int32_t *hidden; /* [capacity, L - kept] the hidden patches, ascending */
   TokenMap encoder, decoder;
   int32_t *staging;   /* host copy of maps while they are made */
   Crop *staged_crops; /* host, [capacity]: see pool_fill_batch */
@@ -36,8 +38,10 @@ void batch_set_images(BatchBuffers *, const uint8_t *images,
 /* visible [count, kept] and masked [count, L] as mask_draw wrote them; also makes the maps. */
 void batch_set_masks(BatchBuffers *, const int32_t *visible, const uint8_t *masked, int count);
 
-/* Images first .. first+count as the model reads them. */
+/* Images first .. first+count as the model reads them; every patch is predicted. */
 Batch batch_view(const BatchBuffers *, int first, int count);
+/* The same for a training step: compact where train.loss counts the hidden patches only. */
+Batch batch_view_training(const BatchBuffers *, int first, int count);
 
 /* Tokens an image has in the encoder and in the decoder. */
 int encoder_tokens(const Config *,

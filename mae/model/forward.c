@@ -13,8 +13,10 @@ static void linear(const Model *m, const LinearParams *p, void *y, Dtype y_type,
 /* Pre-norm blocks on the tokens in the first layer's residual stream: x += proj(attn(norm1(x))), x
  * += fc2(gelu(fc1(norm2(x)))). Leaves the stream's end in s->sum and, normalised, in s->y. A
  * block's branch is added to the stream by the next layernorm, so that the stream is read and
- * written once per branch. `tokens` of each image. */
-static void stack_forward(const Model *m, const Stack *s, int images, int tokens) {
+ * written once per branch. `tokens` of each image. chosen: the rows that go on behind the last
+ * block's attention, NULL for all. */
+static void stack_forward(const Model *m, const Stack *s, int images, int tokens,
+                          const RowChoice *chosen) {
   const Kernels *k = m->device->kernels;
   Device *dev = m->device;
   Dtype type = config_dtype(m->config);
@@ -36,10 +38,20 @@ static void stack_forward(const Model *m, const Stack *s, int images, int tokens
     /* [B, tokens, {q,k,v}, heads, w/heads] -> [B, tokens, heads, w/heads] */
     k->attention_forward(dev, l->attended, l->lse, l->qkv, type, images, tokens, heads,
                          width / heads);
+    const void *attended = l->attended;
+    x = l->sum1;
+    if (chosen && i == s->tower.depth - 1) {
+      /* N -> C rows of both, into what is not in use yet */
+      k->rows_gather(dev, l->activated, attended, type, chosen, width);
+      k->rows_gather(dev, l->sum2, x, DTYPE_F32, chosen, width);
+      attended = l->activated;
+      x = l->sum2;
+      rows = (size_t)images * (size_t)chosen->chosen;
+    }
     /* [N, w] -> [N, w] */
-    linear(m, &p->proj, branch, type, l->attended, rows);
+    linear(m, &p->proj, branch, type, attended, rows);
     /* sum2 = sum1 + branch, y2 = norm2(sum2) */
-    k->layernorm_forward(dev, l->y2, type, l->sum2, l->mean2, l->rstd2, l->sum1, branch,
+    k->layernorm_forward(dev, l->y2, type, l->sum2, l->mean2, l->rstd2, x, branch,
                          params + p->norm2.weight, params + p->norm2.bias, rows, width);
     /* [N, w] -> [N, 4w] -> [N, 4w] -> [N, w] */
     linear(m, &p->fc1, l->hidden, type, l->y2, rows);
@@ -73,24 +85,32 @@ void model_encode(Model *m, const Batch *b, const float **stream, const void **n
                                    &grid);
   linear(m, &a->patch_embed, a->narrow, type, a->patches, (size_t)b->count * (size_t)b->kept);
   stack_tokens(m, &a->encoder, a->narrow, &b->encoder);
-  stack_forward(m, &a->encoder, b->count, b->encoder.tokens);
+  stack_forward(m, &a->encoder, b->count, b->encoder.tokens, NULL);
   if (stream) *stream = a->encoder.sum;
   if (normed) *normed = a->encoder.y;
+}
+
+RowChoice chosen_rows(const Model *m, const Batch *b) {
+  return (RowChoice){.ids = b->patch_of,
+                     .batch = b->count,
+                     .rows = b->decoder.tokens,
+                     .chosen = b->rows,
+                     .first = m->extra};
 }
 
 void model_forward(Model *m, const Batch *b) {
   Activations *a = m->act;
   Dtype type = config_dtype(m->config);
   size_t seen = (size_t)b->count * (size_t)b->encoder.tokens;
-  size_t all = (size_t)b->count * (size_t)b->decoder.tokens;
+  RowChoice chosen = chosen_rows(m, b);
 
   model_encode(m, b, NULL, NULL);
   /* [B, encoder's tokens, d] -> [.., e] -> [B, extra + L, e] with mask tokens where patches hide */
   linear(m, &a->decoder_embed, a->narrow, type, a->encoder.y, seen);
   stack_tokens(m, &a->decoder, a->narrow, &b->decoder);
-  stack_forward(m, &a->decoder, b->count, b->decoder.tokens);
-  /* [B, extra + L, e] -> [B, extra + L, 3pp] */
-  linear(m, &a->decoder_pred, m->pred, DTYPE_F32, a->decoder.y, all);
+  stack_forward(m, &a->decoder, b->count, b->decoder.tokens, b->compact ? &chosen : NULL);
+  /* [B, rows, e] -> [B, rows, 3pp] */
+  linear(m, &a->decoder_pred, m->pred, DTYPE_F32, a->decoder.y, (size_t)b->count * (size_t)b->rows);
 }
 
 void model_loss(Model *m, const Batch *b, int first, float factor, const StepState *state,
@@ -98,9 +118,8 @@ void model_loss(Model *m, const Batch *b, int first, float factor, const StepSta
   const Config *config = m->config;
   PatchGrid grid = {b->count, config->model.image_size, config->model.patch_size,
                     config->train.norm_pix};
-  const uint8_t *counted = config_counts_visible(config) ? m->act->all_ones : b->masked; /* [B,L] */
-  /* pred [B, extra + L, 3pp] against the images' patches -> image_loss [B], d_pred as pred */
+  /* pred [B, rows, 3pp] against the images' patches -> image_loss [B], d_pred as pred */
   m->device->kernels->masked_loss(m->device, m->image_loss + first,
                                   backward ? m->act->d_pred : NULL, config_dtype(config), m->pred,
-                                  m->extra, b->images, counted, factor, state, &grid);
+                                  b->patch_of, b->rows, b->images, factor, state, &grid);
 }

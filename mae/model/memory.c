@@ -76,7 +76,6 @@ static size_t carve_activations(Activations *a, const Config *config, int batch,
   carve_stack(&a->encoder, &carve, config, seen, type, trains);
   carve_stack(&a->decoder, &carve, config, all, type, trains);
   a->narrow = carve_bytes(&carve, n * type);
-  a->all_ones = carve_bytes(&carve, images * (size_t)config_patches(config));
   if (trains) {
     a->wide = carve_bytes(&carve, 4 * n * type);
     a->d_x = carve_bytes(&carve, n * sizeof(float));
@@ -152,13 +151,6 @@ bool activations_create(Model *m, bool trains, Error *e) {
   a->arena = device_alloc(m->device, activations_memory(config, m->batch, trains), what, e);
   if (!a->arena) return false;
   carve_activations(a, config, m->batch, trains, a->arena);
-
-  size_t ones = (size_t)m->batch * (size_t)config_patches(config);
-  uint8_t *host = malloc(ones);
-  if (!host) return error_set(e, EXIT_DEVICE, "out of memory for %zu bytes", ones);
-  memset(host, 1, ones);
-  m->device->kernels->upload(m->device, a->all_ones, host, ones);
-  free(host);
   return true;
 }
 

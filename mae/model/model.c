@@ -76,11 +76,13 @@ static void prepare_linear(const Model *m, const LinearParams *p, Dtype y_type, 
                                      p->out, trains);
 }
 
-static void prepare_stack(const Model *m, const Stack *s, size_t rows, bool trains) {
+/* The products of a block: on `rows` in the attention, and on `going_on` behind it. */
+static void prepare_block(const Model *m, const BlockParams *p, size_t rows, size_t going_on,
+                          bool trains) {
   Dtype type = config_dtype(m->config);
-  const BlockParams *p = &s->blocks[0];
-  const LinearParams *const layers[] = {&p->qkv, &p->proj, &p->fc1, &p->fc2};
-  for (int i = 0; i < 4; i++) prepare_linear(m, layers[i], type, rows, trains);
+  const LinearParams *const behind[] = {&p->proj, &p->fc1, &p->fc2};
+  prepare_linear(m, &p->qkv, type, rows, trains);
+  for (int i = 0; i < 3; i++) prepare_linear(m, behind[i], type, going_on, trains);
 }
 
 /* Has the device choose how full batches will be multiplied, so that the record of a run's start
@@ -91,11 +93,20 @@ static void prepare_products(const Model *m, bool trains) {
   size_t batch = (size_t)m->batch, kept = (size_t)config_kept(m->config);
   size_t seen = batch * (size_t)encoder_tokens(m->config, (int)kept);
   size_t all = batch * (size_t)decoder_tokens(m->config);
+  /* What is trained of the last decoder block and the prediction: see Batch.compact. */
+  size_t last = config_counts_visible(m->config) ? all : batch * (size_t)config_counted(m->config);
+  bool compact = trains && last < all;
+  int depth = a->decoder.tower.depth;
   prepare_linear(m, &a->patch_embed, type, batch * kept, trains);
-  prepare_stack(m, &a->encoder, seen, trains);
+  prepare_block(m, &a->encoder.blocks[0], seen, seen, trains);
   prepare_linear(m, &a->decoder_embed, type, seen, trains);
-  prepare_stack(m, &a->decoder, all, trains);
-  prepare_linear(m, &a->decoder_pred, DTYPE_F32, all, trains);
+  if (compact) {
+    prepare_block(m, &a->decoder.blocks[depth - 1], all, last, true);
+    prepare_linear(m, &a->decoder_pred, DTYPE_F32, last, true);
+  }
+  /* Evaluation predicts every patch. */
+  prepare_block(m, &a->decoder.blocks[0], all, all, trains && (depth > 1 || !compact));
+  prepare_linear(m, &a->decoder_pred, DTYPE_F32, all, trains && !compact);
 }
 
 bool model_create(Model *m, const Config *config, Device *device, bool trains, Error *e) {
@@ -160,12 +171,21 @@ static double stack_work(Tower t, double n) {
   return t.depth * (12 * n * w * w + 2 * n * n * w);
 }
 
-/* Multiply-adds of the decoder's forward pass: its embedding, blocks and prediction. */
+/* Multiply-adds of the decoder's forward pass that predicts every patch: its embedding, blocks and
+ * prediction. */
 static double decoder_work(const Config *config) {
   double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
   double seen = encoder_tokens(config, config_kept(config)), all = decoder_tokens(config);
   double d = config->model.encoder.width, w = config->model.decoder.width;
   return seen * d * w + stack_work(config->model.decoder, all) + all * w * pixels;
+}
+
+/* Multiply-adds of that pass that a training step leaves out: projection, MLP and prediction of the
+ * tokens that are not in the loss (see Batch.compact). */
+static double work_left_out(const Config *config) {
+  double pixels = 3.0 * config->model.patch_size * config->model.patch_size;
+  double w = config->model.decoder.width, rows = decoder_tokens(config) - config_counted(config);
+  return config_counts_visible(config) ? 0 : rows * (9 * w * w + w * pixels);
 }
 
 double model_gflops_per_image(const Config *config, bool training) {
@@ -174,7 +194,7 @@ double model_gflops_per_image(const Config *config, bool training) {
   double rest = stack_work(config->model.encoder, encoder_tokens(config, config_kept(config))) +
                 decoder_work(config);
   /* The backward pass costs twice the forward pass, but images need no gradient. */
-  double work = training ? 2 * embed + 3 * rest : embed + rest;
+  double work = training ? 2 * embed + 3 * (rest - work_left_out(config)) : embed + rest;
   return 2e-9 * work;
 }
 
@@ -186,5 +206,5 @@ double model_gflops_whole_image(const Config *config) {
 }
 
 double model_gflops_decoder_per_image(const Config *config) {
-  return 2e-9 * 3 * decoder_work(config);
+  return 2e-9 * 3 * (decoder_work(config) - work_left_out(config));
 }

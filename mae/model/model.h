@@ -20,6 +20,11 @@ typedef struct Batch {
   const int32_t *visible; /* [count, kept] patch numbers, encoder's order */
   const uint8_t *masked;  /* [count, L] 1: hidden */
   TokenMap encoder, decoder;
+  bool compact;            /* the decoder predicts only the patches in the loss; needs a model that
+                            * trains */
+  int rows;                /* of each image in model->pred: those, or every decoder token */
+  const int32_t *patch_of; /* [count, rows] the patch in the loss that a row predicts, or -1; of a
+                            * compact batch ascending, and none is -1 */
 } Batch;
 
 typedef struct ModelMemory { /* bytes on the device, computed from a Config alone */
@@ -54,7 +59,7 @@ struct Model {
   float *grads[2];   /* device, [table.trainable] sums of shards (step.h); the second may be NULL */
   float *m, *v;      /* device, [table.trainable] */
   float *image_loss; /* device, [batch of a step] per-image loss sums of the current step */
-  float *pred;       /* device, [micro-batch, extra + L, 3pp] of the last forward pass */
+  float *pred;       /* device, [micro-batch, the batch's rows, 3pp] of the last forward pass */
   int batch;         /* images that fit: model_micro_batch, for evaluation at most eval.batch */
   int extra;         /* rows of an image before its first patch: the class token's */
   struct Activations *act;
@@ -79,7 +84,10 @@ int model_capacity(const Model *, int kept);
 /* The encoder alone. Leaves its tokens, class token first, in the order of the batch's maps: before
  * the final norm in *stream, after it in *normed (compute type), both [count, tokens, width]. */
 void model_encode(Model *, const Batch *, const float **stream, const void **normed);
-/* Encoder and decoder: predictions of every patch into model->pred. */
+/* Encoder and decoder: predictions into model->pred, of every patch or, when the batch is compact,
+ * of those in the loss. The others' rows end in the last decoder block, behind its attention: from
+ * there on no row sees another, so the loss and its gradient are the same function for less work.
+ */
 void model_forward(Model *, const Batch *);
 /* Loss of the last forward pass into image_loss[first .. first+count), and d_pred. factor: the
  * weight of one image_loss in the objective, 1/(step batch x counted patches). */
@@ -89,7 +97,8 @@ void model_loss(Model *, const Batch *, int first, float factor, const StepState
 void model_backward(Model *, const Batch *, int slot, bool accumulate);
 
 /* Multiply-add counts (mae/README.md, Work per image): 12 n w^2 + 2 n^2 w per block and the
- * projections. GFLOP of one image in a training step (forward and backward) or a forward pass. */
+ * projections, less what a compact batch leaves out. GFLOP of one image in a training step (forward
+ * and backward) as it is done, or in a forward pass that predicts every patch. */
 double model_gflops_per_image(const Config *, bool training);
 /* Of a forward pass of the encoder over all patches (model_encode). */
 double model_gflops_whole_image(const Config *);

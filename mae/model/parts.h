@@ -2,7 +2,11 @@
  *
  * Shapes: B images of a micro-batch, N = B * tokens rows of a stack, w its width (d the encoder's,
  * e the decoder's), L patches, `kept` of them visible, 3pp values of a patch. `void *` buffers are
- * in the compute type, `float *` always fp32. */
+ * in the compute type, `float *` always fp32.
+ *
+ * Of a compact batch the decoder's last block works on C = B * hidden patches rows from its
+ * projection on; the buffers, which have room for all N, hold C rows then: the last layer's sum2 to
+ * activated, but for `attended`; the final norm's; d_pred and model->pred. */
 #ifndef MAE_MODEL_PARTS_H
 #define MAE_MODEL_PARTS_H
 
@@ -52,19 +56,21 @@ typedef struct Activations {
   void *arena;
   Stack encoder, decoder;
   LinearParams patch_embed, decoder_embed, decoder_pred;
-  void *patches;     /* [B, kept, 3pp] */
-  void *narrow;      /* scratch [N, w]: a branch's output, later its gradient */
-  void *wide;        /* scratch [N, 4w]: gradients of qkv and hidden */
-  float *d_x;        /* [N, w] gradient of the residual stream */
-  void *d_x16;       /* [N, w] the same in the compute type: d_x itself when that is fp32 */
-  void *d_pred;      /* [B, extra + L, 3pp] */
-  uint8_t *all_ones; /* [B, L] counted patches of train.loss = all */
+  void *patches; /* [B, kept, 3pp] */
+  void *narrow;  /* scratch [N, w]: a branch's output, later its gradient */
+  void *wide;    /* scratch [N, 4w]: gradients of qkv and hidden */
+  float *d_x;    /* [N, w] gradient of the residual stream */
+  void *d_x16;   /* [N, w] the same in the compute type: d_x itself when that is fp32 */
+  void *d_pred;  /* [B, the batch's rows, 3pp] */
 } Activations;
 
 /* Resolves the parameters and carves the arena; the model's params are in place already. */
 bool activations_create(Model *, bool trains, Error *);
 void activations_destroy(Model *);
 size_t activations_memory(const Config *, int batch, bool trains);
+
+/* The rows of the decoder's tokens that a compact batch goes on with. */
+RowChoice chosen_rows(const Model *, const Batch *);
 
 /* A weight as the matrix products read it: the 16-bit copy where there is one. */
 const void *model_weight(const Model *, size_t offset);

@@ -229,15 +229,32 @@ static void tokens_backward(Device *d, void *d_src, Dtype type, float *d_class_t
        "%d x %d x %d", map->batch, map->tokens, width);
 }
 
+/* As many bytes as if every row were in the loss. */
 static void masked_loss(Device *d, float *image_loss, void *d_pred, Dtype type, const float *pred,
-                        int extra, const uint8_t *images, const uint8_t *counted, float factor,
+                        const int32_t *patch_of, int rows, const uint8_t *images, float factor,
                         const StepState *state, const PatchGrid *grid) {
   if (start(d))
-    profile.inner->masked_loss(d, image_loss, d_pred, type, pred, extra, images, counted, factor,
+    profile.inner->masked_loss(d, image_loss, d_pred, type, pred, patch_of, rows, images, factor,
                                state, grid);
-  double values = 3.0 * grid->batch * grid->image_size * grid->image_size;
-  stop(d, "masked_loss", 0, values * (5 + (d_pred ? (double)dtype_size(type) : 0)), "%d",
-       grid->batch);
+  double values = 3.0 * grid->batch * rows * grid->patch_size * grid->patch_size;
+  stop(d, "masked_loss", 0, values * (5 + (d_pred ? (double)dtype_size(type) : 0)), "%d x %d",
+       grid->batch, rows);
+}
+
+static void rows_gather(Device *d, void *out, const void *src, Dtype type, const RowChoice *choice,
+                        int width) {
+  if (start(d)) profile.inner->rows_gather(d, out, src, type, choice, width);
+  double values = 2.0 * choice->batch * choice->chosen * width;
+  stop(d, "rows_gather", 0, values * (double)dtype_size(type), "%d x %d of %d x %d", choice->batch,
+       choice->chosen, choice->rows, width);
+}
+
+static void rows_scatter(Device *d, void *out, const void *src, Dtype type, const RowChoice *choice,
+                         int width) {
+  if (start(d)) profile.inner->rows_scatter(d, out, src, type, choice, width);
+  double values = (double)choice->batch * (choice->chosen + choice->rows) * width;
+  stop(d, "rows_scatter", 0, values * (double)dtype_size(type), "%d x %d of %d x %d", choice->batch,
+       choice->chosen, choice->rows, width);
 }
 
 static void tokens_pool(Device *d, float *first, float *mean, const void *tokens, Dtype type,

@@ -81,7 +81,7 @@ static void compute_gradients(TrainStep *s) {
     for (int i = 0; i < config->train.accumulate; i++, done += micro) {
       s->model->ready = done + micro == s->images ? s->exchange.ready : NULL;
       s->model->ready_user = s->exchange.user;
-      Batch batch = batch_view(&s->inputs[s->slot], done, micro);
+      Batch batch = batch_view_training(&s->inputs[s->slot], done, micro);
       model_forward(s->model, &batch);
       model_loss(s->model, &batch, s->first_image + done, factor, s->state, true);
       model_backward(s->model, &batch, shard > 0, i > 0 || shard > 1);

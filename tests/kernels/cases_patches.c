@@ -79,35 +79,62 @@ static void targets(double *t, const double *images, const Shape *s, size_t b, s
   for (size_t i = 0; i < s->length; i++) t[i] = (t[i] - mean) / sqrt(variance + 1e-6);
 }
 
-enum { L_LOSS, L_D_PRED, L_PRED, L_IMAGES, L_COUNTED, L_STATE };
+enum { L_LOSS, L_D_PRED, L_PRED, L_IMAGES, L_PATCH_OF, L_STATE };
 enum { PATCH_MAX = 3 * 16 * 16 };
 #define FACTOR 0.0625f
 #define LOSS_SCALE 8.0f
 
-static void loss_describe(Case *c) {
+/* Rows of an image's predictions. */
+static size_t image_rows(const Case *c) {
+  return c->buffer[L_PATCH_OF].count / (size_t)c->size[0];
+}
+
+static void loss_buffers(Case *c, size_t rows) {
   Shape s = shape_of(c);
   StepState state = {.loss_scale = LOSS_SCALE};
+  size_t all = (size_t)s.batch * rows, values = all * s.length;
   case_out(c, "image_loss", KIND_F32, (size_t)s.batch, case_tolerance(DTYPE_F32, 8));
-  case_out(c, "d_pred", (Kind)c->type, s.rows * s.length,
+  case_out(c, "d_pred", (Kind)c->type, values,
            fmax(case_tolerance(c->type, 1), case_tolerance(DTYPE_F32, 8)));
-  case_in(c, "pred", KIND_F32, s.rows * s.length, 0, 1);
+  case_in(c, "pred", KIND_F32, values, 0, 1);
   case_integers(c, "images", KIND_U8, s.pixels, 0, 255);
-  int counted = case_integers(c, "counted", KIND_U8, (size_t)s.batch * s.patches, 0, 1);
-  c->buffer[counted].value[0] = 1;
+  case_in(c, "patch_of", KIND_I32, all, 0, 0);
   case_bytes(c, "state", ROLE_IN, &state, sizeof state);
-  c->flops = 8 * (double)(s.rows * s.length);
+  c->flops = 8 * (double)values;
+}
+/* A row for every token, some of which are in the loss; the first patch is. */
+static void loss_describe(Case *c) {
+  Shape s = shape_of(c);
+  size_t rows = (size_t)s.extra + s.patches;
+  loss_buffers(c, rows);
+  for (size_t r = 0; r < (size_t)s.batch * rows; r++) {
+    int patch = (int)(r % rows) - s.extra;
+    bool counts = patch >= 0 && (patch == 0 || case_uniform(c, 30, (uint32_t)r) < 0.5);
+    c->buffer[L_PATCH_OF].value[r] = counts ? patch : -1;
+  }
+}
+/* A row for each of the chosen patches, every second image's in descending order. */
+static void loss_compact_describe(Case *c) {
+  Shape s = shape_of(c);
+  loss_buffers(c, (size_t)s.chosen);
+  for (int r = 0; r < s.batch * s.chosen; r++) {
+    int i = r % s.chosen, at = r / s.chosen % 2 ? s.chosen - 1 - i : i;
+    c->buffer[L_PATCH_OF].value[r] = at * (int)s.patches / s.chosen;
+  }
+  case_gradient(c, L_D_PRED, L_PRED);
 }
 static double loss_and_gradient(double *const *b, const Case *c, double *image_loss, double *d_pred,
                                 bool norm_pix, double scale) {
   Shape s = shape_of(c);
+  size_t rows = image_rows(c);
   double total = 0, t[PATCH_MAX];
-  for (size_t i = 0; d_pred && i < s.rows * s.length; i++) d_pred[i] = 0;
+  for (size_t i = 0; d_pred && i < (size_t)s.batch * rows * s.length; i++) d_pred[i] = 0;
   for (size_t image = 0; image < (size_t)s.batch; image++) {
     double sum = 0;
-    for (size_t l = 0; l < s.patches; l++) {
-      if (b[L_COUNTED][image * s.patches + l] == 0) continue;
-      size_t row = (image * (s.extra + s.patches) + s.extra + l) * s.length;
-      targets(t, b[L_IMAGES], &s, image, l, norm_pix);
+    for (size_t r = image * rows; r < (image + 1) * rows; r++) {
+      size_t row = r * s.length;
+      if (b[L_PATCH_OF][r] < 0) continue;
+      targets(t, b[L_IMAGES], &s, image, (size_t)b[L_PATCH_OF][r], norm_pix);
       for (size_t i = 0; i < s.length; i++) {
         double error = b[L_PRED][row + i] - t[i];
         sum += error * error / (double)s.length;
@@ -122,8 +149,8 @@ static double loss_and_gradient(double *const *b, const Case *c, double *image_l
 
 static void loss_run(Device *d, void *const *b, const Case *c, bool norm_pix) {
   PatchGrid grid = grid_of(c, norm_pix);
-  d->kernels->masked_loss(d, b[L_LOSS], b[L_D_PRED], c->type, b[L_PRED], c->size[4], b[L_IMAGES],
-                          b[L_COUNTED], FACTOR, b[L_STATE], &grid);
+  d->kernels->masked_loss(d, b[L_LOSS], b[L_D_PRED], c->type, b[L_PRED], b[L_PATCH_OF],
+                          (int)image_rows(c), b[L_IMAGES], FACTOR, b[L_STATE], &grid);
 }
 static void loss_call(Device *d, void *const *b, const Case *c) {
   loss_run(d, b, c, false);
@@ -157,8 +184,8 @@ static void loss_alone_describe(Case *c) {
 }
 static void loss_alone_call(Device *d, void *const *b, const Case *c) {
   PatchGrid grid = grid_of(c, true);
-  d->kernels->masked_loss(d, b[L_LOSS], NULL, c->type, b[L_PRED], c->size[4], b[L_IMAGES],
-                          b[L_COUNTED], FACTOR, NULL, &grid);
+  d->kernels->masked_loss(d, b[L_LOSS], NULL, c->type, b[L_PRED], b[L_PATCH_OF], (int)image_rows(c),
+                          b[L_IMAGES], FACTOR, NULL, &grid);
 }
 static void loss_alone_reference(double *const *b, const Case *c) {
   loss_and_gradient(b, c, b[L_LOSS], NULL, true, FACTOR);
@@ -243,6 +270,13 @@ const Operation patches_operations[] = {
      .call = loss_norm_call,
      .reference = loss_norm_reference,
      .objective = loss_norm_objective},
+    {.name = "masked_loss compact",
+     SIZES,
+     SPEED,
+     .describe = loss_compact_describe,
+     .call = loss_call,
+     .reference = loss_reference,
+     .objective = loss_objective},
     {.name = "masked_loss alone",
      SIZES,
      .describe = loss_alone_describe,

@@ -1,4 +1,5 @@
-/* Tokens put together from rows, and their gradients taken apart again. */
+/* Tokens put together from rows, and their gradients taken apart again; rows chosen and put back.
+ */
 #include <math.h>
 #include <stdlib.h>
 
@@ -232,9 +233,74 @@ static void pool_reference(double *const *b, const Case *c) {
   }
 }
 
+/* "batch rows chosen first width": all rows and one; a chosen row at either end; widths that are no
+ * multiple of 16 bytes, and more than a warp moves at once. */
+static const int choice_sizes[][CASE_SIZES] = {{1, 1, 1, 0, 4},   {3, 65, 48, 1, 96},
+                                               {2, 17, 16, 1, 7}, {2, 9, 1, 0, 300},
+                                               {1, 50, 40, 2, 2}, {5, 12, 3, 1, 33}};
+static const int choice_speed_sizes[][CASE_SIZES] = {{256, 197, 147, 1, 384}};
+
+enum { C_OUT, C_SRC, C_IDS };
+
+/* Distinct rows of each image, in any order. */
+static void choice_describe(Case *c, bool gathers) {
+  int batch = c->size[0], rows = c->size[1], chosen = c->size[2], count = rows - c->size[3];
+  size_t width = (size_t)c->size[4], all = (size_t)batch * rows * width;
+  size_t some = (size_t)batch * chosen * width;
+  case_out(c, "out", (Kind)c->type, gathers ? some : all, 0);
+  case_in(c, "src", (Kind)c->type, gathers ? all : some, 0, 1);
+  case_in(c, "ids", KIND_I32, (size_t)batch * chosen, 0, 0);
+  int *shuffled = malloc((size_t)count * sizeof *shuffled);
+  for (int b = 0; b < batch; b++) {
+    for (int i = 0; i < count; i++) {
+      int j = (int)(case_uniform(c, 60, (uint32_t)(b * count + i)) * (i + 1));
+      shuffled[i] = shuffled[j];
+      shuffled[j] = i;
+    }
+    for (int i = 0; i < chosen; i++) c->buffer[C_IDS].value[b * chosen + i] = shuffled[i];
+  }
+  free(shuffled);
+  c->flops = (double)some;
+}
+static RowChoice choice_of(void *const *b, const Case *c) {
+  return (RowChoice){b[C_IDS], c->size[0], c->size[1], c->size[2], c->size[3]};
+}
+/* Element i of the chosen rows among all rows. */
+static size_t chosen_at(double *const *b, const Case *c, size_t i) {
+  size_t width = (size_t)c->size[4], r = i / width, image = r / (size_t)c->size[2];
+  return (image * (size_t)c->size[1] + (size_t)(c->size[3] + b[C_IDS][r])) * width + i % width;
+}
+
+static void gather_describe(Case *c) {
+  choice_describe(c, true);
+}
+static void gather_call(Device *d, void *const *b, const Case *c) {
+  RowChoice choice = choice_of(b, c);
+  d->kernels->rows_gather(d, b[C_OUT], b[C_SRC], c->type, &choice, c->size[4]);
+}
+static void gather_reference(double *const *b, const Case *c) {
+  for (size_t i = 0; i < c->buffer[C_OUT].count; i++) b[C_OUT][i] = b[C_SRC][chosen_at(b, c, i)];
+}
+
+static void scatter_describe(Case *c) {
+  choice_describe(c, false);
+}
+static void scatter_call(Device *d, void *const *b, const Case *c) {
+  RowChoice choice = choice_of(b, c);
+  d->kernels->rows_scatter(d, b[C_OUT], b[C_SRC], c->type, &choice, c->size[4]);
+}
+static void scatter_reference(double *const *b, const Case *c) {
+  for (size_t i = 0; i < c->buffer[C_OUT].count; i++) b[C_OUT][i] = 0;
+  for (size_t i = 0; i < c->buffer[C_SRC].count; i++) b[C_OUT][chosen_at(b, c, i)] = b[C_SRC][i];
+}
+
 #define SIZES                                                                                      \
   .size_names = "batch kept patches width map", .sizes = sizes, .size_count = CASE_COUNT(sizes)
 #define SPEED .speed_sizes = speed_sizes, .speed_count = CASE_COUNT(speed_sizes)
+#define CHOICE_SIZES                                                                               \
+  .size_names = "batch rows chosen first width", .sizes = choice_sizes,                            \
+  .size_count = CASE_COUNT(choice_sizes), .speed_sizes = choice_speed_sizes,                       \
+  .speed_count = CASE_COUNT(choice_speed_sizes)
 
 const Operation tokens_operations[] = {
     {.name = "tokens_forward",
@@ -273,5 +339,15 @@ const Operation tokens_operations[] = {
      .describe = pool_describe,
      .call = pool_call,
      .reference = pool_reference},
+    {.name = "rows_gather",
+     CHOICE_SIZES,
+     .describe = gather_describe,
+     .call = gather_call,
+     .reference = gather_reference},
+    {.name = "rows_scatter",
+     CHOICE_SIZES,
+     .describe = scatter_describe,
+     .call = scatter_call,
+     .reference = scatter_reference},
     {0},
 };
