@@ -68,6 +68,8 @@ size_t model_run_prediction_count(const ModelRun *r) {
 
 /* Without the class token's rows. */
 void model_run_prediction(ModelRun *r, float *prediction) {
+  Batch batch = batch_view(&r->step.inputs[r->step.slot], 0, r->config.train.batch);
+  model_forward(&r->model, &batch);
   size_t row = row_length(r), extra = (size_t)r->model.extra * row, own = image_patches(r) * row;
   for (size_t b = 0; b < (size_t)r->config.train.batch; b++)
     r->device->kernels->download(r->device, prediction + b * own,

@@ -9,12 +9,19 @@ static int counted_patches(const Config *c) {
 }
 
 /* One pass over the whole batch into model->pred, image_loss and grads[0]. */
-static void run_model(Tiny *t) {
-  Batch batch = batch_view(&t->input, 0, t->config.train.batch);
+static void run_batch(Tiny *t, Batch batch) {
   float factor = 1.0f / (float)(t->config.train.batch * counted_patches(&t->config));
   model_forward(&t->model, &batch);
   model_loss(&t->model, &batch, 0, factor, NULL, true);
   model_backward(&t->model, &batch, 0, false);
+}
+/* As a training step does it: predictions of the patches in the loss alone. */
+static void run_training(Tiny *t) {
+  run_batch(t, batch_view_training(&t->input, 0, t->config.train.batch));
+}
+/* Predictions of every patch. */
+static void run_whole(Tiny *t) {
+  run_batch(t, batch_view(&t->input, 0, t->config.train.batch));
 }
 
 static double model_mean_loss(const Tiny *t) {
@@ -93,17 +100,70 @@ static void check_direction(const Tiny *t, double *params, const float *grads, c
                 p->name, along, difference, sqrt(norm));
 }
 
+/* ||a - b|| / ||b|| */
+static double distance(const float *a, const float *b, size_t count) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < count; i++) {
+    error += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    size += (double)b[i] * b[i];
+  }
+  return sqrt(error / size);
+}
+
+/* The training step's predictions, gradients and losses against those of the pass that predicts
+ * every patch, which is the last that was run: each of its sums has the same terms that are not
+ * zero, in another order. */
+static void check_compact(const Tiny *t, const float *pred, const float *grads,
+                          const float *losses) {
+  const Config *c = &t->config;
+  size_t n = (size_t)c->train.batch, patch = pred_values(t) / (size_t)config_patches(c);
+  size_t tokens = (size_t)decoder_tokens(c);
+  float *whole = tiny_download(t, t->model.pred, n * tokens * patch);
+  Batch batch = batch_view_training(&t->input, 0, c->train.batch);
+  ck_assert_int_eq(batch.compact, c->train.loss == LOSS_MASKED);
+  ck_assert_int_eq(batch.rows, batch.compact ? counted_patches(c) : decoder_tokens(c));
+  for (size_t r = 0; r < n * (size_t)batch.rows; r++) {
+    if (batch.patch_of[r] < 0) continue;
+    size_t at = r / (size_t)batch.rows * tokens + (size_t)(t->model.extra + batch.patch_of[r]);
+    ck_assert(
+        t->masked[r / (size_t)batch.rows * (size_t)config_patches(c) + (size_t)batch.patch_of[r]] ||
+        c->train.loss == LOSS_ALL);
+    ck_assert_double_le(distance(pred + r * patch, whole + at * patch, patch), 2e-6);
+  }
+  free(whole);
+  whole = tiny_download(t, t->model.image_loss, n);
+  ck_assert_double_le(distance(losses, whole, n), 1e-6);
+  free(whole);
+  whole = tiny_download(t, t->model.grads[0], t->model.table.trainable);
+  for (int i = 0; i < t->model.table.count; i++) {
+    const Param *p = &t->model.table.list[i];
+    if (!p->trainable) continue;
+    double apart = distance(grads + p->offset, whole + p->offset, p->count);
+    ck_assert_msg(apart <= 5e-6, "%s: gradients %g apart", p->name, apart);
+  }
+  free(whole);
+}
+
 static void check_settings(const char *settings) {
   Tiny *t = tiny_open(settings, true);
-  run_model(t);
+  size_t n = (size_t)t->config.train.batch;
+  run_training(t);
   double *params = reference_params(t);
   float *grads = tiny_download(t, t->model.grads[0], t->model.table.trainable);
-  check_forward(t, params, 2e-6);
+  float *losses = tiny_download(t, t->model.image_loss, n);
+  float *pred = tiny_download(t, t->model.pred,
+                              n * (pred_values(t) / (size_t)config_patches(&t->config)) *
+                                  (size_t)batch_view_training(&t->input, 0, 1).rows);
   for (int i = 0; i < t->model.table.count; i++)
     if (t->model.table.list[i].trainable)
       check_direction(t, params, grads, &t->model.table.list[i], 0, 2e-5);
+  run_whole(t);
+  check_compact(t, pred, grads, losses);
+  check_forward(t, params, 2e-6);
   free(params);
   free(grads);
+  free(losses);
+  free(pred);
   tiny_close(t);
 }
 
@@ -148,7 +208,7 @@ END_TEST
 START_TEST(single_elements_match_the_reference) {
   const double h = 1e-5;
   Tiny *t = tiny_open("model.pos_embed=learned model.decoder_pos_embed=learned", true);
-  run_model(t);
+  run_training(t);
   double *params = reference_params(t);
   float *grads = tiny_download(t, t->model.grads[0], t->model.table.trainable);
   for (int i = 0; i < t->model.table.count; i++) {
@@ -182,7 +242,7 @@ START_TEST(recomputation_changes_no_bit) {
     snprintf(settings[i], sizeof settings[i], "train.recompute=%s train.precision=%s", truth[i],
              _i == 0 ? "fp32" : "bf16 run.emulate=true");
     t[i] = tiny_open(settings[i], true);
-    run_model(t[i]);
+    run_training(t[i]);
     grads[i] = tiny_download(t[i], t[i]->model.grads[0], t[i]->model.table.trainable);
   }
   ck_assert(!memcmp(grads[0], grads[1], t[0]->model.table.trainable * sizeof(float)));
@@ -203,23 +263,20 @@ START_TEST(half_precision_stays_close) {
   char settings[128];
   snprintf(settings, sizeof settings, "train.precision=%s run.emulate=true", cases[_i].precision);
   Tiny *exact = tiny_open("", true), *half = tiny_open(settings, true);
-  run_model(exact);
-  run_model(half);
+  run_training(exact);
+  run_training(half);
   double *params = reference_params(half);
-  check_forward(half, params, cases[_i].forward);
   size_t n = exact->model.table.trainable;
   float *a = tiny_download(half, half->model.grads[0], n);
   float *b = tiny_download(exact, exact->model.grads[0], n);
   for (int i = 0; i < exact->model.table.count; i++) {
     const Param *p = &exact->model.table.list[i];
-    double error = 0, size = 0;
-    for (size_t k = p->offset; p->trainable && k < p->offset + p->count; k++) {
-      error += ((double)a[k] - b[k]) * ((double)a[k] - b[k]);
-      size += (double)b[k] * b[k];
-    }
-    ck_assert_msg(sqrt(error) <= cases[_i].gradient * sqrt(size), "%s: relative error %.3g",
-                  p->name, sqrt(error / size));
+    if (!p->trainable) continue;
+    double apart = distance(a + p->offset, b + p->offset, p->count);
+    ck_assert_msg(apart <= cases[_i].gradient, "%s: relative error %.3g", p->name, apart);
   }
+  run_whole(half);
+  check_forward(half, params, cases[_i].forward);
   free(a);
   free(b);
   free(params);
