@@ -56,8 +56,8 @@ static void report_ready(const Pass *pass, size_t decayed_from, size_t rest_from
 }
 
 /* The MLP's branch of a block, and its norm: d_x [rows, w] -> wide [rows, 4w] -> narrow [rows, w],
- * and added to d_x the residual stream's gradient between attention and MLP, d_sum2. That may be
- * `hidden`, which has been read for the last time by then. */
+ * which added to d_x makes d_sum2, the residual stream's gradient between attention and MLP. That
+ * may be d_x, or `hidden`, which has been read for the last time by then. */
 static void mlp_backward(const Pass *pass, const BlockParams *p, const Layer *l, float *d_sum2,
                          size_t rows, int width) {
   const Activations *a = pass->model->act;
@@ -109,8 +109,8 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
     const BlockParams *p = &s->blocks[i];
     const Layer *l = &s->layers[i];
 
-    /* The attention's branch: d_x [N, w] -> narrow [N, w] -> wide [N, 3w] (of q, k and v) -> narrow
-     * [N, w], added to d_x. */
+    /* The MLP's branch, then the attention's: d_x [N, w] -> narrow [N, w] -> wide [N, 3w] (of q, k
+     * and v) -> narrow [N, w], added to d_x. */
     if (chosen && i == s->tower.depth - 1) {
       mlp_backward(pass, p, l, l->hidden, last, width);
       chosen_backward(pass, &p->proj, l, l->hidden, chosen);
