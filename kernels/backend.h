@@ -247,10 +247,13 @@ typedef void AttentionBackward(Device *, void *d_qkv, const void *d_out, const v
                                const void *out, const float *lse, Dtype type, int batch, int tokens,
                                int heads, int head_size);
 
-/* Exact GELU, x Phi(x). d_x may be d_y. */
+/* Exact GELU, x Phi(x). */
 typedef void GeluForward(Device *, void *y, const void *x, Dtype type, size_t count);
-typedef void GeluBackward(Device *, void *d_x, const void *d_y, const void *x, Dtype type,
-                          size_t count);
+/* d_x[rows,width] = d_y times the slope at x; d_x may be d_y. d_bias[width] = the column sums of
+ * d_x before it is rounded to type: the gradient of the bias that was added to make x; added to
+ * what is there when accumulate is set. */
+typedef void GeluBackward(Device *, void *d_x, float *d_bias, const void *d_y, const void *x,
+                          Dtype type, size_t rows, int width, bool accumulate);
 
 /* out[batch*chosen, 3*p*p] (type): normalised patches in the convolution weight's order (channel,
  * row, column). patch_ids [batch, chosen] int32 patch numbers. */

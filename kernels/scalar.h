@@ -140,11 +140,10 @@ SCALAR float scalar_exp(float x) {
   return p * scalar_from_bits((scalar_bits(shifted) << 23) + 0x3f800000u);
 }
 
-/* Phi(-a) / e^(-a^2/2) for a in [0, 14], Phi the standard normal distribution: t P(t) with
- * t = 1/(1 + 0.265 a), relative error 1.2e-8 before rounding (weighted minimax fit to
+/* Phi(-a) / e^(-a^2/2) for a in [0, 14], Phi the standard normal distribution, from
+ * t = 1/(1 + 0.265 a): t P(t), relative error 1.2e-8 before rounding (weighted minimax fit to
  * erfcx(a/sqrt 2)/2). The tail keeps its relative precision, which 1 + erf would lose. */
-SCALAR float scalar_normal_tail(float a) {
-  float t = 1.0f / (1.0f + 0.265f * a);
+SCALAR float scalar_normal_tail_at(float t) {
   float p = 0.03082133945f;
   p = p * t - 0.1442307731f;
   p = p * t + 0.2178190048f;
@@ -155,6 +154,9 @@ SCALAR float scalar_normal_tail(float a) {
   p = p * t + 0.1052466342f;
   p = p * t + 0.1057415654f;
   return p * t;
+}
+SCALAR float scalar_normal_tail(float a) {
+  return scalar_normal_tail_at(1.0f / (1.0f + 0.265f * a));
 }
 
 /* Exact GELU x Phi(x), and its derivative Phi(x) + x phi(x). */

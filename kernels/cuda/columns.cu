@@ -1,54 +1,38 @@
-/* columns.cu - sums over the rows of a matrix: bias gradients, and the last step of every other
- * reduction over rows (reduce.cuh). The matrix is read once; the chunks' sums add less than 2 %. */
+/* columns.cu - sums over the rows of a matrix: the bias gradients that no other operation finds on
+ * its way, and the last step of every reduction over rows (reduce.cuh). The matrix is read once;
+ * its chunks' sums, written and read, add 3% to 16-bit rows and 1.6% to fp32 ones, less from 65,536
+ * rows on. */
+#include "kernels/cuda/columns.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/numeric.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 enum {
-  THREADS = 256,
-  COLUMNS = 128,    /* of a block */
   ROWS_AT_ONCE = 4, /* loads a thread has under way */
   CHUNKS_MAX = 512,
-  CHUNK_ROWS_MIN = 32,
+  CHUNK_ROWS_MIN = 128,
   REDUCE_WARPS = 16, /* of reduce_columns, which gives each 1/16 of the chunks */
 };
 
-/* Sums of this block's 128 columns over chunk blockIdx.x of the rows. Threads side by side cover
- * the columns, 16 bytes each, and make up a slot; the block's 8 (fp32) or 16 slots take the rows in
- * turn, and their sums are added in shared memory in slot order. */
 template <class T>
-__global__ void __launch_bounds__(THREADS)
+__global__ void __launch_bounds__(COLUMN_THREADS)
     column_chunk_sums(float *partial, const T *x, size_t rows, int width, bool aligned) {
-  constexpr int VECTOR = 16 / sizeof(T), SLOTS = THREADS / (COLUMNS / VECTOR);
-  __shared__ float sums[SLOTS][COLUMNS];
-  int slot = (int)threadIdx.x / (COLUMNS / VECTOR);
-  int own = (int)threadIdx.x % (COLUMNS / VECTOR) * VECTOR;
-  int column = (int)blockIdx.y * COLUMNS + own, left = width - column;
-  size_t per_chunk = (rows + gridDim.x - 1) / gridDim.x, first = blockIdx.x * per_chunk;
-  size_t end = first + per_chunk < rows ? first + per_chunk : rows;
-  float total[VECTOR] = {};
-  for (size_t row = first + slot; row < end; row += SLOTS * ROWS_AT_ONCE) {
-    float value[ROWS_AT_ONCE][VECTOR];
+  typedef ColumnPart<T> Part;
+  Part part(rows, width);
+  float total[Part::VECTOR] = {};
+  for (size_t row = part.first; row < part.end; row += Part::SLOTS * ROWS_AT_ONCE) {
+    float value[ROWS_AT_ONCE][Part::VECTOR];
 #pragma unroll
     for (int u = 0; u < ROWS_AT_ONCE; u++) {
-      size_t r = row + u * SLOTS;
-      load_floats<VECTOR>(value[u], x + (r < end ? r : first) * width + column, r < end ? left : 0,
-                          aligned);
+      size_t r = row + u * Part::SLOTS;
+      load_floats<Part::VECTOR>(value[u], x + (r < part.end ? r : row) * width + part.column,
+                                r < part.end ? part.left : 0, aligned);
     }
 #pragma unroll
     for (int u = 0; u < ROWS_AT_ONCE; u++)
 #pragma unroll
-      for (int i = 0; i < VECTOR; i++) total[i] += value[u][i];
+      for (int i = 0; i < Part::VECTOR; i++) total[i] += value[u][i];
   }
-#pragma unroll
-  for (int i = 0; i < VECTOR; i++) sums[slot][own + i] = total[i];
-  __syncthreads();
-  int mine = (int)threadIdx.x;
-  column = (int)blockIdx.y * COLUMNS + mine;
-  if (mine >= COLUMNS || column >= width) return;
-  float sum = 0;
-  for (int s = 0; s < SLOTS; s++) sum += sums[s][mine];
-  partial[blockIdx.x * (size_t)width + column] = sum;
+  part.store(partial, total, width);
 }
 
 /* A warp covers 32 columns; the block's warps take every 16th chunk each. */
@@ -92,12 +76,11 @@ void reduce_chunks(CudaDevice *d, float *first, float *second, int chunks, int p
 void cuda_column_sums(CudaDevice *d, float *sums, const void *x, Dtype type, size_t rows, int width,
                       bool accumulate) {
   int chunks = reduce_chunk_count(rows, (size_t)width);
-  dim3 grid((unsigned)chunks, blocks_for((size_t)width, COLUMNS));
   if (chunks)
     WITH_TYPE(type, T, {
       bool aligned = rows_aligned<T, 16 / sizeof(T)>(x, width);
-      LAUNCH((column_chunk_sums<T>), grid, dim3(THREADS), 0, d->stream, (float *)d->scratch,
-             (const T *)x, rows, width, aligned);
+      LAUNCH((column_chunk_sums<T>), column_grid(chunks, width), dim3(COLUMN_THREADS), 0, d->stream,
+             (float *)d->scratch, (const T *)x, rows, width, aligned);
     });
   cuda_launched(d, "column sums");
   reduce_chunks(d, sums, NULL, chunks, 1, width, accumulate);

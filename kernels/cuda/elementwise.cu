@@ -1,37 +1,47 @@
 /* elementwise.cu - operations on one element at a time: conversion and GELU. Memory-bound: 16-byte
  * accesses in the middle, single elements at the end. */
-#include "kernels/cuda/cuda.cuh"
+#include "kernels/cuda/columns.cuh"
+#include "kernels/cuda/gelu.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/numeric.cuh"
-#include "kernels/scalar.h"
+#include "kernels/cuda/reduce.cuh"
 
 enum { THREADS = 256 };
 
-template <class T> struct Gelu {
-  __device__ static T apply(T x, T) {
-    return from_float<T>(gelu_value(to_float(x)));
-  }
-};
-template <class T> struct GeluSlope {
-  __device__ static T apply(T x, T d_y) {
-    return from_float<T>(to_float(d_y) * gelu_slope(to_float(x)));
-  }
-};
-
-/* out[i] = Op(x[i], y[i]), 16 bytes of each array per thread; y may be x. */
-template <class T, class Op>
-__global__ void __launch_bounds__(THREADS)
-    map_elements(T *out, const T *x, const T *y, size_t count) {
+template <class T>
+__global__ void __launch_bounds__(THREADS) gelu_elements(T *y, const T *x, size_t count) {
   constexpr int N = 16 / sizeof(T);
   size_t first = (blockIdx.x * (size_t)THREADS + threadIdx.x) * N;
   if (first + N <= count) {
-    Pack<T, N> a = load_pack<T, N>(x + first), b = load_pack<T, N>(y + first), r;
+    Pack<T, N> a = load_pack<T, N>(x + first), r;
 #pragma unroll
-    for (int i = 0; i < N; i++) r.element[i] = Op::apply(a.element[i], b.element[i]);
-    store_pack(out + first, r);
+    for (int i = 0; i < N; i++) r.element[i] = from_float<T>(gelu<T>(to_float(a.element[i])));
+    store_pack(y + first, r);
   } else {
-    for (size_t i = first; i < count; i++) out[i] = Op::apply(x[i], y[i]);
+    for (size_t i = first; i < count; i++) y[i] = from_float<T>(gelu<T>(to_float(x[i])));
   }
+}
+
+/* d_x, and a block's share of the sums of its columns; d_x may be d_y. */
+template <class T, bool ALIGNED>
+__global__ void __launch_bounds__(COLUMN_THREADS)
+    gelu_backward_rows(float *partial, T *d_x, const T *d_y, const T *x, size_t rows, int width) {
+  typedef ColumnPart<T> Part;
+  Part part(rows, width);
+  float total[Part::VECTOR] = {};
+  size_t at = part.first * width + part.column, step = Part::SLOTS * (size_t)width;
+  for (size_t row = part.first; row < part.end; row += Part::SLOTS, at += step) {
+    int count = ALIGNED ? (int)Part::VECTOR : part.left;
+    float value[Part::VECTOR], gradient[Part::VECTOR];
+    load_floats<Part::VECTOR>(value, x + at, count, ALIGNED);
+    load_floats<Part::VECTOR>(gradient, d_y + at, count, ALIGNED);
+#pragma unroll
+    for (int i = 0; i < Part::VECTOR; i++) {
+      gradient[i] *= gelu_derivative<T>(value[i]); /* 0 past the end */
+      total[i] += gradient[i];
+    }
+    store_floats<Part::VECTOR>(d_x + at, gradient, count, ALIGNED);
+  }
+  part.store(partial, total, width);
 }
 
 template <class T>
@@ -49,16 +59,6 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-template <class T, class Op>
-static void map(CudaDevice *d, void *out, const void *x, const void *y, size_t count,
-                const char *what) {
-  if (!count) return;
-  unsigned blocks = blocks_for(count, THREADS * (16 / sizeof(T)));
-  LAUNCH((map_elements<T, Op>), dim3(blocks), dim3(THREADS), 0, d->stream, (T *)out, (const T *)x,
-         (const T *)y, count);
-  cuda_launched(d, what);
-}
-
 void cuda_convert(Device *device, void *dst, Dtype type, const float *src, size_t count) {
   CudaDevice *d = cuda_device(device);
   if (!count) return;
@@ -69,11 +69,27 @@ void cuda_convert(Device *device, void *dst, Dtype type, const float *src, size_
 }
 
 void cuda_gelu_forward(Device *device, void *y, const void *x, Dtype type, size_t count) {
-  WITH_TYPE(type, T, map<T, Gelu<T>>(cuda_device(device), y, x, x, count, "gelu forward"));
+  CudaDevice *d = cuda_device(device);
+  if (!count) return;
+  WITH_TYPE(type, T,
+            LAUNCH((gelu_elements<T>), dim3(blocks_for(count, THREADS * (16 / sizeof(T)))),
+                   dim3(THREADS), 0, d->stream, (T *)y, (const T *)x, count));
+  cuda_launched(d, "gelu forward");
 }
 
-void cuda_gelu_backward(Device *device, void *d_x, const void *d_y, const void *x, Dtype type,
-                        size_t count) {
-  WITH_TYPE(type, T,
-            map<T, GeluSlope<T>>(cuda_device(device), d_x, x, d_y, count, "gelu backward"));
+void cuda_gelu_backward(Device *device, void *d_x, float *d_bias, const void *d_y, const void *x,
+                        Dtype type, size_t rows, int width, bool accumulate) {
+  CudaDevice *d = cuda_device(device);
+  int chunks = reduce_chunk_count(rows, (size_t)width);
+  if (chunks)
+    WITH_TYPE(type, T, {
+      constexpr int N = 16 / sizeof(T);
+      bool aligned = rows_aligned<T, N>(d_x, width) && rows_aligned<T, N>(d_y, width) &&
+                     rows_aligned<T, N>(x, width);
+      auto kernel = aligned ? gelu_backward_rows<T, true> : gelu_backward_rows<T, false>;
+      LAUNCH(kernel, column_grid(chunks, width), dim3(COLUMN_THREADS), 0, d->stream,
+             (float *)d->scratch, (T *)d_x, (const T *)d_y, (const T *)x, rows, width);
+    });
+  cuda_launched(d, "gelu backward");
+  reduce_chunks(d, d_bias, NULL, chunks, 1, width, accumulate);
 }

@@ -112,14 +112,6 @@ __device__ static inline void copies_done() {
 #endif
 }
 
-/* 2^x, to 2 roundings of the result; 0 where it would be below 2^-126, which exp2f() takes three
- * instructions more to tell. */
-__device__ static inline float exp2_approximate(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
-  return y;
-}
-
 /* x, of which nvcc is not to know that it is always the same: what is computed from it is computed
  * where it stands, not once and then kept in registers. */
 __device__ static inline unsigned worked_out_here(unsigned x) {

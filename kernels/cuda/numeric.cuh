@@ -38,6 +38,41 @@ template <> __device__ inline Bfloat16 from_float<Bfloat16>(float x) {
   return __float2bfloat16_rn(x);
 }
 
+#ifdef __CUDACC__
+/* 2^x, to 2 roundings of the result; 0 where it would be below 2^-126, which exp2f() takes three
+ * instructions more to tell. */
+__device__ static inline float exp2_approximate(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+/* 1 / x, to one unit in the last place, for x and 1 / x not denormal. */
+__device__ static inline float reciprocal_approximate(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+#else
+static inline float exp2_approximate(float x) {
+  return x < -126 ? 0 : exp2f(x);
+}
+static inline float reciprocal_approximate(float x) {
+  return 1 / x;
+}
+#endif
+
+/* The smaller, x where it is NaN: fminf() would give the other. One instruction from compute
+ * capability 8.0 on. */
+__device__ static inline float minimum_or_nan(float x, float limit) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float y;
+  asm("min.NaN.f32 %0, %1, %2;\n" : "=f"(y) : "f"(x), "f"(limit));
+  return y;
+#else
+  return x > limit ? limit : x;
+#endif
+}
+
 /* N elements moved by one access of N * sizeof(T) bytes, which must be aligned to that. */
 template <class T, int N> struct alignas(sizeof(T) * N) Pack { T element[N]; };
 template <class T, int N> __device__ inline Pack<T, N> load_pack(const T *p) {

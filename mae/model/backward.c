@@ -19,6 +19,14 @@ static void linear_weight(const Pass *pass, const LinearParams *p, const void *d
                                        pass->type, rows, p->in, p->out, pass->accumulate);
 }
 
+/* d_w alone: what made d_y has summed d_bias on its way. */
+static void linear_weight_only(const Pass *pass, const LinearParams *p, const void *d_y,
+                               const void *x, size_t rows) {
+  Device *dev = pass->model->device;
+  dev->kernels->linear_backward_weight(dev, pass->grads + p->weight, NULL, d_y, x, pass->type, rows,
+                                       p->in, p->out, pass->accumulate);
+}
+
 /* d_x[rows, in] from d_y[rows, out]. */
 static void linear_input(const Pass *pass, const LinearParams *p, void *d_x, const void *d_y,
                          size_t rows) {
@@ -63,14 +71,14 @@ static void mlp_backward(const Pass *pass, const BlockParams *p, const Layer *l,
   const Activations *a = pass->model->act;
   Device *dev = pass->model->device;
   const Kernels *k = dev->kernels;
-  size_t hidden = rows * 4 * (size_t)width;
   if (pass->model->config->train.recompute)
-    k->gelu_forward(dev, l->activated, l->hidden, pass->type, hidden);
+    k->gelu_forward(dev, l->activated, l->hidden, pass->type, rows * 4 * (size_t)width);
   linear_weight(pass, &p->fc2, a->d_x16, l->activated, rows);
   linear_input(pass, &p->fc2, a->wide, a->d_x16, rows);
-  k->gelu_backward(dev, a->wide, a->wide, l->hidden, pass->type, hidden);
+  k->gelu_backward(dev, a->wide, pass->grads + p->fc1.bias, a->wide, l->hidden, pass->type, rows,
+                   4 * width, pass->accumulate);
   recompute_norm(pass, &p->norm2, l->y2, l->sum2, l->mean2, l->rstd2, rows, width);
-  linear_weight(pass, &p->fc1, a->wide, l->y2, rows);
+  linear_weight_only(pass, &p->fc1, a->wide, l->y2, rows);
   linear_input(pass, &p->fc1, a->narrow, a->wide, rows);
   norm_backward(pass, &p->norm2, d_sum2, a->d_x, a->narrow, l->sum2, l->mean2, l->rstd2, rows,
                 width);

@@ -193,10 +193,11 @@ static void gelu_forward(Device *d, void *y, const void *x, Dtype type, size_t c
   stop(d, "gelu_forward", 0, (double)(2 * count * dtype_size(type)), "%zu", count);
 }
 
-static void gelu_backward(Device *d, void *d_x, const void *d_y, const void *x, Dtype type,
-                          size_t count) {
-  if (start(d)) profile.inner->gelu_backward(d, d_x, d_y, x, type, count);
-  stop(d, "gelu_backward", 0, (double)(3 * count * dtype_size(type)), "%zu", count);
+static void gelu_backward(Device *d, void *d_x, float *d_bias, const void *d_y, const void *x,
+                          Dtype type, size_t rows, int width, bool accumulate) {
+  if (start(d)) profile.inner->gelu_backward(d, d_x, d_bias, d_y, x, type, rows, width, accumulate);
+  stop(d, "gelu_backward", 0, 3.0 * (double)dtype_size(type) * (double)rows * width, "%zu x %d",
+       rows, width);
 }
 
 static void patch_gather(Device *d, void *out, Dtype type, const uint8_t *images,

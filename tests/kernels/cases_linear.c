@@ -7,11 +7,11 @@
 
 static const int product_sizes[][CASE_SIZES] = {{1, 8, 8}, {33, 24, 40}, {197, 96, 136}};
 /* Weight gradients. One row and one column; rows around a slot's turn and a chunk, and more than
- * all chunks take 32 of; widths that are no whole access, and one more or less than a block's
+ * all chunks take 128 of; widths that are no whole access, and one more or less than a block's
  * columns. */
 static const int sizes[][CASE_SIZES] = {
     {1, 8, 1},    {31, 8, 7},   {33, 8, 8},    {197, 8, 96},  {50, 8, 127},
-    {65, 8, 128}, {70, 8, 129}, {250, 8, 260}, {16500, 8, 3},
+    {65, 8, 128}, {70, 8, 129}, {250, 8, 260}, {65700, 8, 3},
 };
 static const int speed_sizes[][CASE_SIZES] = {{256 * 50, 768, 3072}, {256 * 197, 384, 1536}};
 
