@@ -227,11 +227,14 @@ typedef void LayernormForward(Device *, void *y, Dtype type, float *sum, float *
                               const float *bias, size_t rows, int width);
 /* d_x[rows,width] = d_residual (NULL: 0; may be d_x) + gradient of the layernorm at x; d_x16
  * receives the same in type (NULL: not wanted). x, mean, rstd are forward's sum, mean, rstd; d_y in
- * type. d_weight and d_bias are added to when accumulate is set. */
+ * type. d_x_sums[width] = the column sums of d_x (NULL: not wanted): the gradient of the bias of a
+ * linear map whose output is x or was added to it. d_weight, d_bias and d_x_sums are added to when
+ * accumulate is set. */
 typedef void LayernormBackward(Device *, float *d_x, void *d_x16, Dtype type, float *d_weight,
-                               float *d_bias, const float *d_residual, const void *d_y,
-                               const float *x, const float *mean, const float *rstd,
-                               const float *weight, size_t rows, int width, bool accumulate);
+                               float *d_bias, float *d_x_sums, const float *d_residual,
+                               const void *d_y, const float *x, const float *mean,
+                               const float *rstd, const float *weight, size_t rows, int width,
+                               bool accumulate);
 /* y (type) = layernorm of x from the stored mean and rstd: recomputation of forward's y. */
 typedef void LayernormApply(Device *, void *y, Dtype type, const float *x, const float *mean,
                             const float *rstd, const float *weight, const float *bias, size_t rows,

@@ -62,12 +62,12 @@ void cpu_layernorm_apply(Device *device, void *y, Dtype type, const float *x, co
 }
 
 /* One row: with g = d_y weight and h the normalised x,
- * d_x = rstd (g - mean(g) - h mean(g h)) + residual; d_weight += d_y h; d_bias += d_y. `h` and `g`
- * are work space. */
+ * d_x = rstd (g - mean(g) - h mean(g h)) + residual; d_weight += d_y h; d_bias += d_y; and where it
+ * is wanted d_x_sums += d_x. `h` and `g` are work space. */
 static void backward_row(float *d_x, const float *residual, const float *d_y, const float *x,
                          float mean, float rstd, const float *weight, float *restrict d_weight,
-                         float *restrict d_bias, float *restrict h, float *restrict g,
-                         size_t width) {
+                         float *restrict d_bias, float *restrict d_x_sums, float *restrict h,
+                         float *restrict g, size_t width) {
 #pragma omp simd
   for (size_t i = 0; i < width; i++) {
     h[i] = (x[i] - mean) * rstd;
@@ -84,15 +84,21 @@ static void backward_row(float *d_x, const float *residual, const float *d_y, co
 #pragma omp simd
     for (size_t i = 0; i < width; i++) d_x[i] = rstd * (g[i] - mean_g - h[i] * mean_gh);
   }
+  if (d_x_sums) {
+#pragma omp simd
+    for (size_t i = 0; i < width; i++) d_x_sums[i] += d_x[i];
+  }
 }
 
 void cpu_layernorm_backward(Device *device, float *d_x, void *d_x16, Dtype type, float *d_weight,
-                            float *d_bias, const float *d_residual, const void *d_y, const float *x,
-                            const float *mean, const float *rstd, const float *weight, size_t rows,
-                            int width, bool accumulate) {
+                            float *d_bias, float *d_x_sums, const float *d_residual,
+                            const void *d_y, const float *x, const float *mean, const float *rstd,
+                            const float *weight, size_t rows, int width, bool accumulate) {
   CpuDevice *cpu = cpu_device(device);
   size_t w = (size_t)width, chunks = (rows + CPU_CHUNK - 1) / CPU_CHUNK;
-  size_t shared = chunks * 2 * w; /* per chunk: its part of d_weight, then of d_bias */
+  float *const sums[] = {d_weight, d_bias, d_x_sums};
+  size_t values = (d_x_sums ? 3 : 2) * w;
+  size_t shared = chunks * values; /* per chunk: its part of each of these */
   float *base = cpu->failed ? NULL : cpu_scratch(cpu, shared, 3 * w);
   if (!base) return;
 #pragma omp parallel num_threads(cpu->threads)
@@ -100,23 +106,23 @@ void cpu_layernorm_backward(Device *device, float *d_x, void *d_x16, Dtype type,
     float *space = cpu_part(base, shared, 3 * w, omp_get_thread_num());
 #pragma omp for schedule(static)
     for (size_t chunk = 0; chunk < chunks; chunk++) {
-      float *partial = base + chunk * 2 * w;
+      float *partial = base + chunk * values;
       size_t first = chunk * CPU_CHUNK;
       size_t last = first + CPU_CHUNK < rows ? first + CPU_CHUNK : rows;
-      memset(partial, 0, 2 * w * sizeof *partial);
+      memset(partial, 0, values * sizeof *partial);
       for (size_t r = first; r < last; r++) {
         size_t at = r * w;
         backward_row(d_x + at, d_residual ? d_residual + at : NULL,
                      row_read(d_y, type, at, w, space), x + at, mean[r], rstd[r], weight, partial,
-                     partial + w, space + w, space + 2 * w, w);
+                     partial + w, d_x_sums ? partial + 2 * w : NULL, space + w, space + 2 * w, w);
         if (d_x16) row_narrow(d_x16, type, at, d_x + at, w);
       }
     }
 #pragma omp for schedule(static)
-    for (size_t i = 0; i < 2 * w; i++) {
-      float *out = i < w ? d_weight + i : d_bias + (i - w);
+    for (size_t i = 0; i < values; i++) {
+      float *out = sums[i / w] + i % w;
       float total = accumulate ? *out : 0.0f;
-      for (size_t chunk = 0; chunk < chunks; chunk++) total += base[chunk * 2 * w + i];
+      for (size_t chunk = 0; chunk < chunks; chunk++) total += base[chunk * values + i];
       *out = total;
     }
   }

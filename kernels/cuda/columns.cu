@@ -37,8 +37,8 @@ __global__ void __launch_bounds__(COLUMN_THREADS)
 
 /* A warp covers 32 columns; the block's warps take every 16th chunk each. */
 __global__ void __launch_bounds__(REDUCE_WARPS *WARP_SIZE)
-    reduce_columns(float *first, float *second, const float *partial, int chunks, int planes,
-                   int width, bool accumulate) {
+    reduce_columns(ReducedPlanes to, const float *partial, int chunks, int planes, int width,
+                   bool accumulate) {
   __shared__ float sums[REDUCE_WARPS][WARP_SIZE];
   int warp = (int)threadIdx.x / WARP_SIZE, lane = (int)threadIdx.x % WARP_SIZE;
   size_t values = (size_t)planes * width, column = blockIdx.x * (size_t)WARP_SIZE + lane;
@@ -50,9 +50,10 @@ __global__ void __launch_bounds__(REDUCE_WARPS *WARP_SIZE)
   sums[warp][lane] = sum;
   __syncthreads();
   if (warp || column >= values) return;
-  float *out = column < (size_t)width ? first : second;
+  int plane = (int)(column / width);
+  float *out = to.plane[plane];
   if (!out) return;
-  out += column < (size_t)width ? column : column - width;
+  out += column - plane * (size_t)width;
   float total = 0;
   for (int w = 0; w < REDUCE_WARPS; w++) total += sums[w][lane];
   *out = accumulate ? *out + total : total;
@@ -65,10 +66,10 @@ int reduce_chunk_count(size_t rows, size_t values) {
   return (int)(chunks < room ? chunks : room);
 }
 
-void reduce_chunks(CudaDevice *d, float *first, float *second, int chunks, int planes, int width,
+void reduce_chunks(CudaDevice *d, ReducedPlanes to, int chunks, int planes, int width,
                    bool accumulate) {
   unsigned blocks = blocks_for((size_t)planes * width, WARP_SIZE);
-  LAUNCH(reduce_columns, dim3(blocks), dim3(REDUCE_WARPS * WARP_SIZE), 0, d->stream, first, second,
+  LAUNCH(reduce_columns, dim3(blocks), dim3(REDUCE_WARPS * WARP_SIZE), 0, d->stream, to,
          (const float *)d->scratch, chunks, planes, width, accumulate);
   cuda_launched(d, "sum of chunks");
 }
@@ -83,5 +84,5 @@ void cuda_column_sums(CudaDevice *d, float *sums, const void *x, Dtype type, siz
              (float *)d->scratch, (const T *)x, rows, width, aligned);
     });
   cuda_launched(d, "column sums");
-  reduce_chunks(d, sums, NULL, chunks, 1, width, accumulate);
+  reduce_chunks(d, {sums}, chunks, 1, width, accumulate);
 }

@@ -91,5 +91,5 @@ void cuda_gelu_backward(Device *device, void *d_x, float *d_bias, const void *d_
              (float *)d->scratch, (T *)d_x, (const T *)d_y, (const T *)x, rows, width);
     });
   cuda_launched(d, "gelu backward");
-  reduce_chunks(d, d_bias, NULL, chunks, 1, width, accumulate);
+  reduce_chunks(d, {d_bias}, chunks, 1, width, accumulate);
 }

@@ -88,20 +88,46 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-/* d_x of each row, and this block's share of d_weight and d_bias into partial[block, 2, width]. A
- * block takes a fixed run of rows, a warp every fourth of them; the warps' sums meet in shared
- * memory in warp order. Up to two groups fit 64 registers, if asked for: left to choose, ptxas may
- * spill to get there. */
+/* Adds the warps' sums[WARPS, width] in warp order, after a barrier. */
+__device__ static inline void add_warps(float *out, const float *sums, int width) {
+  __syncthreads();
+  for (int i = (int)threadIdx.x; i < width; i += THREADS) {
+    float total = 0;
+    for (int w = 0; w < WARPS; w++) total += sums[w * width + i];
+    out[i] = total;
+  }
+}
+/* The same of values in registers; sums may still be read by add_warps before. */
+template <int GROUPS>
+__device__ inline void add_warps_of(float *out, float *sums, const float value[GROUPS][VECTOR],
+                                    int width) {
+  __syncthreads();
+  float *own = sums + (int)threadIdx.x / WARP_SIZE * width;
+#pragma unroll
+  for (int g = 0; g < GROUPS; g++)
+    store_floats<VECTOR>(own + group_column(g), value[g], width - group_column(g), true);
+  add_warps(out, sums, width);
+}
+
+/* d_x of each row, and this block's share of the column sums into partial[block, planes, width]: of
+ * d_weight, of d_bias and, with three planes, of d_x. A block takes a fixed run of rows, a warp
+ * every fourth of them. The sums of d_x grow in shared memory, for which each lane has columns of
+ * its own: registers are short, and the time is that of memory. Up to two groups fit 64 registers,
+ * if asked for: left to choose, ptxas may spill to get there. */
 template <class T, int GROUPS>
 __global__ void __launch_bounds__(THREADS, GROUPS <= 2 ? BLOCKS : 1)
     layernorm_backward_rows(float *d_x, T *d_x16, float *partial, const float *d_residual,
                             const T *d_y, const float *x, const float *mean, const float *rstd,
-                            const float *weight, size_t rows, int width) {
-  DYNAMIC_SHARED(float, sums); /* [WARPS, 2, width] */
+                            const float *weight, size_t rows, int width, int planes) {
+  DYNAMIC_SHARED(float, sums); /* [WARPS, width] */
   int warp = (int)threadIdx.x / WARP_SIZE;
   size_t per_block = (rows + gridDim.x - 1) / gridDim.x;
   size_t first = blockIdx.x * per_block, end = first + per_block < rows ? first + per_block : rows;
   float d_weight[GROUPS][VECTOR] = {}, d_bias[GROUPS][VECTOR] = {};
+  float *x_sums = sums + warp * width;
+#pragma unroll
+  for (int g = 0; g < GROUPS; g++)
+    store_floats<VECTOR>(x_sums + group_column(g), d_bias[g], width - group_column(g), true);
   for (size_t row = first + warp; row < end; row += WARPS) {
     float m = mean[row], r = rstd[row], sum_g = 0, sum_gx = 0;
     float gradient[GROUPS][VECTOR], normal[GROUPS][VECTOR];
@@ -135,21 +161,18 @@ __global__ void __launch_bounds__(THREADS, GROUPS <= 2 ? BLOCKS : 1)
         result[i] += r * (gradient[g][i] - sum_g - normal[g][i] * sum_gx);
       store_floats<VECTOR>(d_x + row * width + column, result, width - column, true);
       if (d_x16) store_floats<VECTOR>(d_x16 + row * width + column, result, width - column, true);
+      if (planes < 3) continue;
+      float sum[VECTOR];
+      load_floats<VECTOR>(sum, x_sums + column, width - column, true);
+#pragma unroll
+      for (int i = 0; i < VECTOR; i++) sum[i] += result[i];
+      store_floats<VECTOR>(x_sums + column, sum, width - column, true);
     }
   }
-#pragma unroll
-  for (int g = 0; g < GROUPS; g++) {
-    store_floats<VECTOR>(sums + (2 * warp) * width + group_column(g), d_weight[g],
-                         width - group_column(g), true);
-    store_floats<VECTOR>(sums + (2 * warp + 1) * width + group_column(g), d_bias[g],
-                         width - group_column(g), true);
-  }
-  __syncthreads();
-  for (int i = (int)threadIdx.x; i < 2 * width; i += THREADS) {
-    float total = 0;
-    for (int w = 0; w < WARPS; w++) total += sums[2 * w * width + i];
-    partial[blockIdx.x * (size_t)(2 * width) + i] = total;
-  }
+  partial += blockIdx.x * (size_t)(planes * width);
+  if (planes == 3) add_warps(partial + 2 * width, sums, width);
+  add_warps_of<GROUPS>(partial, sums, d_weight, width);
+  add_warps_of<GROUPS>(partial + width, sums, d_bias, width);
 }
 
 /* Rows too wide for registers, or not aligned. What pass 2 and 3 read of a row, the same lane wrote
@@ -196,20 +219,22 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-/* The same for the backward pass: the warps' shares of d_weight and d_bias are in shared memory
- * from the start, in as many warps as there is room for. */
+/* The same for the backward pass: the warps' shares of all column sums are in shared memory from
+ * the start, in as many warps as there is room for. */
 template <class T>
 __global__ void __launch_bounds__(THREADS)
     layernorm_backward_general_rows(float *d_x, T *d_x16, float *partial, const float *d_residual,
                                     const T *d_y, const float *x, const float *mean,
                                     const float *rstd, const float *weight, size_t rows, int width,
-                                    bool aligned) {
-  DYNAMIC_SHARED(float, sums); /* [warps, 2, width] */
+                                    int planes, bool aligned) {
+  DYNAMIC_SHARED(float, sums); /* [warps, planes, width] */
   int warps = (int)blockDim.x / WARP_SIZE, warp = (int)threadIdx.x / WARP_SIZE;
-  float *d_weight = sums + 2 * warp * width, *d_bias = d_weight + width;
-  for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR)
-    for (int i = 0; i < VECTOR && column + i < width; i++)
-      d_weight[column + i] = d_bias[column + i] = 0;
+  float *d_weight = sums + warp * planes * width, *d_bias = d_weight + width;
+  float *x_sums = planes == 3 ? d_bias + width : NULL;
+  for (int plane = 0; plane < planes; plane++)
+    for (int column = group_column(0); column < width; column += WARP_SIZE * VECTOR)
+      for (int i = 0; i < VECTOR && column + i < width; i++)
+        d_weight[plane * width + column + i] = 0;
   size_t per_block = (rows + gridDim.x - 1) / gridDim.x;
   size_t first = blockIdx.x * per_block, end = first + per_block < rows ? first + per_block : rows;
   for (size_t row = first + warp; row < end; row += warps) {
@@ -244,13 +269,14 @@ __global__ void __launch_bounds__(THREADS)
         result[i] += r * (__fmul_rn(dy[i], w[i]) - sum_g - (normal[i] - m) * r * sum_gx);
       store_floats<VECTOR>(d_x + start + column, result, left, aligned);
       if (d_x16) store_floats<VECTOR>(d_x16 + start + column, result, left, aligned);
+      for (int i = 0; x_sums && i < VECTOR && i < left; i++) x_sums[column + i] += result[i];
     }
   }
   __syncthreads();
-  for (int i = (int)threadIdx.x; i < 2 * width; i += (int)blockDim.x) {
+  for (int i = (int)threadIdx.x; i < planes * width; i += (int)blockDim.x) {
     float total = 0;
-    for (int w = 0; w < warps; w++) total += sums[2 * w * width + i];
-    partial[blockIdx.x * (size_t)(2 * width) + i] = total;
+    for (int w = 0; w < warps; w++) total += sums[w * planes * width + i];
+    partial[blockIdx.x * (size_t)(planes * width) + i] = total;
   }
 }
 
@@ -332,9 +358,9 @@ bool layernorm_open(CudaDevice *d) {
 template <class T>
 static void backward_general(CudaDevice *d, float *d_x, T *d_x16, const float *d_residual,
                              const T *d_y, const float *x, const float *mean, const float *rstd,
-                             const float *weight, size_t rows, int width, int chunks,
+                             const float *weight, size_t rows, int width, int chunks, int planes,
                              bool aligned) {
-  size_t of_warp = 2 * (size_t)width * sizeof(float);
+  size_t of_warp = planes * (size_t)width * sizeof(float);
   int warps = WARPS;
   while (warps > 1 && warps * of_warp > SHARED_ALWAYS) warps /= 2;
   size_t shared = warps * of_warp;
@@ -345,29 +371,30 @@ static void backward_general(CudaDevice *d, float *d_x, T *d_x16, const float *d
   }
   LAUNCH((layernorm_backward_general_rows<T>), dim3((unsigned)chunks),
          dim3((unsigned)warps * WARP_SIZE), shared, d->stream, d_x, d_x16, (float *)d->scratch,
-         d_residual, d_y, x, mean, rstd, weight, rows, width, aligned);
+         d_residual, d_y, x, mean, rstd, weight, rows, width, planes, aligned);
 }
 
 void cuda_layernorm_backward(Device *device, float *d_x, void *d_x16, Dtype type, float *d_weight,
-                             float *d_bias, const float *d_residual, const void *d_y,
-                             const float *x, const float *mean, const float *rstd,
+                             float *d_bias, float *d_x_sums, const float *d_residual,
+                             const void *d_y, const float *x, const float *mean, const float *rstd,
                              const float *weight, size_t rows, int width, bool accumulate) {
   CudaDevice *d = cuda_device(device);
-  size_t sums = 2 * (size_t)width, room = SCRATCH_BYTES / sizeof(float) / sums;
+  int planes = d_x_sums ? 3 : 2;
+  size_t room = SCRATCH_BYTES / sizeof(float) / planes / (size_t)width;
   size_t most = ROW_CHUNKS < room ? (size_t)ROW_CHUNKS : room;
   int chunks = (int)(rows < most ? rows : most);
-  size_t shared = WARPS * sums * sizeof(float);
+  size_t shared = WARPS * (size_t)width * sizeof(float);
   WITH_TYPE(type, T, {
     bool aligned = all_aligned<T>(width, (T *)d_x16, (const T *)d_y, d_x, d_residual, x, weight);
     if (!fits_registers(width, aligned))
       backward_general<T>(d, d_x, (T *)d_x16, d_residual, (const T *)d_y, x, mean, rstd, weight,
-                          rows, width, chunks, aligned);
+                          rows, width, chunks, planes, aligned);
     else
       WITH_GROUPS(width, GROUPS,
                   LAUNCH((layernorm_backward_rows<T, GROUPS>), dim3((unsigned)chunks),
                          dim3(THREADS), shared, d->stream, d_x, (T *)d_x16, (float *)d->scratch,
-                         d_residual, (const T *)d_y, x, mean, rstd, weight, rows, width));
+                         d_residual, (const T *)d_y, x, mean, rstd, weight, rows, width, planes));
   });
   cuda_launched(d, "layernorm backward");
-  reduce_chunks(d, d_weight, d_bias, chunks, 2, width, accumulate);
+  reduce_chunks(d, {d_weight, d_bias, d_x_sums}, chunks, planes, width, accumulate);
 }

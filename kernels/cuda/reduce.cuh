@@ -10,10 +10,14 @@
  * any device, few enough for the scratch memory. 0 for no rows. */
 int reduce_chunk_count(size_t rows, size_t values);
 
-/* The sums of the chunks in d->scratch, fp32 [chunks, planes, width]: plane 0 into first, plane 1,
- * where there is one, into second; NULL: not wanted. Added to what is there when accumulate is set.
- */
-void reduce_chunks(CudaDevice *d, float *first, float *second, int chunks, int planes, int width,
+/* Where the sums of each plane go, [width]; NULL: not wanted. */
+struct ReducedPlanes {
+  float *plane[3];
+};
+
+/* The sums of the chunks in d->scratch, fp32 [chunks, planes, width], of up to three planes. Added
+ * to what is there when accumulate is set. */
+void reduce_chunks(CudaDevice *d, ReducedPlanes to, int chunks, int planes, int width,
                    bool accumulate);
 
 #endif

@@ -285,7 +285,7 @@ void cuda_tokens_backward(Device *device, void *d_src, Dtype type, float *d_clas
     int chunks = reduce_chunk_count(tokens, 2 * (size_t)width);
     LAUNCH(sum_fixed_tokens, dim3((unsigned)chunks, columns), dim3(THREADS), 0, d->stream,
            (float *)d->scratch, d_out, map->source, tokens, width, aligned);
-    reduce_chunks(d, d_class_token, d_mask_token, chunks, 2, width, accumulate);
+    reduce_chunks(d, {d_class_token, d_mask_token}, chunks, 2, width, accumulate);
   }
   if (d_positions)
     LAUNCH(sum_positions, dim3((unsigned)map->positions, columns), dim3(THREADS), 0, d->stream,

@@ -36,16 +36,17 @@ static void linear_input(const Pass *pass, const LinearParams *p, void *d_x, con
 }
 
 /* d_x = d_residual (NULL: nothing yet), the residual stream's gradient, and that of a layernorm
- * with input x. */
-static void norm_backward(const Pass *pass, const NormParams *p, float *d_x,
-                          const float *d_residual, const void *d_y, const float *x,
+ * with input x. d_x is then also the gradient of the branch whose output x ends with: of `branch`,
+ * its last linear map, the bias's gradient is left (NULL: none). */
+static void norm_backward(const Pass *pass, const NormParams *p, const LinearParams *branch,
+                          float *d_x, const float *d_residual, const void *d_y, const float *x,
                           const float *mean, const float *rstd, size_t rows, int width) {
   const Activations *a = pass->model->act;
   Device *dev = pass->model->device;
-  dev->kernels->layernorm_backward(dev, d_x, pass->type == DTYPE_F32 ? NULL : a->d_x16, pass->type,
-                                   pass->grads + p->weight, pass->grads + p->bias, d_residual, d_y,
-                                   x, mean, rstd, pass->model->params + p->weight, rows, width,
-                                   pass->accumulate);
+  dev->kernels->layernorm_backward(
+      dev, d_x, pass->type == DTYPE_F32 ? NULL : a->d_x16, pass->type, pass->grads + p->weight,
+      pass->grads + p->bias, branch ? pass->grads + branch->bias : NULL, d_residual, d_y, x, mean,
+      rstd, pass->model->params + p->weight, rows, width, pass->accumulate);
 }
 
 static void recompute_norm(const Pass *pass, const NormParams *p, void *y, const float *x,
@@ -73,20 +74,20 @@ static void mlp_backward(const Pass *pass, const BlockParams *p, const Layer *l,
   const Kernels *k = dev->kernels;
   if (pass->model->config->train.recompute)
     k->gelu_forward(dev, l->activated, l->hidden, pass->type, rows * 4 * (size_t)width);
-  linear_weight(pass, &p->fc2, a->d_x16, l->activated, rows);
+  linear_weight_only(pass, &p->fc2, a->d_x16, l->activated, rows);
   linear_input(pass, &p->fc2, a->wide, a->d_x16, rows);
   k->gelu_backward(dev, a->wide, pass->grads + p->fc1.bias, a->wide, l->hidden, pass->type, rows,
                    4 * width, pass->accumulate);
   recompute_norm(pass, &p->norm2, l->y2, l->sum2, l->mean2, l->rstd2, rows, width);
   linear_weight_only(pass, &p->fc1, a->wide, l->y2, rows);
   linear_input(pass, &p->fc1, a->narrow, a->wide, rows);
-  norm_backward(pass, &p->norm2, d_sum2, a->d_x, a->narrow, l->sum2, l->mean2, l->rstd2, rows,
-                width);
+  norm_backward(pass, &p->norm2, &p->proj, d_sum2, a->d_x, a->narrow, l->sum2, l->mean2, l->rstd2,
+                rows, width);
 }
 
 /* The attention's projection where the MLP saw the chosen rows only: from their d_sum2 [C, w] to
- * the projection's gradients, narrow [N, w], that of its input, and d_x [N, w]: rows that were not
- * chosen have none. */
+ * the projection's weight gradient, narrow [N, w], that of its input, and d_x [N, w]: rows that
+ * were not chosen have none. */
 static void chosen_backward(const Pass *pass, const LinearParams *proj, const Layer *l,
                             const float *d_sum2, const RowChoice *chosen) {
   const Activations *a = pass->model->act;
@@ -95,7 +96,7 @@ static void chosen_backward(const Pass *pass, const LinearParams *proj, const La
   const void *d_y = pass->type == DTYPE_F32 ? (const void *)d_sum2 : a->d_x16;
   size_t rows = (size_t)chosen->batch * (size_t)chosen->chosen;
   k->rows_gather(dev, a->narrow, l->attended, pass->type, chosen, proj->in);
-  linear_weight(pass, proj, d_y, a->narrow, rows);
+  linear_weight_only(pass, proj, d_y, a->narrow, rows);
   linear_input(pass, proj, a->wide, d_y, rows);
   k->rows_scatter(dev, a->narrow, a->wide, pass->type, chosen, proj->in);
   k->rows_scatter(dev, a->d_x, d_sum2, DTYPE_F32, chosen, proj->out);
@@ -112,7 +113,8 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
   size_t rows = (size_t)images * (size_t)tokens; /* N */
   size_t last = chosen ? (size_t)images * (size_t)chosen->chosen : rows;
 
-  norm_backward(pass, &s->norm, a->d_x, NULL, d_y, s->sum, s->mean, s->rstd, last, width);
+  norm_backward(pass, &s->norm, &s->blocks[s->tower.depth - 1].fc2, a->d_x, NULL, d_y, s->sum,
+                s->mean, s->rstd, last, width);
   for (int i = s->tower.depth - 1; i >= 0; i--) {
     const BlockParams *p = &s->blocks[i];
     const Layer *l = &s->layers[i];
@@ -124,7 +126,7 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
       chosen_backward(pass, &p->proj, l, l->hidden, chosen);
     } else {
       mlp_backward(pass, p, l, a->d_x, rows, width);
-      linear_weight(pass, &p->proj, a->d_x16, l->attended, rows);
+      linear_weight_only(pass, &p->proj, a->d_x16, l->attended, rows);
       linear_input(pass, &p->proj, a->narrow, a->d_x16, rows);
     }
     k->attention_backward(dev, a->wide, a->narrow, l->qkv, l->attended, l->lse, pass->type, images,
@@ -132,8 +134,8 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
     recompute_norm(pass, &p->norm1, l->y1, l->sum1, l->mean1, l->rstd1, rows, width);
     linear_weight(pass, &p->qkv, a->wide, l->y1, rows);
     linear_input(pass, &p->qkv, a->narrow, a->wide, rows);
-    norm_backward(pass, &p->norm1, a->d_x, a->d_x, a->narrow, l->sum1, l->mean1, l->rstd1, rows,
-                  width);
+    norm_backward(pass, &p->norm1, i ? &s->blocks[i - 1].fc2 : NULL, a->d_x, a->d_x, a->narrow,
+                  l->sum1, l->mean1, l->rstd1, rows, width);
     report_ready(pass, p->qkv.weight, p->norm1.weight);
   }
 }

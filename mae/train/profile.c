@@ -146,12 +146,13 @@ static void layernorm_forward(Device *d, void *y, Dtype type, float *sum, float 
 }
 
 static void layernorm_backward(Device *d, float *d_x, void *d_x16, Dtype type, float *d_weight,
-                               float *d_bias, const float *d_residual, const void *d_y,
-                               const float *x, const float *mean, const float *rstd,
-                               const float *weight, size_t rows, int width, bool accumulate) {
+                               float *d_bias, float *d_x_sums, const float *d_residual,
+                               const void *d_y, const float *x, const float *mean,
+                               const float *rstd, const float *weight, size_t rows, int width,
+                               bool accumulate) {
   if (start(d))
-    profile.inner->layernorm_backward(d, d_x, d_x16, type, d_weight, d_bias, d_residual, d_y, x,
-                                      mean, rstd, weight, rows, width, accumulate);
+    profile.inner->layernorm_backward(d, d_x, d_x16, type, d_weight, d_bias, d_x_sums, d_residual,
+                                      d_y, x, mean, rstd, weight, rows, width, accumulate);
   size_t element = 8 + dtype_size(type) + (d_residual ? 4 : 0) + (d_x16 ? dtype_size(type) : 0);
   stop(d, "layernorm_backward", 0, (double)(rows * (size_t)width * element), "%zu x %d", rows,
        width);

@@ -115,7 +115,19 @@ static void apply_reference(double *const *b, const Case *c) {
   }
 }
 
-enum { B_D_X, B_D_WEIGHT, B_D_BIAS, B_D_X16, B_D_Y, B_X, B_MEAN, B_RSTD, B_WEIGHT, B_D_RESIDUAL };
+enum {
+  B_D_X,
+  B_D_WEIGHT,
+  B_D_BIAS,
+  B_D_X_SUMS,
+  B_D_X16,
+  B_D_Y,
+  B_X,
+  B_MEAN,
+  B_RSTD,
+  B_WEIGHT,
+  B_D_RESIDUAL
+};
 
 static void backward_inputs(Case *c) {
   size_t rows = (size_t)c->size[0], width = (size_t)c->size[1];
@@ -136,6 +148,7 @@ static void backward_describe(Case *c) {
   case_out(c, "d_x", KIND_F32, cells(c), tolerance);
   case_out(c, "d_weight", KIND_F32, width, tolerance);
   case_out(c, "d_bias", KIND_F32, width, tolerance);
+  case_out(c, "d_x_sums", KIND_F32, width, tolerance);
   backward_inputs(c);
   case_in(c, "d_residual", KIND_F32, cells(c), 0, 1);
 }
@@ -145,8 +158,36 @@ static void backward_prepare(double *const *b, const Case *c) {
 }
 static void backward_call(Device *d, void *const *b, const Case *c) {
   d->kernels->layernorm_backward(d, b[B_D_X], b[B_D_X16], c->type, b[B_D_WEIGHT], b[B_D_BIAS],
-                                 b[B_D_RESIDUAL], b[B_D_Y], b[B_X], b[B_MEAN], b[B_RSTD],
-                                 b[B_WEIGHT], (size_t)c->size[0], c->size[1], false);
+                                 b[B_D_X_SUMS], b[B_D_RESIDUAL], b[B_D_Y], b[B_X], b[B_MEAN],
+                                 b[B_RSTD], b[B_WEIGHT], (size_t)c->size[0], c->size[1], false);
+}
+static void write_output(double *const *b, const Case *c, int buffer, size_t i, double value) {
+  if (c->buffer[buffer].role != ROLE_IN) b[buffer][i] = value;
+}
+/* Added to what is there: 0 in an output that is not an inout. */
+static void add_output(double *const *b, const Case *c, int buffer, size_t i, double value) {
+  write_output(b, c, buffer, i, b[buffer][i] + value);
+}
+static void backward_reference(double *const *b, const Case *c) {
+  size_t width = (size_t)c->size[1];
+  const double *residual = c->buffers > B_D_RESIDUAL ? b[B_D_RESIDUAL] : b[B_D_X];
+  for (size_t at = 0; at < cells(c); at += width) {
+    double rstd = b[B_RSTD][at / width], mean = b[B_MEAN][at / width], sum_g = 0, sum_gh = 0;
+    for (size_t i = 0; i < width; i++) {
+      double h = (b[B_X][at + i] - mean) * rstd, d_y = b[B_D_Y][at + i];
+      add_output(b, c, B_D_WEIGHT, i, d_y * h);
+      add_output(b, c, B_D_BIAS, i, d_y);
+      sum_g += d_y * b[B_WEIGHT][i] / (double)width;
+      sum_gh += d_y * b[B_WEIGHT][i] * h / (double)width;
+    }
+    for (size_t i = 0; i < width; i++) {
+      double h = (b[B_X][at + i] - mean) * rstd, g = b[B_D_Y][at + i] * b[B_WEIGHT][i];
+      double d_x = residual[at + i] + rstd * (g - sum_g - h * sum_gh);
+      write_output(b, c, B_D_X, at + i, d_x);
+      write_output(b, c, B_D_X16, at + i, d_x);
+      add_output(b, c, B_D_X_SUMS, i, d_x);
+    }
+  }
 }
 static double layernorm_objective(double *const *b, const Case *c) {
   double sum = 0;
@@ -172,27 +213,30 @@ static void accumulate_describe(Case *c) {
   case_inout(c, "d_residual, d_x", KIND_F32, cells(c), 0, 1, tolerance);
   case_inout(c, "d_weight", KIND_F32, width, 0, 1, tolerance);
   case_inout(c, "d_bias", KIND_F32, width, 0, 1, tolerance);
+  case_inout(c, "d_x_sums", KIND_F32, width, 0, 1, tolerance);
   backward_inputs(c);
   c->buffer[B_D_X16].role = ROLE_IN; /* not handed over */
 }
 static void accumulate_call(Device *d, void *const *b, const Case *c) {
-  d->kernels->layernorm_backward(d, b[B_D_X], NULL, c->type, b[B_D_WEIGHT], b[B_D_BIAS], b[B_D_X],
-                                 b[B_D_Y], b[B_X], b[B_MEAN], b[B_RSTD], b[B_WEIGHT],
-                                 (size_t)c->size[0], c->size[1], true);
+  d->kernels->layernorm_backward(d, b[B_D_X], NULL, c->type, b[B_D_WEIGHT], b[B_D_BIAS],
+                                 b[B_D_X_SUMS], b[B_D_X], b[B_D_Y], b[B_X], b[B_MEAN], b[B_RSTD],
+                                 b[B_WEIGHT], (size_t)c->size[0], c->size[1], true);
 }
 
-/* No residual gradient. */
+/* No residual gradient, and no sums of d_x. */
 static void bare_describe(Case *c) {
   size_t width = (size_t)c->size[1];
   double tolerance = case_tolerance(DTYPE_F32, 32);
   case_out(c, "d_x", KIND_F32, cells(c), tolerance);
   case_out(c, "d_weight", KIND_F32, width, tolerance);
   case_out(c, "d_bias", KIND_F32, width, tolerance);
+  case_out(c, "d_x_sums", KIND_F32, width, tolerance);
   backward_inputs(c);
+  c->buffer[B_D_X_SUMS].role = ROLE_IN; /* not handed over */
 }
 static void bare_call(Device *d, void *const *b, const Case *c) {
   d->kernels->layernorm_backward(d, b[B_D_X], b[B_D_X16], c->type, b[B_D_WEIGHT], b[B_D_BIAS], NULL,
-                                 b[B_D_Y], b[B_X], b[B_MEAN], b[B_RSTD], b[B_WEIGHT],
+                                 NULL, b[B_D_Y], b[B_X], b[B_MEAN], b[B_RSTD], b[B_WEIGHT],
                                  (size_t)c->size[0], c->size[1], false);
 }
 
@@ -228,18 +272,21 @@ const Operation layernorm_operations[] = {
      .describe = backward_describe,
      .prepare = backward_prepare,
      .call = backward_call,
+     .reference = backward_reference,
      .objective = backward_objective},
     {.name = "layernorm_backward accumulate",
      SIZES,
      .describe = accumulate_describe,
      .prepare = backward_prepare,
      .call = accumulate_call,
+     .reference = backward_reference,
      .objective = layernorm_objective},
     {.name = "layernorm_backward bare",
      SIZES,
      .describe = bare_describe,
      .prepare = backward_prepare,
      .call = bare_call,
+     .reference = backward_reference,
      .objective = layernorm_objective},
     {0},
 };
