@@ -206,10 +206,10 @@ typedef void LinearPrepare(Device *, Dtype y_type, Dtype type, size_t rows, int 
 /* dst[count] (type) = src[count] (fp32), round to nearest even. */
 typedef void Convert(Device *, void *dst, Dtype type, const float *src, size_t count);
 
-/* y[rows,out] (y_type) = x[rows,in] w[out,in]^T + bias[out] (NULL: none); x and w in type, fp32
- * accumulation. y_type is type or fp32. */
+/* y[rows,out] (y_type) = x[rows,in] w[out,in]^T + bias[out] (y_type; NULL: none); x and w in type,
+ * fp32 accumulation. y_type is type or fp32. */
 typedef void LinearForward(Device *, void *y, Dtype y_type, const void *x, const void *w,
-                           const float *bias, Dtype type, size_t rows, int in, int out);
+                           const void *bias, Dtype type, size_t rows, int in, int out);
 /* d_x[rows,in] (type) = d_y[rows,out] (type) w[out,in] (type). */
 typedef void LinearBackwardInput(Device *, void *d_x, const void *d_y, const void *w, Dtype type,
                                  size_t rows, int in, int out);

@@ -10,7 +10,7 @@
 
 #include "kernels/backend.h"
 
-enum { CPU_CHUNK = 64, CPU_LINE = 64, CPU_ERROR_MAX = 256 };
+enum { CPU_WIDE = 4, CPU_CHUNK = 64, CPU_LINE = 64, CPU_ERROR_MAX = 256 };
 
 typedef struct CpuBuffer {
   void *data;
@@ -24,10 +24,11 @@ typedef struct CpuDevice {
   bool has_bf16; /* oneDNN multiplies bf16 with instructions made for it */
   bool failed;
   char error[CPU_ERROR_MAX];
-  CpuBuffer scratch;            /* see cpu_scratch() */
-  CpuBuffer wide[3];            /* fp32 copies of 16-bit operands when a product is emulated */
-  struct Product *products;     /* product.c's list of ready primitives */
-  struct ProductEngine *dnn;    /* product.c's library handles */
+  CpuBuffer scratch;         /* see cpu_scratch() */
+  CpuBuffer wide[CPU_WIDE];  /* fp32 copies: of 16-bit operands when a product is emulated, and of
+                              * a 16-bit bias */
+  struct Product *products;  /* product.c's list of ready primitives */
+  struct ProductEngine *dnn; /* product.c's library handles */
   double stamps[DEVICE_STAMPS]; /* seconds of a clock */
   float pixel[3][256];          /* normalised value of each uint8 value, per channel */
 } CpuDevice;

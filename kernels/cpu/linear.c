@@ -59,7 +59,7 @@ void cpu_linear_prepare(Device *device, Dtype y_type, Dtype type, size_t rows, i
 }
 
 void cpu_linear_forward(Device *device, void *y, Dtype y_type, const void *x, const void *w,
-                        const float *bias, Dtype type, size_t rows, int in, int out) {
+                        const void *bias, Dtype type, size_t rows, int in, int out) {
   CpuDevice *cpu = cpu_device(device);
   bool widen;
   if (cpu->failed || !rows || !choose(cpu, type, &widen)) return;
@@ -70,7 +70,9 @@ void cpu_linear_forward(Device *device, void *y, Dtype y_type, const void *x, co
                         .c_type = y_type,
                         .b_transposed = true,
                         .has_bias = bias != NULL};
-  multiply(cpu, &shape, widen, y, x, w, bias);
+  const float *bias32 = bias;
+  if (bias && y_type != DTYPE_F32) bias32 = widened(cpu, 3, bias, y_type, (size_t)out);
+  if (!cpu->failed) multiply(cpu, &shape, widen, y, x, w, bias32);
 }
 
 void cpu_linear_backward_input(Device *device, void *d_x, const void *d_y, const void *w,

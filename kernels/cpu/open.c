@@ -60,7 +60,7 @@ void cpu_close(Device *device) {
   CpuDevice *cpu = cpu_device(device);
   product_close(cpu);
   free(cpu->scratch.data);
-  for (int i = 0; i < 3; i++) free(cpu->wide[i].data);
+  for (int i = 0; i < CPU_WIDE; i++) free(cpu->wide[i].data);
   free(cpu);
 }
 

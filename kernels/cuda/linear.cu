@@ -367,16 +367,11 @@ void cuda_linear_prepare(Device *device, Dtype y_type, Dtype type, size_t rows, 
 }
 
 void cuda_linear_forward(Device *device, void *y, Dtype y_type, const void *x, const void *w,
-                         const float *bias, Dtype type, size_t rows, int in, int out) {
+                         const void *bias, Dtype type, size_t rows, int in, int out) {
   CudaDevice *d = cuda_device(device);
   if (d->error[0] || !rows) return;
   ProductShape shape = forward_shape(y_type, type, rows, in, out, bias != NULL);
-  const void *typed_bias = bias;
-  if (bias && y_type != DTYPE_F32) {
-    cuda_convert(device, d->scratch, y_type, bias, (size_t)out);
-    typed_bias = d->scratch;
-  }
-  product_run(d, &shape, y, w, x, typed_bias);
+  product_run(d, &shape, y, w, x, bias);
 }
 
 void cuda_linear_backward_input(Device *device, void *d_x, const void *d_y, const void *w,

@@ -87,9 +87,17 @@ static bool admit(CudaDevice *d, char *message, size_t size) {
   return false;
 }
 
+/* The exchange's few blocks go first when multiprocessors become free: other devices wait for them.
+ */
 static bool create_queues(CudaDevice *d) {
+  int least = 0, greatest = 0;
+  if (!cuda_check(d, cudaDeviceGetStreamPriorityRange(&least, &greatest), "streams' priorities"))
+    return false;
   for (int q = 0; q < QUEUES; q++)
-    if (!cuda_check(d, cudaStreamCreateWithFlags(&d->streams[q], cudaStreamNonBlocking), "stream"))
+    if (!cuda_check(d,
+                    cudaStreamCreateWithPriority(&d->streams[q], cudaStreamNonBlocking,
+                                                 q == QUEUE_EXCHANGE ? greatest : least),
+                    "stream"))
       return false;
   for (int m = 0; m < DEVICE_MARKS; m++)
     if (!cuda_check(d, cudaEventCreateWithFlags(&d->marks[m], cudaEventDisableTiming), "event"))

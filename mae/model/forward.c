@@ -2,12 +2,13 @@
  * the paper's figure from left to right; shapes are those of parts.h. */
 #include "mae/model/parts.h"
 
-/* y[rows, out] = x[rows, in] w^T + bias */
+/* y[rows, out] = x[rows, in] w^T + bias, which is of y's type. */
 static void linear(const Model *m, const LinearParams *p, void *y, Dtype y_type, const void *x,
                    size_t rows) {
-  m->device->kernels->linear_forward(m->device, y, y_type, x, model_weight(m, p->weight),
-                                     m->params + p->bias, config_dtype(m->config), rows, p->in,
-                                     p->out);
+  Dtype type = config_dtype(m->config);
+  const void *bias = y_type == type ? model_weight(m, p->bias) : m->params + p->bias;
+  m->device->kernels->linear_forward(m->device, y, y_type, x, model_weight(m, p->weight), bias,
+                                     type, rows, p->in, p->out);
 }
 
 /* Pre-norm blocks on the tokens in the first layer's residual stream: x += proj(attn(norm1(x))), x

@@ -72,7 +72,7 @@ size_t activations_memory(const Config *, int batch, bool trains);
 /* The rows of the decoder's tokens that a compact batch goes on with. */
 RowChoice chosen_rows(const Model *, const Batch *);
 
-/* A weight as the matrix products read it: the 16-bit copy where there is one. */
+/* A weight or bias as the matrix products read it: the 16-bit copy where there is one. */
 const void *model_weight(const Model *, size_t offset);
 
 #endif

@@ -107,7 +107,7 @@ static void convert(Device *d, void *dst, Dtype type, const float *src, size_t c
 }
 
 static void linear_forward(Device *d, void *y, Dtype y_type, const void *x, const void *w,
-                           const float *bias, Dtype type, size_t rows, int in, int out) {
+                           const void *bias, Dtype type, size_t rows, int in, int out) {
   if (start(d)) profile.inner->linear_forward(d, y, y_type, x, w, bias, type, rows, in, out);
   double inputs = (double)rows * in + (double)in * out, outputs = (double)rows * out;
   stop(d, "linear_forward", 2.0 * (double)rows * in * out,

@@ -27,7 +27,7 @@ static void forward_describe(Case *c) {
   case_out(c, "y", (Kind)c->type, rows * out, product_tolerance(c, c->size[1]));
   case_in(c, "x", (Kind)c->type, rows * in, 0, 1);
   case_in(c, "w", (Kind)c->type, out * in, 0, 1);
-  case_in(c, "bias", KIND_F32, out, 0, 1);
+  case_in(c, "bias", (Kind)c->type, out, 0, 1);
   c->flops = 2 * (double)(rows * in * out);
 }
 static void forward_call(Device *d, void *const *b, const Case *c) {

@@ -525,8 +525,14 @@ cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stre
 
 /* Streams and events ---------------------------------------------------------------------------*/
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned) {
-  ENTER("cudaStreamCreateWithFlags");
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
+  ENTER("cudaDeviceGetStreamPriorityRange");
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned, int) {
+  ENTER("cudaStreamCreateWithPriority");
   *stream = new SimtStream();
   runtime.streams.push_back(*stream);
   return cudaSuccess;
