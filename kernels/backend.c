@@ -19,6 +19,10 @@ Device *backend_open(const char *device, int threads, bool emulate, char *messag
   return NULL;
 }
 
+void backend_cpu_products(char *text, size_t size) {
+  cpu_products(text, size);
+}
+
 int backend_cuda_count(void) {
   return cuda_count();
 }

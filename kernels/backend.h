@@ -49,7 +49,7 @@ typedef struct Device {
 
 typedef struct DeviceInfo {
   char name[128];      /* "AMD EPYC ..." or "NVIDIA H200" */
-  char libraries[256]; /* "oneDNN 2.6.3, OpenMP 4.5" */
+  char libraries[256]; /* "oneDNN 2.6.3, OpenMP 201511" */
   char features[4096]; /* instruction set or compute capability, driver, pinned algorithms */
   size_t memory_total; /* bytes; 0 when unknown */
   size_t memory_free;
@@ -411,6 +411,10 @@ struct Kernels {
  * CPU without them, by widening to fp32 around each product (for checking, not for speed). NULL and
  * a message when the device is not there. */
 Device *backend_open(const char *device, int threads, bool emulate, char *message, size_t size);
+
+/* What multiplies matrices on the CPU in this build: "oneDNN 2.6.3" or "plain loops (no oneDNN,
+ * slow)". Another library or version of it gives other bits. */
+void backend_cpu_products(char *text, size_t size);
 
 /* Number of usable CUDA devices; 0 where the build has no CUDA or the machine no driver. */
 int backend_cuda_count(void);

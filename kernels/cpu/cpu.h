@@ -1,6 +1,6 @@
 /* cpu.h - the CPU backend's own state and its functions, cpu_NAME for each row of backend.h's lists
  * (which says what each computes); included by kernels/cpu/ only. Lowest first: memory.c and
- * queue.c, product.c, the operations, open.c.
+ * queue.c, product_*.c, the operations, open.c.
  *
  * Work is shared among threads by OpenMP, in pieces whose bounds depend on sizes alone; sums over
  * rows go through fixed chunks of rows (CPU_CHUNK). Results are therefore the same for any number
@@ -21,14 +21,14 @@ typedef struct CpuDevice {
   Device base;
   int threads;
   bool emulate;  /* 16-bit types are allowed although slow */
-  bool has_bf16; /* oneDNN multiplies bf16 with instructions made for it */
+  bool has_bf16; /* bf16 is multiplied with instructions made for it */
   bool failed;
   char error[CPU_ERROR_MAX];
   CpuBuffer scratch;         /* see cpu_scratch() */
   CpuBuffer wide[CPU_WIDE];  /* fp32 copies: of 16-bit operands when a product is emulated, and of
                               * a 16-bit bias */
-  struct Product *products;  /* product.c's list of ready primitives */
-  struct ProductEngine *dnn; /* product.c's library handles */
+  struct Product *products;  /* product_onednn.c's list of ready primitives */
+  struct ProductEngine *dnn; /* its library handles */
   double stamps[DEVICE_STAMPS]; /* seconds of a clock */
   float pixel[3][256];          /* normalised value of each uint8 value, per channel */
 } CpuDevice;

@@ -45,15 +45,22 @@ void cpu_info(Device *device, DeviceInfo *info) {
   CpuDevice *cpu = cpu_device(device);
   memset(info, 0, sizeof *info);
   cpu_name(info->name, sizeof info->name);
-  product_library(info->libraries, sizeof info->libraries);
-  snprintf(info->features, sizeof info->features, "compiled for %s; oneDNN uses %s%s",
-           compiled_for(), product_instructions(),
+  char products[sizeof info->libraries / 2];
+  product_library(products, sizeof products);
+  snprintf(info->libraries, sizeof info->libraries, "%s, OpenMP %d", products, _OPENMP);
+  const char *generated = product_instructions();
+  snprintf(info->features, sizeof info->features, "compiled for %s%s%s%s", compiled_for(),
+           generated ? "; oneDNN uses " : "", generated ? generated : "",
            cpu->emulate ? "; 16-bit types emulated where missing" : "");
   cpu_machine_memory(&info->memory_total, &info->memory_free);
   struct rusage usage;
   if (!getrusage(RUSAGE_SELF, &usage)) info->memory_peak = (size_t)usage.ru_maxrss * 1024;
   info->threads = cpu->threads;
   info->has_bf16 = cpu->has_bf16;
+}
+
+void cpu_products(char *text, size_t size) {
+  product_library(text, size);
 }
 
 void cpu_close(Device *device) {

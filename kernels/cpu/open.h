@@ -7,4 +7,7 @@
 /* As backend_open("cpu", ...). */
 Device *cpu_open(int threads, bool emulate, char *message, size_t size);
 
+/* As backend_cpu_products(). */
+void cpu_products(char *text, size_t size);
+
 #endif

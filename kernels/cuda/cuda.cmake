@@ -58,7 +58,7 @@ endfunction()
 
 # CUDA only where its compiler is, and works. A sanitized build is for the CPU: AUTO leaves CUDA out
 # of it.
-set(MAEBENCH_CUDA_OLDEST 12.0)
+set(MAEBENCH_CUDA_OLDEST 11.8)
 set(MAEBENCH_CUDA_FOUND OFF)
 set(MAEBENCH_CUDA_PROBLEM "MAEBENCH_CUDA=${MAEBENCH_CUDA}")
 if(MAEBENCH_SANITIZE)

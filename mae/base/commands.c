@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernels/backend.h"
 #include "mae/base/error.h"
 #include "mae/base/manual.h"
 #include "mae/base/suggest.h"
@@ -17,7 +18,9 @@ enum { COMMANDS_MAX = 48 };
 static const char manual_name[] = "manual", completion_name[] = "completion";
 
 void commands_print_version(void) {
-  puts("maebench " MAEBENCH_VERSION);
+  char products[128];
+  backend_cpu_products(products, sizeof products);
+  printf("maebench " MAEBENCH_VERSION "\nmatrix products on the CPU: %s\n", products);
 }
 
 static int unknown_command(const Program *program, const char *name) {

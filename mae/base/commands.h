@@ -20,7 +20,7 @@ typedef struct Program {
  * what is none of them. Returns the process's exit code: that of the command, or EXIT_DATA when
  * what it printed on standard output could not be written, which no command needs to check. */
 int commands_run(const Program *, int argc, char **argv);
-/* "maebench 1.0.0" on standard output. */
+/* "maebench 1.0.0" and what multiplies matrices on the CPU, on standard output. */
 void commands_print_version(void);
 
 #endif

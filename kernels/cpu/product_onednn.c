@@ -1,4 +1,4 @@
-/* product.c - matrix products: one oneDNN primitive per shape of a tile, tiles shared among
+/* product_onednn.c - matrix products: one oneDNN primitive per shape of a tile, tiles shared among
  * threads. How a product is cut depends on its shape alone, and each tile is one thread's, so that
  * the result does not depend on the number of threads. */
 #include "kernels/cpu/product.h"
@@ -286,7 +286,7 @@ void product_run(CpuDevice *cpu, const ProductShape *s, void *c, const void *a, 
 
 void product_library(char *text, size_t size) {
   const dnnl_version_t *v = dnnl_version();
-  snprintf(text, size, "oneDNN %d.%d.%d, OpenMP %d", v->major, v->minor, v->patch, _OPENMP);
+  snprintf(text, size, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
 }
 
 const char *product_instructions(void) {
