@@ -10,7 +10,7 @@ PYTHON ?= /usr/bin/python3
 
 all: build
 
-# Debian packages that are missing; `sh tests/deps.sh oracle` adds those of `make parity`.
+# Packages that are missing, by apt; `sh tests/deps.sh oracle` adds those of `make parity`.
 deps:
 	@sh tests/deps.sh
 
@@ -22,6 +22,7 @@ build:
 	@mkdir -p $(BUILD)
 	@cmake --preset release -B $(BUILD) -DMAEBENCH_CUDA=$(CUDA) > $(BUILD)/configure.log 2>&1 || \
 	  { cat $(BUILD)/configure.log; exit 1; }
+	@sed -n 's/^-- \(Built with.*\|Check not found.*\)/\1/p' $(BUILD)/configure.log
 	@cmake --build $(BUILD) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
 install: build

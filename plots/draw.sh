@@ -187,7 +187,7 @@ for experiment in $experiments; do
   rows list "SELECT char(10) || 'Our order of the settings beside '
       || (SELECT min(source) FROM paper WHERE experiment = @experiment) || ': '
       || group_concat(text, '; ') || '.'
-    FROM paper_verdicts WHERE experiment = @experiment HAVING count(*) > 0" noheader \
+    FROM paper_verdicts WHERE experiment = @experiment GROUP BY experiment" noheader \
     >>"$folder/table.md"
   figures=$(rows list figures.sql noheader) || exit 4
   for figure in $figures; do

@@ -17,6 +17,12 @@ set -u
 export LC_ALL=C
 source=$(cd "$1" && pwd) || exit 2
 bin=$(cd "$2" && pwd) || exit 2
+for program in gnuplot sqlite3; do
+  command -v $program >/dev/null || {
+    echo "skipped: $program is not installed"
+    exit 77
+  }
+done
 rm -rf "$3" && mkdir -p "$3/bin" "$3/work" || exit 2
 scratch=$(cd "$3" && pwd) || exit 2
 
