@@ -511,6 +511,7 @@ static const struct {
     {"", 2, "usage: mae COMMAND"},
     {"--help", 0, "usage: mae COMMAND"},
     {"--version", 0, "maebench "},
+    {"--version", 0, "\nmatrix products on the CPU: "},
     {"confg", 2, "mae: no command 'confg'; did you mean config?"},
     {"qqqqqqqqqq", 2, "mae: no command 'qqqqqqqqqq'; `mae --help` lists them"},
     {"config", 0, "[train]\nmask_ratio = 0.75\n"},
