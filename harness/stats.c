@@ -136,7 +136,7 @@ static int compare_numbers(const void *a, const void *b) {
 
 bool stats_tau_interval(TauInterval *interval, const double *order, const double *const *values,
                         const size_t *counts, size_t n) {
-  double *means = malloc((n + 1) * sizeof *means), *taus = malloc(STATS_RESAMPLES * sizeof *taus);
+  double *means = calloc(n + 1, sizeof *means), *taus = malloc(STATS_RESAMPLES * sizeof *taus);
   bool ok = means && taus, resampled = true;
   *interval = (TauInterval){NAN, NAN, NAN};
   for (size_t i = 0; ok && i < n; i++) {
