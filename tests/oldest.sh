@@ -20,8 +20,8 @@ echo "oldest.sh: $("$cmake" --version | head -n 1), $($c --version | head -n 1)"
 
 "$cmake" -S . -B "$build" -DCMAKE_C_COMPILER=$c -DCMAKE_CXX_COMPILER=$cxx -DMAEBENCH_WERROR=ON \
   -DMAEBENCH_ONEDNN=OFF -DMAEBENCH_CUDA_ARCHITECTURES=75 -DCMAKE_CUDA_HOST_COMPILER=$cxx
-"$cmake" --build "$build" -j "$(nproc)" --target mae harness test_determinism test_plain_product \
+"$cmake" --build "$build" -j "$(nproc)" --target mae harness test_plain_product \
   test_store test_plan
 "$build/bin/mae" --version | grep "plain loops"
 OMP_WAIT_POLICY=passive "$(dirname "$cmake")/ctest" --test-dir "$build" --output-on-failure \
-  -R '^(test_determinism|test_plain_product|test_store|test_plan|missing_library)$'
+  -R '^(test_plain_product|test_store|test_plan|missing_library)$'
