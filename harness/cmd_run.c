@@ -220,10 +220,12 @@ static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build
             build->any ? "" : "; --any-build accepts other builds'");
 }
 
-/* Our order of the settings beside the published one, where the experiment has any. */
-static bool judge_paper(const RunCommand *run, Store *store, const Plan *plan, Error *e) {
+/* What no query can compute: the bootstraps of the points, and our order of the settings beside the
+ * published one, where the experiment has any. */
+static bool judge(const RunCommand *run, Store *store, const Plan *plan, Error *e) {
   char folder[CONFIG_PATH_MAX], *text;
   if (!folder_of_sweep(folder, run->out, plan, e) ||
+      !store_judge_points(store, folder_experiment(folder), e) ||
       !store_judge_paper(store, folder_experiment(folder), &text, e))
     return false;
   if (text && !run->json && run->parts == 1) printf("\nbeside the paper: %s\n", text);
@@ -276,7 +278,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
                    "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
                    "them in once that is put right",
                    result.unrecorded, run->db, result.problem);
-  ok = ok && judge_paper(run, store, plan, e);
+  ok = ok && judge(run, store, plan, e);
   places_free(&places);
   jobs_free(jobs, plan->count);
   return ok;

@@ -83,6 +83,34 @@ CREATE TABLE IF NOT EXISTS paper_verdict (
   PRIMARY KEY (sweep, series)
 ) STRICT, WITHOUT ROWID;
 
+-- The interquartile mean of a point's seeds and its bootstrap interval, where there are more than
+-- two; made anew as paper_verdict is.
+CREATE TABLE IF NOT EXISTS point_iqm (
+  sweep INTEGER NOT NULL REFERENCES sweep,
+  point TEXT NOT NULL,
+  dataset TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  iqm REAL,
+  low REAL,
+  high REAL,
+  PRIMARY KEY (sweep, point, dataset, metric)
+) STRICT, WITHOUT ROWID;
+
+-- What people said of a trial or, where `trial` is NULL, of an experiment (notes.json).
+CREATE TABLE IF NOT EXISTS note (
+  sweep INTEGER NOT NULL REFERENCES sweep,
+  trial INTEGER REFERENCES trial,
+  position INTEGER NOT NULL, -- from 1
+  time REAL NOT NULL,
+  text TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS tag (
+  trial INTEGER NOT NULL REFERENCES trial,
+  tag TEXT NOT NULL,
+  PRIMARY KEY (trial, tag)
+) STRICT, WITHOUT ROWID;
+
 -- Every configuration value of a trial, and which of them the sweep varies.
 CREATE TABLE IF NOT EXISTS param (
   trial INTEGER NOT NULL REFERENCES trial,
@@ -406,7 +434,11 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
     || iif(step_seconds_p90 > 1.5 * step_seconds_median,
       printf(', busy: p90 of a step''s time is %.1f x its median',
         step_seconds_p90 / step_seconds_median), ''), ', '), '') AS speed_note,
-  walls.probe_seconds
+  walls.probe_seconds,
+  (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tag WHERE tag.trial = trial.trial
+    ORDER BY tag)) AS tags,
+  (SELECT group_concat(text, '; ') FROM (SELECT text FROM note WHERE note.trial = trial.trial
+    ORDER BY position)) AS notes
 FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN config USING (trial) LEFT JOIN tries USING (trial) LEFT JOIN walls USING (trial)
   LEFT JOIN speeds USING (trial)
@@ -471,7 +503,9 @@ FROM finished JOIN numbers USING (trial);
 
 -- points: mean over seeds of each metric at each point (trials that share every setting but the
 -- seed, and the data set), of trials that are done. sd: standard deviation with n - 1; low, high:
--- the 95% interval of the mean by Student's t, NULL for one seed.
+-- the 95% interval of the mean by Student's t, NULL for one seed. iqm: the interquartile mean;
+-- iqm_low, iqm_high: its 95% interval by bootstrap; NULL for fewer than three seeds and while the
+-- experiment runs.
 DROP VIEW IF EXISTS points;
 CREATE VIEW points AS
 WITH centred AS (
@@ -486,8 +520,11 @@ SELECT experiment, (SELECT group_concat(key || '=' || value, ' ') FROM param
     WHERE param.trial = spread.trial AND swept = 1 AND key <> 'run.seed') AS settings,
   metric, n, mean, sd,
   mean - t975 * sd / sqrt(n) AS low, mean + t975 * sd / sqrt(n) AS high, least, most,
-  mask_ratio, encoder, decoder, pos_embed, precision, planned, point, dataset
-FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100);
+  mask_ratio, encoder, decoder, pos_embed, precision, planned, point, dataset, iqm, iqm_low,
+  iqm_high
+FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100)
+  LEFT JOIN (SELECT sweep.experiment, point, dataset, metric, iqm, low AS iqm_low, high AS iqm_high
+    FROM point_iqm JOIN sweep USING (sweep)) USING (experiment, point, dataset, metric);
 
 -- curves: every number with a step on its axis: quantity is train_loss, lr, grad_norm or
 -- images_per_second of a training step, or eval_NAME of an evaluation (eval_SCORER_NAME when it is
@@ -537,7 +574,9 @@ FROM pairs JOIN trial USING (trial) JOIN sweep USING (sweep)
 DROP VIEW IF EXISTS experiments;
 CREATE VIEW experiments AS
 SELECT sweep.experiment, sweep.name, sweep.scale, sweep.question, sweep.expected, sweep.source,
-  sweep.x, count(trials.trial) AS trials, coalesce(sum(trials.status = 'done'), 0) AS done
+  sweep.x, count(trials.trial) AS trials, coalesce(sum(trials.status = 'done'), 0) AS done,
+  (SELECT group_concat(text, '; ') FROM (SELECT text FROM note WHERE note.sweep = sweep.sweep
+    AND note.trial IS NULL ORDER BY position)) AS notes
 FROM sweep LEFT JOIN trials ON trials.experiment = sweep.experiment AND trials.planned = 1
 GROUP BY sweep.sweep;
 

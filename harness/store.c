@@ -27,7 +27,7 @@ static const Migration migrations[] = {
         "ALTER TABLE file_read ADD COLUMN mark TEXT NOT NULL DEFAULT '';"},
     {4, "ALTER TABLE attempt ADD COLUMN probe_seconds REAL;"
         "CREATE TABLE import (unfinished INTEGER PRIMARY KEY CHECK (unfinished = 1)) STRICT;"},
-    /* Lists of this program, which schema.sql makes and fills again. */
+    /* Lists of this program and new tables, which schema.sql makes and fills. */
     {5, "DROP TABLE IF EXISTS metric_kind; DROP TABLE IF EXISTS scorer_kind;"},
     {0, NULL}};
 

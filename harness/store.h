@@ -137,21 +137,29 @@ bool store_print(Store *, FILE *, const char *sql, bool json, Error *);
 bool store_columns(Store *, char **columns, const char *condition, bool rounded, Error *);
 
 /* Prints the difference A - B of a metric of `trials` (psnr_masked when NULL) with a 95% interval,
- * paired by seed, and says whether the seeds support it. A and B are each a trial id or settings
- * that select a point, optionally within an experiment: "train.mask_ratio=0.75",
- * "mask_ratio-cpu:train.mask_ratio=0.75 model.decoder=96x2x3". */
+ * paired by seed, whether the seeds support it, which difference they could have shown and how many
+ * would show this one (stats.h). A and B are each a trial id or settings that select a point,
+ * optionally within an experiment: "train.mask_ratio=0.75",
+ * "mask_ratio-cpu:train.mask_ratio=0.75 model.decoder=96x2x3". Several metrics ("a,b", "all") are
+ * a table, corrected by Holm. */
 bool store_compare(Store *, FILE *, const char *a, const char *b, const char *metric, bool json,
                    Error *);
+/* The same of every two points of an experiment (of every scale), corrected by Holm. */
+bool store_compare_points(Store *, FILE *, const char *experiment, const char *metric, bool json,
+                          Error *);
 
 /* Of an experiment with published numbers (paper.h): prints ours beside them and, for each series,
  * whether the orders of the settings agree: Kendall's tau with its interval over seeds (stats.h).
  * "agrees" when the interval is above 0, "contradicts" when it is below, else "too few seeds to
- * tell". metric: ours, or NULL for what the experiment says. An error of code EXIT_CONFIG when
- * there are no such numbers. */
+ * tell". metric: ours, or NULL for what the experiment says. Without such numbers it is
+ * store_compare_points. */
 bool store_compare_paper(Store *, FILE *, const char *experiment, const char *metric, bool json,
                          Error *);
 /* Records these verdicts; *text says them in one line, which the caller frees, or is NULL when
  * there are no published numbers. For the end of a run. */
 bool store_judge_paper(Store *, const char *experiment, char **text, Error *);
+/* Records the interquartile mean of each point that has more than two seeds, with its bootstrap
+ * interval (stats_iqm). For the end of a run; planning takes them back. */
+bool store_judge_points(Store *, const char *experiment, Error *);
 
 #endif

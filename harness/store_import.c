@@ -109,7 +109,8 @@ static bool put_sweep(Store *store, void *context, Error *e) {
                  created) ||
       !store_int(store, e, &part->sweep, &found, "SELECT sweep FROM sweep WHERE experiment = ?",
                  "t", experiment) ||
-      !store_run(store, e, "DELETE FROM planned WHERE sweep = ?", "i", part->sweep))
+      !store_run(store, e, "DELETE FROM planned WHERE sweep = ?", "i", part->sweep) ||
+      !store_run(store, e, "DELETE FROM point_iqm WHERE sweep = ?", "i", part->sweep))
     return false;
   for (size_t i = 0; i < json_array_size(trials); i++) {
     const char *hash = json_string_value(json_array_get(trials, i));
@@ -549,7 +550,8 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
   for (int i = 0; ok && i < count; i++)
     ok = list[i].trial < 0 || (take_files(store, &list[i], e) && commit_piece(store, e));
   free_found(list, count);
-  return ok && store_recover(store, e) && store_judge_all_papers(store, e);
+  return ok && store_recover(store, e) && store_judge_all_points(store, e) &&
+         store_judge_all_papers(store, e);
 }
 
 /* Trials that were below `out` and are not any more: the folders are the truth. */

@@ -69,6 +69,8 @@ char *store_metric_unit(Store *, const char *metric, Error *);
 bool store_put_paper(Store *, int64_t sweep, const json_t *paper, Error *);
 /* store_judge_paper of every experiment that has published numbers. */
 bool store_judge_all_papers(Store *, Error *);
+/* store_judge_points of every experiment. */
+bool store_judge_all_points(Store *, Error *);
 
 /* What file_read remembers of a line: the first digits of its SHA-256. */
 enum { STORE_MARK_DIGITS = 16 };

@@ -498,28 +498,42 @@ static bool metric_exists(Store *store, const char *metric, Error *e) {
   return !metric || unit != NULL;
 }
 
+/* Leaves out the experiments that have no published numbers. */
+static bool keep_published(Store *store, StringList *experiments, Error *e) {
+  StringList kept = {0};
+  bool ok = true;
+  for (int i = 0; ok && i < experiments->count; i++) {
+    int64_t unused;
+    bool has = false;
+    ok = store_int(store, e, &unused, &has, "SELECT 1 FROM paper WHERE experiment = ? LIMIT 1", "t",
+                   experiments->items[i]);
+    if (has) strings_add(&kept, string_copy(experiments->items[i]));
+  }
+  strings_free(experiments);
+  *experiments = kept;
+  return ok;
+}
+
 bool store_compare_paper(Store *store, FILE *out, const char *name, const char *metric, bool json,
                          Error *e) {
   StringList experiments = {0};
-  int printed = 0;
-  bool ok = metric_exists(store, metric, e) && store_find_experiments(store, name, &experiments, e);
+  bool ok = metric_exists(store, metric, e) &&
+            store_find_experiments(store, name, &experiments, e) &&
+            keep_published(store, &experiments, e);
+  bool list = json && experiments.count > 1;
+  if (ok && !experiments.count) ok = store_compare_points(store, out, name, metric, json, e);
+  if (list) fputs("[\n", out);
   for (int i = 0; ok && i < experiments.count; i++) {
     Beside beside;
     ok = beside_load(store, &beside, experiments.items[i], metric, e);
-    if (ok && beside.count) {
-      if (printed++ && !json) fputc('\n', out);
-      if (json)
-        ok = print_json(out, &beside, e);
-      else
-        print_text(out, &beside);
-    }
+    if (ok && i) fputs(list ? ",\n" : "\n", out);
+    if (ok && json)
+      ok = print_json(out, &beside, e);
+    else if (ok)
+      print_text(out, &beside);
     beside_free(&beside);
   }
-  if (ok && !printed)
-    ok = error_set(e, EXIT_CONFIG,
-                   "%s has no published numbers to compare with ([paper] in its INI file); "
-                   "`harness compare A B` compares two of its points",
-                   experiments.items[0]);
+  if (list) fputs("]\n", out);
   strings_free(&experiments);
   return ok;
 }

@@ -163,6 +163,120 @@ START_TEST(one_seed_has_no_interval) {
 }
 END_TEST
 
+/* Both tails of SciPy 1.17's noncentral t, scipy.stats.nct. The last by hand: a shift of 0 leaves
+ * what the test rejects wrongly. */
+static const struct {
+  double df, shift, power;
+} powers[] = {
+    {1, 5, 0.3051601027351559},     {2, 3, 0.38740012852597105},
+    {2, 6.5, 0.8788808847898204},   {4, 2, 0.3359651039111674},
+    {9, 3.1, 0.7875612675006031},   {29, 2.8, 0.7722536333919405},
+    {999, 2.8, 0.7988011744583466}, {7, 0, 0.05},
+};
+
+START_TEST(power_is_that_of_the_noncentral_t) {
+  double power = stats_power(powers[_i].df, powers[_i].shift);
+  ck_assert_double_eq_tol(power, powers[_i].power, 1e-8);
+  ck_assert_double_eq_tol(stats_power(powers[_i].df, -powers[_i].shift), power, 1e-12);
+}
+END_TEST
+
+/* statsmodels 0.15, TTestPower.solve_power of effect sizes: the effect times sqrt(n). */
+static const struct {
+  size_t n;
+  double shift;
+} findable[] = {{2, 16.33401073540419}, {3, 5.6534892716012415},  {4, 4.255898686384231},
+                {5, 3.761059816267204}, {10, 3.1496345918890136}, {30, 2.898743336048761}};
+
+START_TEST(the_smallest_difference_is_statsmodels) {
+  double shift = stats_shift_to_find((double)(findable[_i].n - 1));
+  ck_assert_double_eq_tol(shift, findable[_i].shift, 1e-5);
+}
+END_TEST
+
+/* statsmodels 0.15, the first n whose TTestPower.power is 0.8 or more. */
+static const struct {
+  double effect;
+  size_t n;
+} needed[] = {{0.2, 199}, {0.5, 34}, {1, 10}, {2, 5}, {-2, 5}, {5, 3}, {20, 2}, {1e-6, 0}, {0, 0}};
+
+START_TEST(seeds_needed_are_statsmodels) {
+  ck_assert_uint_eq(stats_seeds_to_find(needed[_i].effect), needed[_i].n);
+}
+END_TEST
+
+/* statsmodels 0.15, multipletests(method="holm"). */
+START_TEST(holm_is_statsmodels) {
+  double p[] = {0.01, 0.04, NAN, 0.03, 0.005, 0.5};
+  const double corrected[] = {0.04, 0.09, NAN, 0.09, 0.025, 0.5};
+  stats_holm(p, 6);
+  for (int i = 0; i < 6; i++)
+    if (i != 2) ck_assert_double_eq_tol(p[i], corrected[i], 1e-12);
+  ck_assert(isnan(p[2]));
+  double one = 0.03, two[] = {0.7, 0.6};
+  stats_holm(&one, 1);
+  stats_holm(two, 2);
+  ck_assert(one == 0.03 && two[0] == 1 && two[1] == 1);
+}
+END_TEST
+
+/* scipy.stats.ttest_1samp and ttest_ind(equal_var=False). */
+START_TEST(p_values_are_scipys) {
+  const double pairs[] = {3, 2.75, 3.25}, a[] = {4, 5, 6}, b[] = {1, 3, 5}, alike[] = {2, 2, 2};
+  ck_assert_double_eq_tol(stats_summary(pairs, 3).p, 0.002306808147352133, 1e-10);
+  ck_assert_double_eq_tol(stats_difference(a, 3, b, 3).p, 0.22088084049409593, 1e-10);
+  ck_assert(isnan(stats_summary(alike, 3).p) && stats_summary(alike, 3).half == 0);
+  ck_assert(isnan(stats_summary(alike, 1).p));
+}
+END_TEST
+
+static Iqm iqm_of(const double *values, size_t n) {
+  Iqm iqm;
+  ck_assert(stats_iqm(&iqm, &values, &n, 1));
+  return iqm;
+}
+
+static const double eight[] = {21.0, 21.5, 22.25, 20.1, 35.0, 21.2, 21.9, 21.4};
+static const double three[] = {18, 18.5, 19.75};
+
+/* The means are scipy.stats.trim_mean(x, 0.25), which rliable uses; the intervals come from
+ * 200,000 draws of NumPy's, whose own scatter the tolerance covers. */
+START_TEST(the_interquartile_mean_is_rliables) {
+  const double four[] = {10, 1, 3, 2};
+  ck_assert_double_eq_tol(iqm_of(four, 4).iqm, 2.5, 1e-12);
+  ck_assert_double_eq_tol(iqm_of(three, 3).iqm, 18.75, 1e-12);
+  Iqm iqm = iqm_of(eight, 8), again = iqm_of(eight, 8);
+  ck_assert_double_eq_tol(iqm.iqm, 21.5, 1e-12);
+  ck_assert_double_eq_tol(iqm.low, 20.925, 0.03);
+  ck_assert_double_eq_tol(iqm.high, 25.1625, 0.2);
+  ck_assert(iqm.low == again.low && iqm.high == again.high);
+}
+END_TEST
+
+/* Two points: each draw takes eight of the first's seeds and three of the second's. */
+START_TEST(each_stratum_is_drawn_by_itself) {
+  const double *const values[] = {eight, three};
+  const size_t counts[] = {8, 3};
+  Iqm iqm;
+  ck_assert(stats_iqm(&iqm, values, counts, 2));
+  ck_assert_double_eq_tol(iqm.iqm, 20.978571428571428, 1e-9);
+  ck_assert_double_eq_tol(iqm.low, 20.44285714, 0.03);
+  ck_assert_double_eq_tol(iqm.high, 23.16428571, 0.1);
+}
+END_TEST
+
+START_TEST(few_or_equal_or_strange_values) {
+  const double alike[] = {5, 5, 5}, strange[] = {1, NAN, 2, 3};
+  Iqm iqm = iqm_of(three, 2);
+  ck_assert(iqm.iqm == 18.25 && isnan(iqm.low) && isnan(iqm.high));
+  iqm = iqm_of(three, 1);
+  ck_assert(iqm.iqm == 18 && isnan(iqm.low));
+  iqm = iqm_of(alike, 3);
+  ck_assert(iqm.iqm == 5 && iqm.low == 5 && iqm.high == 5);
+  ck_assert(isnan(iqm_of(strange, 4).iqm) && isnan(iqm_of(NULL, 0).iqm));
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("stats");
   TCase *tests = tcase_create("stats");
@@ -179,6 +293,17 @@ int main(void) {
   tcase_add_test(tests, ties_within_draws_are_no_order);
   tcase_add_test(tests, an_interval_agrees_with_scipys);
   tcase_add_test(tests, one_seed_has_no_interval);
+  tcase_add_loop_test(tests, power_is_that_of_the_noncentral_t, 0,
+                      (int)(sizeof powers / sizeof *powers));
+  tcase_add_loop_test(tests, the_smallest_difference_is_statsmodels, 0,
+                      (int)(sizeof findable / sizeof *findable));
+  tcase_add_loop_test(tests, seeds_needed_are_statsmodels, 0,
+                      (int)(sizeof needed / sizeof *needed));
+  tcase_add_test(tests, holm_is_statsmodels);
+  tcase_add_test(tests, p_values_are_scipys);
+  tcase_add_test(tests, the_interquartile_mean_is_rliables);
+  tcase_add_test(tests, each_stratum_is_drawn_by_itself);
+  tcase_add_test(tests, few_or_equal_or_strange_values);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }

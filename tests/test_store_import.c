@@ -28,6 +28,7 @@ START_TEST(import_gives_the_same_rows) {
         "{\"event\":\"verification\",\"time\":5,\"class\":\"bitwise\",\"asked\":\"bitwise\","
         "\"outcome\":\"match\",\"steps\":4,\"detail\":\"\"}");
   ck_assert(store_recover(store, &e));
+  ck_assert_msg(store_judge_points(store, "m-cpu", &e), "%s", e.message);
   char *live = dump(store);
   store_close(store);
   int trials = 0;
@@ -66,8 +67,10 @@ START_TEST(an_old_database_is_brought_up_to_date) {
   Error e = {0};
   ck_assert_msg(store_open_readonly(&old, at("results/old.db"), &e), "%s", e.message);
   expect(old, "PRAGMA user_version", "5");
-  /* What was read by the old program has no mark, and is read once more by the next run. */
-  sqlite3_exec(fresh->db, "UPDATE file_read SET line_at = 0, mark = ''", NULL, NULL, NULL);
+  /* What was read by the old program has no mark, and is read once more by the next run, whose end
+   * computes the interquartile means. */
+  sqlite3_exec(fresh->db, "UPDATE file_read SET line_at = 0, mark = ''; DELETE FROM point_iqm",
+               NULL, NULL, NULL);
   char *a = dump(fresh), *b = dump(old);
   ck_assert_msg(!strcmp(a, b), "the old database differs from a fresh import");
   ck_assert_ptr_nonnull(strstr(b, "attempts.jsonl"));
@@ -283,6 +286,25 @@ static char *compare(Store *store, const char *a, const char *b, const char *met
   return NULL;
 }
 
+/* Of three seeds, of those that are done; forgotten when the sweep is planned anew. */
+START_TEST(points_have_an_interquartile_mean) {
+  static const char query[] = "SELECT mask_ratio, n, round(iqm, 4), iqm_low, iqm_high FROM points "
+                              "WHERE metric = 'psnr_masked' ORDER BY 1";
+  int64_t trial[FAKES], sweep;
+  Error e = {0};
+  Store *store = open_sweep(trial);
+  for (int i = 0; i < FAKES - 1; i++)
+    run_trial(store, trial[i], fake_folder("m-cpu", &fakes[i]), &fakes[i]);
+  expect(store, query, "0.5|3|NULL|NULL|NULL\n0.75|2|NULL|NULL|NULL");
+  ck_assert_msg(store_judge_points(store, "m-cpu", &e), "%s", e.message);
+  expect(store, query, "0.5|3|21.5833|21.0|22.25\n0.75|2|NULL|NULL|NULL");
+  expect(store, "SELECT count(*) FROM point_iqm WHERE metric = 'psnr_leaky' OR iqm IS NULL", "0");
+  ck_assert(store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
+  expect(store, query, "0.5|3|NULL|NULL|NULL\n0.75|2|NULL|NULL|NULL");
+  store_close(store);
+}
+END_TEST
+
 START_TEST(compare_pairs_by_seed) {
   int64_t trial[FAKES];
   Error e = {0};
@@ -295,6 +317,12 @@ START_TEST(compare_pairs_by_seed) {
   ck_assert_double_eq_tol(json_real_value(json_object_get(json, "difference")), s.mean, 1e-12);
   ck_assert_double_eq_tol(json_real_value(json_object_get(json, "low")), s.mean - s.half, 1e-12);
   ck_assert(json_is_true(json_object_get(json, "paired")));
+  ck_assert_double_eq_tol(json_real_value(json_object_get(json, "p")), 0.002306808147352133, 1e-9);
+  ck_assert_double_eq(json_real_value(json_object_get(json, "iqm")), 3);
+  ck_assert_double_eq(json_real_value(json_object_get(json, "iqm_low")), 2.75);
+  ck_assert_double_eq_tol(json_real_value(json_object_get(json, "smallest_difference")),
+                          5.6534892716012415 * 0.25 / sqrt(3), 1e-5);
+  ck_assert_int_eq(json_integer_value(json_object_get(json, "seeds_needed")), 2);
   ck_assert(json_is_false(json_object_get(json, "same_masks")));
   json_decref(json);
   free(text);
@@ -305,7 +333,7 @@ START_TEST(compare_pairs_by_seed) {
   /* images_per_second are 301, 302, 303 at both points: no difference at all. */
   text = compare(store, "train.mask_ratio=0.5", "train.mask_ratio=0.75", "images_per_second", false,
                  &e);
-  ck_assert_msg(strstr(text, "smaller than the seeds can support") != NULL, "%s", text);
+  ck_assert_msg(strstr(text, "A and B are equal for every seed") != NULL, "%s", text);
   free(text);
   text = compare(store, "1", "4", NULL, false, &e);
   ck_assert_msg(strstr(text, "Run more seeds") != NULL, "%s", text);
@@ -317,6 +345,92 @@ START_TEST(compare_pairs_by_seed) {
   snprintf(common, sizeof common,
            "psnr_masked = %.5g dB over the 1 seed that A and B have in common", fakes[0].psnr);
   ck_assert_msg(strstr(text, common) && strstr(text, ", n = 3 ("), "%s", text);
+  free(text);
+  store_close(store);
+}
+END_TEST
+
+/* Every pair differs by the same: no spread, so nothing that a t test could say. */
+START_TEST(compare_needs_a_spread) {
+  static const Fake even[] = {{1, 0.5, 1, 21}, {2, 0.5, 2, 22}, {3, 0.75, 1, 20}, {4, 0.75, 2, 21}};
+  int trials;
+  Error e = {0};
+  write_sweep("m-cpu", 900, even, 4);
+  for (int i = 0; i < 4; i++) {
+    write_trial("m-cpu", &even[i]);
+    run_trial(NULL, even[i].id, fake_folder("m-cpu", &even[i]), &even[i]);
+  }
+  Store *store = import_into(at("results/results.db"), &trials);
+  char *text = compare(store, "train.mask_ratio=0.5", "train.mask_ratio=0.75", NULL, false, &e);
+  ck_assert_msg(strstr(text, "All seeds differ by exactly 1 dB") && !strstr(text, "support it"),
+                "%s", text);
+  ck_assert_msg(!strstr(text, "interval 1") && !strstr(text, "power"), "%s", text);
+  free(text);
+  store_close(store);
+}
+END_TEST
+
+/* A metric without a spread does not count among the comparisons. A seed whose psnr is NaN on one
+ * side is left out. */
+START_TEST(many_comparisons_are_corrected) {
+  int64_t trial[FAKES];
+  Error e = {0};
+  Store *store = open_sweep(trial);
+  for (int i = 0; i < FAKES; i++) {
+    Fake fake = fakes[i];
+    if (i == 5) fake.psnr = NAN;
+    run_trial(store, trial[i], fake_folder("m-cpu", &fakes[i]), &fake);
+  }
+  char *text = compare(store, "train.mask_ratio=0.5", "train.mask_ratio=0.75",
+                       "psnr_masked, ssim_composite", true, &e);
+  ck_assert_msg(text != NULL, "%s", e.message);
+  json_t *json = json_loads(text, 0, NULL), *first = json_array_get(json, 0);
+  ck_assert_int_eq(json_array_size(json), 2);
+  ck_assert_int_eq(json_integer_value(json_object_get(first, "n")), 2);
+  ck_assert_int_eq(json_integer_value(json_object_get(first, "comparisons")), 1);
+  ck_assert(json_is_null(json_object_get(json_array_get(json, 1), "p")));
+  json_decref(json);
+  free(text);
+  text = compare(store, "train.mask_ratio=0.5", "train.mask_ratio=0.75", "all", false, &e);
+  ck_assert_msg(
+      strstr(text, "comparisons at once: 95% intervals of each alone; p corrected by Holm"), "%s",
+      text);
+  free(text);
+  store_close(store);
+}
+END_TEST
+
+/* Three points of an experiment are three comparisons: the smallest p counts threefold. */
+START_TEST(points_of_an_experiment_are_compared) {
+  static const Fake more[] = {{7, 0.9, 1, 20.9}, {8, 0.9, 2, 21.55}, {9, 0.9, 3, 22.2}};
+  Fake all[FAKES + 3];
+  int trials;
+  Error e = {0};
+  memcpy(all, fakes, sizeof fakes);
+  memcpy(all + FAKES, more, sizeof more);
+  write_sweep("m-cpu", 900, all, FAKES + 3);
+  for (int i = 0; i < FAKES + 3; i++) {
+    write_trial("m-cpu", &all[i]);
+    run_trial(NULL, all[i].id, fake_folder("m-cpu", &all[i]), &all[i]);
+  }
+  Store *store = import_into(at("results/results.db"), &trials);
+  char *text = NULL;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  ck_assert_msg(store_compare_points(store, out, "m-cpu", NULL, true, &e), "%s", e.message);
+  fclose(out);
+  json_t *json = json_loads(text, 0, NULL), *list = json_object_get(json, "comparisons");
+  ck_assert_int_eq(json_array_size(list), 3);
+  json_t *first = json_array_get(list, 0);
+  double smallest = json_real_value(json_object_get(json_array_get(list, 2), "p"));
+  ck_assert_double_lt(smallest, json_real_value(json_object_get(first, "p")));
+  ck_assert_double_eq_tol(json_real_value(json_object_get(json_array_get(list, 2), "p_holm")),
+                          3 * smallest, 1e-12);
+  /* Twice the second smallest would be less than that. */
+  ck_assert_double_eq_tol(json_real_value(json_object_get(first, "p_holm")), 3 * smallest, 1e-12);
+  ck_assert(json_is_true(json_object_get(first, "supported")));
+  ck_assert(json_is_false(json_object_get(json_array_get(list, 1), "supported")));
+  json_decref(json);
   free(text);
   store_close(store);
 }
@@ -387,6 +501,10 @@ int main(void) {
   tcase_add_test(tests, an_edited_plan_leaves_old_trials_out);
   tcase_add_test(tests, points_agree_with_stats);
   tcase_add_test(tests, compare_pairs_by_seed);
+  tcase_add_test(tests, points_have_an_interquartile_mean);
+  tcase_add_test(tests, compare_needs_a_spread);
+  tcase_add_test(tests, many_comparisons_are_corrected);
+  tcase_add_test(tests, points_of_an_experiment_are_compared);
   tcase_add_test(tests, compare_refuses_what_is_unclear);
   tcase_add_test(tests, print_tables_and_json);
   suite_add_tcase(suite, tests);
