@@ -1,5 +1,9 @@
 /* harness status: how far every experiment is. */
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "harness/cmd.h"
 #include "harness/options.h"
@@ -8,7 +12,8 @@
 static const char about[] =
     "One line per experiment: its trials by status, the range of scores, the time spent. With an\n"
     "EXPERIMENT (as it stands in the first column, or its name without the scale: then those of\n"
-    "every scale), one line per trial.";
+    "every scale), one line per trial. With --watch it is drawn again every two seconds, until "
+    "Ctrl-C.";
 
 static const char experiments_sql[] =
     "SELECT experiment, count(*) AS trials, sum(status = 'done') AS done, "
@@ -56,12 +61,84 @@ static char *trials_sql(Store *store, const char *name, Error *e) {
   return sql;
 }
 
+typedef struct StatusCommand {
+  const char *db, *experiment; /* NULL: all */
+  bool json, watch;
+} StatusCommand;
+
+static bool print_status(const StatusCommand *command, FILE *out, Error *e) {
+  Store *store = NULL;
+  char *sql = NULL;
+  bool cut = false, ok = store_open_readonly(&store, command->db, e);
+  ok = ok && store_import_cut(store, &cut, e);
+  if (cut)
+    fprintf(stderr,
+            "note: an import into %s is under way or was cut short: not all trials are in "
+            "it; `harness import` completes it\n",
+            command->db);
+  if (ok)
+    sql = command->experiment ? trials_sql(store, command->experiment, e)
+                              : string_copy(experiments_sql);
+  ok = sql && store_print(store, out, sql, command->json, e);
+  free(sql);
+  store_close(store);
+  return ok;
+}
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal) {
+  stopped = signal;
+}
+
+/* Each picture is made whole and then written over the last one, from the top left corner. */
+static bool draw(const StatusCommand *command, Error *e) {
+  char *text = NULL, now[32];
+  size_t size;
+  time_t seconds = time(NULL);
+  struct tm local;
+  FILE *out = need(open_memstream(&text, &size));
+  bool ok = print_status(command, out, e);
+  fclose(out);
+  strftime(now, sizeof now, "%H:%M:%S", localtime_r(&seconds, &local));
+  if (ok) {
+    printf("\033[H");
+    for (const char *line = need(text), *end; *line; line = end + (*end != 0)) {
+      end = line + strcspn(line, "\n");
+      printf("%.*s\033[K\n", (int)(end - line), line);
+    }
+    printf("\n%s, every 2 s; Ctrl-C ends it\033[K\033[J", now);
+    fflush(stdout);
+  }
+  free(text);
+  return ok;
+}
+
+/* On the terminal's second screen, so that the first is as it was afterwards. */
+static bool watch(const StatusCommand *command, Error *e) {
+  struct sigaction action = {.sa_handler = stop};
+  if (!isatty(STDOUT_FILENO) || command->json)
+    return error_set(e, EXIT_CONFIG,
+                     "--watch draws on a terminal; without it the state is printed once");
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  printf("\033[?1049h");
+  bool ok = true;
+  while (ok && !stopped) {
+    ok = draw(command, e);
+    if (ok && !stopped) sleep(2); /* a signal ends it early */
+  }
+  printf("\033[?1049l");
+  fflush(stdout);
+  return ok;
+}
+
 int cmd_status(int argc, char **argv) {
-  const char *db = DEFAULT_DB;
-  bool json = false;
+  StatusCommand command = {.db = DEFAULT_DB};
   const CmdOption options[] = {
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
+      {"--watch", CMD_FLAG, &command.watch, NULL, "draw it again every two seconds"},
+      {"--json", CMD_FLAG, &command.json, NULL, "print JSON"},
+      {"--db", CMD_TEXT, &command.db, "PATH", "database (" DEFAULT_DB ")"},
   };
   CommandLine line = {.name = "harness status",
                       .usage = "[EXPERIMENT]",
@@ -71,22 +148,9 @@ int cmd_status(int argc, char **argv) {
                       .words_max = 1};
   int code;
   Error e = {0};
-  Store *store = NULL;
   if (command_line_read(&line, argc, argv, &code)) {
-    char *sql = NULL;
-    bool ok = store_open_readonly(&store, db, &e);
-    bool cut = false;
-    ok = ok && store_import_cut(store, &cut, &e);
-    if (cut)
-      fprintf(stderr,
-              "note: an import into %s is under way or was cut short: not all trials are in "
-              "it; `harness import` completes it\n",
-              db);
-    if (ok)
-      sql = line.word_count ? trials_sql(store, line.words[0], &e) : string_copy(experiments_sql);
-    ok = sql && store_print(store, stdout, sql, json, &e);
-    free(sql);
-    store_close(store);
+    if (line.word_count) command.experiment = line.words[0];
+    bool ok = command.watch ? watch(&command, &e) : print_status(&command, stdout, &e);
     code = ok ? EXIT_OK : command_fail(line.name, &e);
   }
   return code;

@@ -70,7 +70,7 @@ static bool write_file(const char *folder, const char *name, const char *bytes, 
   return ok && io_rename(temporary, path, e);
 }
 
-static bool write_json(const char *folder, const char *name, json_t *object, Error *e) {
+bool folder_write_json(const char *folder, const char *name, json_t *object, Error *e) {
   char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   json_decref(object);
   if (!text) return error_set(e, EXIT_DATA, "%s/%s: not UTF-8 text", folder, name);
@@ -81,7 +81,7 @@ static bool write_json(const char *folder, const char *name, json_t *object, Err
   return ok;
 }
 
-static json_t *read_json(const char *folder, const char *name) {
+json_t *folder_read_json(const char *folder, const char *name) {
   char path[CONFIG_PATH_MAX];
   if (!io_join(path, sizeof path, folder, name, NULL)) return NULL;
   json_error_t problem;
@@ -90,7 +90,7 @@ static json_t *read_json(const char *folder, const char *name) {
 
 /* `created` of an existing file, so that writing it again does not make it younger. */
 static double created_before(const char *folder, const char *name) {
-  json_t *old = read_json(folder, name);
+  json_t *old = folder_read_json(folder, name);
   Number created = member_number(old, "created");
   double time = created.kind == NUMBER_FINITE ? created.value : clock_now();
   json_decref(old);
@@ -150,11 +150,11 @@ bool folder_write_sweep(const char *sweep_folder, const Plan *plan, Error *e) {
       plan->question, "expected", plan->expected, "source", plan->source, "x", plan->x, "ini",
       plan->text, "created", created_before(sweep_folder, "sweep.json"), "trials", trials);
   if (plan->paper.source) json_object_set_new(sweep, "paper", paper_json(&plan->paper));
-  return write_json(sweep_folder, "sweep.json", sweep, e);
+  return folder_write_json(sweep_folder, "sweep.json", sweep, e);
 }
 
 int64_t folder_trial_id(const char *trial_folder) {
-  json_t *trial = read_json(trial_folder, "trial.json");
+  json_t *trial = folder_read_json(trial_folder, "trial.json");
   int64_t id = member_integer(trial, "id", 0);
   json_decref(trial);
   return id;
@@ -170,7 +170,7 @@ bool folder_write_trial(const char *trial_folder, const char *experiment, const 
                             (json_int_t)id, "experiment", experiment, "config_hash", plan->hash,
                             "seed", (json_int_t)plan->config.run.seed, "created",
                             created_before(trial_folder, "trial.json"), "swept", swept);
-  return write_json(trial_folder, "trial.json", trial, e);
+  return folder_write_json(trial_folder, "trial.json", trial, e);
 }
 
 bool folder_write_config(const char *trial_folder, const Config *config, Error *e) {

@@ -3,6 +3,8 @@
 #ifndef HARNESS_FOLDER_H
 #define HARNESS_FOLDER_H
 
+#include <jansson.h>
+
 #include "harness/plan.h"
 #include "harness/store.h"
 
@@ -21,6 +23,11 @@ int64_t folder_trial_id(const char *trial_folder);
 bool folder_write_trial(const char *trial_folder, const char *experiment, const PlanTrial *,
                         int64_t id, Error *);
 bool folder_write_config(const char *trial_folder, const Config *, Error *);
+
+/* A small file of the folder, all or nothing; takes the ownership of the object. Reading gives NULL
+ * when there is none or it is not JSON. */
+bool folder_write_json(const char *folder, const char *name, json_t *, Error *);
+json_t *folder_read_json(const char *folder, const char *name);
 
 /* An advisory lock on the folder, inherited by its trainer: held as long as either lives. When it
  * is another process's that is no error: `holder` receives who that is, "" otherwise, and *fd is

@@ -7,8 +7,13 @@ static const Command commands[] = {
     {"run", cmd_run, "run the trials of an experiment; continue where it stopped"},
     {"status", cmd_status, "how far every experiment is"},
     {"show", cmd_show, "one trial: configuration, results, attempts, provenance"},
+    {"list", cmd_list, "the trials that a condition picks, with the columns you want"},
+    {"best", cmd_best, "the best point by a metric, and those that may be as good"},
     {"compare", cmd_compare, "the difference between two points, and whether the seeds support it"},
     {"verify", cmd_verify, "train a recorded trial again and compare, bit for bit"},
+    {"tag", cmd_tag, "mark a trial with words"},
+    {"note", cmd_note, "say something of a trial or an experiment"},
+    {"delete", cmd_delete, "move a trial or an experiment into the bin; restore; empty"},
     {"import", cmd_import, "rebuild the database from the trial folders"},
 };
 

@@ -12,6 +12,7 @@
  *                                       [],"finetuned","linear" (percent; may be absent)}]}
  *   OUT/EXPERIMENT/TRIAL/trial.json     format (1), id, experiment, config_hash, seed, created,
  *                                       swept: {"section.key": "canonical text", ...} in order
+ *   OUT/EXPERIMENT/notes.json           and beside trial.json: tags and notes (notes.h)
  *   OUT/EXPERIMENT/TRIAL/config.ini     the full configuration, as given to `mae train`
  *   OUT/EXPERIMENT/TRIAL/events.jsonl   written by the trainer (mae/record/events.h)
  *   OUT/EXPERIMENT/TRIAL/launches.jsonl written by the harness, every line with event and time:
@@ -60,6 +61,10 @@ bool store_open(Store **, const char *path, Error *);
 /* For show, status, compare: no lock, no writing, the file must exist. One of an older schema is
  * migrated first. */
 bool store_open_readonly(Store **, const char *path, Error *);
+/* Several databases read as one: the views `trials`, `points`, `scores` and `experiments` have the
+ * rows of all, and a column `database` with the path as it was given. A trial's number is its
+ * database's. All else is the first one's. One path is store_open_readonly. */
+bool store_open_several(Store **, const char *const *paths, int count, Error *);
 void store_close(Store *);
 
 /* Adds what sweep.json / trial.json of a folder say, or finds it when it is there. */
@@ -112,6 +117,8 @@ bool store_recover(Store *, Error *);
  * import completes it. */
 bool store_import(Store *, const char *out, int *trials, Error *);
 bool store_import_cut(Store *, bool *cut, Error *);
+/* Rebuilds what comes from one sweep folder. */
+bool store_import_sweep(Store *, const char *sweep_folder, Error *);
 
 typedef struct TrialInfo {
   int64_t id;
@@ -129,8 +136,34 @@ bool store_get_trial(Store *, int64_t id, TrialInfo *, bool *found, Error *);
  * EXIT_CONFIG that names the nearest. */
 bool store_find_experiments(Store *, const char *name, StringList *found, Error *);
 
+/* A trial by its number, or an experiment by the name of its folder or, where only one has it, the
+ * name its INI file gave. */
+typedef struct Target {
+  int64_t trial; /* 0: the experiment */
+  char experiment[256];
+  char what[512];    /* "trial 3 of mask_ratio-cpu (train.mask_ratio=0.5)", "experiment ..." */
+  char folder[4096]; /* of the trial or the experiment, absolute; it may have gone */
+} Target;
+bool store_find_target(Store *, const char *word, Target *, Error *);
+/* Takes in what notes.json says of it now. */
+bool store_note_target(Store *, const Target *, Error *);
+/* Takes it out of the tables; the folder, which an import would find, must be gone from there. */
+bool store_remove(Store *, const Target *, Error *);
+
 /* Runs a read-only query and prints an aligned table (or JSON); for status and show. */
 bool store_print(Store *, FILE *, const char *sql, bool json, Error *);
+
+/* The rows of `trials` that a condition picks, an SQL expression of a user, which may only read:
+ * what it does wrong is an error of code EXIT_CONFIG in one line. columns: "trial,status", "all",
+ * or NULL for the usual ones; sort: "mask_ratio,-psnr_masked" (- downwards) or NULL. */
+typedef struct ListOptions {
+  const char *where, *sort, *columns; /* each may be NULL */
+  bool json;
+} ListOptions;
+bool store_list(Store *, FILE *, const ListOptions *, Error *);
+/* The best point of each data set by a metric, and those whose interval overlaps its. experiment
+ * may be NULL: all. */
+bool store_best(Store *, FILE *, const char *metric, const char *experiment, bool json, Error *);
 
 /* "name, name, " of the metrics for which a condition on the view `metrics` holds, in its order;
  * the caller frees. rounded: as tables show them, "round(name, digits) AS name, ". */

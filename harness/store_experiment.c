@@ -1,4 +1,4 @@
-/* store_experiment.c - an experiment by the name a user gives it. */
+/* store_experiment.c - an experiment by the name a user gives it, a trial by its number. */
 #include "harness/store_internal.h"
 
 #include <stdlib.h>
@@ -57,5 +57,62 @@ bool store_find_experiments(Store *store, const char *name, StringList *found, E
   free(bare);
   strings_free(&experiments);
   strings_free(&names);
+  return ok;
+}
+
+/* A folder of the table `trial`, or the one around it, as an absolute path. */
+static void set_folder(const Store *store, Target *target, const char *trial_folder) {
+  if (*trial_folder == '/')
+    snprintf(target->folder, sizeof target->folder, "%s", trial_folder);
+  else
+    snprintf(target->folder, sizeof target->folder, "%s/%s", store->folder, trial_folder);
+  char *slash = strrchr(target->folder, '/');
+  if (!target->trial && slash) *slash = 0;
+}
+
+static bool find_target_trial(Store *store, const char *word, Target *target, Error *e) {
+  sqlite3_stmt *row = store_query(
+      store, e, "SELECT trial, experiment, swept, folder FROM trials WHERE trial = CAST(? AS INT)",
+      "t", word);
+  bool found = false;
+  if (!row || !store_row(store, e, row, &found)) return false;
+  if (!found)
+    return error_set(e, EXIT_DATA, "%s has no trial %.20s; `harness list` lists them", store->path,
+                     word);
+  target->trial = sqlite3_column_int64(row, 0);
+  snprintf(target->experiment, sizeof target->experiment, "%s", sqlite3_column_text(row, 1));
+  snprintf(target->what, sizeof target->what, "trial %lld of %.200s (%.250s)",
+           (long long)target->trial, target->experiment, sqlite3_column_text(row, 2));
+  set_folder(store, target, (const char *)sqlite3_column_text(row, 3));
+  sqlite3_reset(row);
+  return true;
+}
+
+static bool find_target_experiment(Store *store, const char *experiment, Target *target, Error *e) {
+  sqlite3_stmt *row = store_query(
+      store, e, "SELECT count(*), min(folder) FROM trials WHERE experiment = ?", "t", experiment);
+  bool found = false;
+  if (!row || !store_row(store, e, row, &found)) return false;
+  const char *folder = (const char *)sqlite3_column_text(row, 1);
+  snprintf(target->experiment, sizeof target->experiment, "%s", experiment);
+  snprintf(target->what, sizeof target->what, "experiment %.200s with %d trials", experiment,
+           sqlite3_column_int(row, 0));
+  if (folder) set_folder(store, target, folder);
+  sqlite3_reset(row);
+  return folder != NULL ||
+         error_set(e, EXIT_DATA, "%s has no trials, so that its folder is not known", experiment);
+}
+
+bool store_find_target(Store *store, const char *word, Target *target, Error *e) {
+  *target = (Target){0};
+  if (*word && strlen(word) < 19 && !word[strspn(word, "0123456789")])
+    return find_target_trial(store, word, target, e);
+  StringList found = {0};
+  bool ok = store_find_experiments(store, word, &found, e);
+  if (ok && found.count > 1)
+    ok = error_set(e, EXIT_CONFIG, "%.200s is the name of %d experiments; give one: %s, %s%s", word,
+                   found.count, found.items[0], found.items[1], found.count > 2 ? ", ..." : "");
+  ok = ok && find_target_experiment(store, found.items[0], target, e);
+  strings_free(&found);
   return ok;
 }

@@ -146,6 +146,7 @@ bool store_add_sweep(Store *store, const char *folder, int64_t *sweep, Error *e)
   bool ok = (check_experiment(json, folder, e) && whole(store, put_sweep, &part, e)) ||
             error_prefix(e, "%s/sweep.json", folder);
   *sweep = part.sweep;
+  ok = ok && store_take_notes(store, part.sweep, 0, folder, e);
   json_decref(json);
   return ok;
 }
@@ -319,7 +320,8 @@ bool store_add_trial(Store *store, int64_t sweep, const char *folder, int64_t *t
   bool ok = io_join(path, sizeof path, folder, "config.ini", e) && ini_read(&part.config, path, e);
   if (ok) {
     ok = check_identity(&part, e) &&
-         (whole(store, put_trial, &part, e) || error_prefix(e, "%s/trial.json", folder));
+         (whole(store, put_trial, &part, e) || error_prefix(e, "%s/trial.json", folder)) &&
+         store_take_notes(store, sweep, part.trial, folder, e);
     ini_free(&part.config);
   }
   *trial = part.trial;
@@ -574,10 +576,7 @@ static bool drop_deleted(Store *store, const char *out, Error *e) {
       snprintf(path, sizeof path, "%s/%s", store->folder, folder);
     sqlite3_reset(row);
     if (strncmp(path, real, length) || path[length] != '/' || !access(path, F_OK)) continue;
-    if (!store_forget_trial(store, after, e) ||
-        !store_run(store, e, "DELETE FROM param WHERE trial = ?", "i", after) ||
-        !store_run(store, e, "DELETE FROM trial WHERE trial = ?", "i", after))
-      return false;
+    if (!store_remove_trial(store, after, e)) return false;
     fprintf(stderr, "%s has gone, and trial %lld with it\n", path, (long long)after);
   }
 }
@@ -595,5 +594,16 @@ bool store_import(Store *store, const char *out, int *trials, Error *e) {
        store_run(store, e, "DELETE FROM import", "") && store_commit(store, e);
   if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
   free_found(sweeps, count);
+  return ok;
+}
+
+bool store_import_sweep(Store *store, const char *folder, Error *e) {
+  Found sweep = {.folder = string_copy(folder)};
+  int trials = 0;
+  store->committed = sqlite3_total_changes64(store->db);
+  bool ok =
+      store_begin(store, e) && import_all(store, &sweep, 1, &trials, e) && store_commit(store, e);
+  if (!ok) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+  free(sweep.folder);
   return ok;
 }

@@ -72,6 +72,12 @@ bool store_judge_all_papers(Store *, Error *);
 /* store_judge_points of every experiment. */
 bool store_judge_all_points(Store *, Error *);
 
+/* notes.json of a trial or, trial 0, of an experiment into the tables; a damaged one is said and
+ * left out. */
+bool store_take_notes(Store *, int64_t sweep, int64_t trial, const char *folder, Error *);
+/* All rows of a trial. */
+bool store_remove_trial(Store *, int64_t trial, Error *);
+
 /* What file_read remembers of a line: the first digits of its SHA-256. */
 enum { STORE_MARK_DIGITS = 16 };
 void store_line_mark(char mark[STORE_MARK_DIGITS + 1], const char *line, size_t length);

@@ -1,0 +1,216 @@
+/* Everyday work on results: listing, ranking, tagging, noting, deleting and restoring trials, and
+ * adding seeds to a finished sweep. */
+#include "tests/suite.h"
+#include "tests/sweep.h"
+
+#define DB " --db r.db "
+#define OUT DB "--out out "
+
+/* A line of the shell in which H is the program; what it prints goes to the file `log`. */
+static void expect_line(const char *line, int code, const char *said) {
+  char text[2048];
+  snprintf(text, sizeof text, "H=%s; %s", HARNESS, line);
+  const char *argv[] = {"/bin/sh", "-c", text, NULL};
+  int got = scratch_wait(scratch_start(argv, "log"));
+  char *log = scratch_read("log");
+  ck_assert_msg(got == code, "%s: exit code %d, expected %d:\n%s", line, got, code, log);
+  ck_assert_msg(strstr(log, said) != NULL, "%s: expected to read '%s' in:\n%s", line, said, log);
+  free(log);
+}
+
+static void expect_log(const char *whole) {
+  char *log = scratch_read("log");
+  ck_assert_str_eq(log, whole);
+  free(log);
+}
+
+static void run_sweep(void) {
+  setup();
+  expect_code(RUN_FAKE, 0, "");
+}
+
+START_TEST(trials_are_picked_sorted_and_shown) {
+  expect_line("$H list" DB "--where \"mask_ratio > 0.5 and status = 'done'\" --columns trial,seed "
+              "--sort -seed",
+              0, "");
+  expect_log("trial  seed\n    4     2\n    2     1\n");
+  expect_line("$H list" DB "--json --where 'trial = 3' --columns trial,status,notes", 0,
+              "\"trial\": 3,\n    \"status\": \"done\",\n    \"notes\": null");
+  expect_line("$H list" DB "--columns all", 0, "psnr_masked");
+  expect_line("$H list" DB "--where 'trial = 99'", 0, "experiment");
+  expect_line("$H list" DB "--where 'trial = 1 -- the first' --columns trial", 0, "trial\n    1\n");
+}
+END_TEST
+
+static const struct {
+  const char *options, *said;
+} refused[] = {
+    {"--where 'mask_rato > 0.5'", "no such column: mask_rato; did you mean mask_ratio?"},
+    {"--where 'seed >'", "--where \"seed >\": incomplete input"},
+    {"--where 'seed = = 1'", "syntax error"},
+    {"--where '1) UNION SELECT 1 --'", "syntax error"},
+    {"--where '1 LIMIT 1'", "syntax error"},
+    {"--where '1; DELETE FROM trial'", "one condition, no statements"},
+    {"--where \"1 in (select load_extension('x'))\"", "not authorized"},
+    {"--where \"exists (select 1 from pragma_user_version)\"", "not authorized"},
+    {"--columns trial,sede", "no column \"sede\"; did you mean seed?"},
+    {"--sort -zzzzzzzz", "no column \"zzzzzzzz\"; `harness list --columns all` shows them"},
+};
+
+START_TEST(a_wrong_condition_is_said_and_nothing_is_written) {
+  char line[256];
+  snprintf(line, sizeof line, "$H list" DB "%s", refused[_i].options);
+  expect_line(line, 2, refused[_i].said);
+  char *log = scratch_read("log");
+  ck_assert_ptr_eq(strchr(log, '\n'), log + strlen(log) - 1); /* one line */
+  free(log);
+  expect_all_done();
+}
+END_TEST
+
+START_TEST(the_best_point_and_its_rivals) {
+  expect_line("$H best psnr_masked" DB "--json", 0, "\"standing\": \"best\"");
+  expect_line("$H best loss exp" DB, 0, "loss: lower is better");
+  expect_line("$H best psnr_maked" DB, 2, "no metric \"psnr_maked\"");
+  expect_line("$H best psnr_masked exq" DB, 2, "did you mean exp?");
+  char *order = query_db("r.db", "SELECT settings FROM points WHERE metric = 'psnr_masked' "
+                                 "ORDER BY mean DESC LIMIT 1");
+  order[strcspn(order, "\n")] = 0;
+  expect_line("$H best psnr_masked" DB "| sed -n 2p", 0, order);
+  free(order);
+}
+END_TEST
+
+START_TEST(tags_and_notes_survive_an_import) {
+  expect_line("$H tag 1 baseline fig-2" DB "&& $H tag 1 baseline" DB "&& $H note 1 'the disk was "
+              "slow'" DB "&& $H note 1 'twice'" DB "&& $H note exp 'ask again'" DB,
+              0, "");
+  static const char all[] = "SELECT trial, tags, notes FROM trials WHERE tags IS NOT NULL";
+  static const char rows[] = "1|baseline fig-2|the disk was slow; twice\n";
+  expect_rows(all, rows);
+  expect_rows("SELECT notes FROM experiments", "ask again\n");
+  expect_line("rm r.db; $H import" OUT, 0, "4 trials");
+  expect_rows(all, rows);
+  expect_rows("SELECT notes FROM experiments", "ask again\n");
+  expect_code(RUN_FAKE, 0, "4 of 4 trials are done already");
+  expect_rows(all, rows);
+  expect_line("$H tag --remove 1 fig-2" DB "&& $H note 1 --remove" DB, 0, "");
+  expect_rows(all, "1|baseline|\n");
+  expect_line("$H tag --remove 1 baseline" DB "; ls out/exp/*/notes.json", 2, "No such file");
+  expect_line("$H tag 1 'two words'" DB, 2, "tag \"two words\": a word of at most 64");
+  expect_line("$H tag 1 --remove other" DB, 2, "it has no tag \"other\"");
+  expect_line("$H tag exp word" DB, 2, "only trials have tags");
+  expect_line("$H note 9 x" DB, 4, "has no trial 9");
+  expect_line("$H note 1" DB, 2, "missing TEXT");
+  expect_line("$H note 1 \"$(printf 'a\\033b')\"" DB, 2, "without control characters");
+}
+END_TEST
+
+START_TEST(a_damaged_note_is_left_out) {
+  expect_line("$H tag 1 one" DB "&& echo '{' > out/exp/notes.json && echo '{\"format\":1,\"tags\":"
+              "[\"a b\"]}' > \"$(dirname out/exp/*/notes.json)/notes.json\" && $H import" OUT,
+              0, "left out: out/exp/notes.json: not a file of tags and notes");
+  expect_rows("SELECT count(*) FROM tag", "0\n");
+  expect_line("$H tag 1 two" DB, 4, "not a file of tags and notes");
+}
+END_TEST
+
+START_TEST(a_deleted_trial_stays_away) {
+  expect_line("$H delete 2" OUT "</dev/null", 2, "nobody can be asked here; --yes agrees");
+  expect_rows("SELECT count(*) FROM trials", "4\n");
+  expect_line("$H tag 2 kept" DB "&& $H delete 2 --yes" OUT, 0, "deleted trial 2 of exp");
+  static const char all[] = "SELECT trial, status FROM trials ORDER BY trial";
+  expect_rows(all, "1|done\n3|done\n4|done\n");
+  expect_line("$H import" OUT, 0, "3 trials");
+  expect_rows(all, "1|done\n3|done\n4|done\n");
+  expect_line("$H delete --list" OUT, 0, "out/.bin/1/exp/");
+  expect_line("$H delete --restore 3" OUT, 4, "has no 3; --list shows what it has");
+  expect_line("$H delete --restore 2" OUT, 0, "restored out/exp/");
+  expect_rows(all, "1|done\n2|done\n3|done\n4|done\n");
+  expect_rows("SELECT tags FROM trials WHERE trial = 2", "kept\n");
+  expect_line("ls out/.bin", 0, "");
+  expect_log("");
+}
+END_TEST
+
+/* A plan that names it trains it anew; the old one cannot come back over it, and goes for good. */
+START_TEST(a_deleted_trial_is_trained_anew_when_asked_for) {
+  expect_line("$H delete 2 --yes" OUT, 0, "");
+  expect_code(RUN_FAKE, 0, "3 of 4 trials are done already");
+  expect_rows("SELECT count(*), sum(status = 'done') FROM trials", "4|4\n");
+  expect_line("$H delete --restore 2" OUT, 4, "is there again; delete that first");
+  expect_line("$H delete --empty" OUT "</dev/null", 2, "--yes agrees");
+  expect_line("$H delete --empty --yes" OUT "&& $H delete --empty" OUT, 0, "out/.bin is empty");
+  expect_line("ls out/.bin", 2, "No such file");
+}
+END_TEST
+
+START_TEST(a_whole_experiment_is_deleted_and_restored) {
+  expect_line("$H note exp 'keep' " DB "&& $H delete exp --yes" OUT, 0,
+              "deleted experiment exp with 4 trials");
+  expect_rows("SELECT (SELECT count(*) FROM sweep), (SELECT count(*) FROM trial), "
+              "(SELECT count(*) FROM step), (SELECT count(*) FROM note)",
+              "0|0|0|0\n");
+  expect_line("$H delete --restore exp" OUT, 0, "restored out/exp");
+  expect_all_done();
+  expect_rows("SELECT notes FROM experiments", "keep\n");
+}
+END_TEST
+
+START_TEST(a_trial_that_is_held_is_not_deleted) {
+  expect_line("for f in out/exp/*/trial.json; do d=$(dirname $f); grep -q '\"id\": 2' $f && break; "
+              "done; flock $d/lock sh -c \"$H delete exp --yes" OUT "\"",
+              4, "works on it; stop that first");
+  expect_all_done();
+  expect_line("ls -d out/exp", 0, "out/exp");
+}
+END_TEST
+
+/* Only what is missing runs, and what is there counts. */
+START_TEST(more_seeds_run_what_is_missing) {
+  expect_code(RUN_FAKE " --set sweep.seeds=1..3", 0, "4 of 6 trials are done already");
+  expect_rows("SELECT seed, count(*), sum(attempts) FROM trials WHERE status = 'done' AND planned "
+              "GROUP BY seed",
+              "1|2|2\n2|2|2\n3|2|2\n");
+  expect_rows("SELECT count(*) FROM points WHERE metric = 'psnr_masked' AND iqm IS NOT NULL",
+              "2\n");
+}
+END_TEST
+
+START_TEST(several_databases_are_read_as_one) {
+  expect_line("cp r.db other.db; $H list" DB "--db other.db --where 'trial = 1' --columns "
+              "database,trial",
+              0, "");
+  expect_log("database  trial\nr.db          1\nother.db      1\n");
+  expect_line("$H best psnr_masked" DB "--db other.db", 0, "other.db");
+  expect_line("$H list" DB "--db none.db", 4, "none.db: No such file");
+  expect_line("$H list --db none.db" DB, 4, "none.db: No such file");
+}
+END_TEST
+
+START_TEST(watching_needs_a_terminal) {
+  expect_line("$H status --watch" DB "| cat", 0, "--watch draws on a terminal");
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("results");
+  TCase *cases = tcase_create("results");
+  tcase_add_checked_fixture(cases, run_sweep, scratch_teardown);
+  tcase_set_timeout(cases, 120);
+  tcase_add_test(cases, trials_are_picked_sorted_and_shown);
+  tcase_add_loop_test(cases, a_wrong_condition_is_said_and_nothing_is_written, 0,
+                      sizeof refused / sizeof *refused);
+  tcase_add_test(cases, the_best_point_and_its_rivals);
+  tcase_add_test(cases, tags_and_notes_survive_an_import);
+  tcase_add_test(cases, a_damaged_note_is_left_out);
+  tcase_add_test(cases, a_deleted_trial_stays_away);
+  tcase_add_test(cases, a_deleted_trial_is_trained_anew_when_asked_for);
+  tcase_add_test(cases, a_whole_experiment_is_deleted_and_restored);
+  tcase_add_test(cases, a_trial_that_is_held_is_not_deleted);
+  tcase_add_test(cases, more_seeds_run_what_is_missing);
+  tcase_add_test(cases, several_databases_are_read_as_one);
+  tcase_add_test(cases, watching_needs_a_terminal);
+  suite_add_tcase(suite, cases);
+  return suite_run(suite);
+}
