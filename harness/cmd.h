@@ -15,6 +15,7 @@ int cmd_show(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
+int cmd_diff(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_best(int argc, char **argv);
 int cmd_tag(int argc, char **argv);

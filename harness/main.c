@@ -10,6 +10,7 @@ static const Command commands[] = {
     {"list", cmd_list, "the trials that a condition picks, with the columns you want"},
     {"best", cmd_best, "the best point by a metric, and those that may be as good"},
     {"compare", cmd_compare, "the difference between two points, and whether the seeds support it"},
+    {"diff", cmd_diff, "what differs between two trials, points, experiments or databases"},
     {"verify", cmd_verify, "train a recorded trial again and compare, bit for bit"},
     {"tag", cmd_tag, "mark a trial with words"},
     {"note", cmd_note, "say something of a trial or an experiment"},

@@ -181,6 +181,12 @@ bool store_compare(Store *, FILE *, const char *a, const char *b, const char *me
 bool store_compare_points(Store *, FILE *, const char *experiment, const char *metric, bool json,
                           Error *);
 
+/* Prints what differs between trials of two stores, which may be the same: A and B are each a
+ * trial's number, settings as above, or an experiment; NULL: all that both have. Trials of the same
+ * settings and seed are paired. */
+bool store_diff(Store *a, Store *b, FILE *, const char *word_a, const char *word_b, bool json,
+                Error *);
+
 /* Of an experiment with published numbers (paper.h): prints ours beside them and, for each series,
  * whether the orders of the settings agree: Kendall's tau with its interval over seeds (stats.h).
  * "agrees" when the interval is above 0, "contradicts" when it is below, else "too few seeds to

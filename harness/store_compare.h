@@ -20,6 +20,9 @@ typedef struct Side {
 /* The metric must be a column of `trials`. An error of code EXIT_CONFIG when the text is neither a
  * trial's number nor settings of one point, or there is no value. */
 bool side_load(Store *, Side *, const char *text, const char *metric, Error *);
+/* The condition on `trials` that the text stands for, when it picks one point; free with
+ * sqlite3_free. */
+char *side_select(Store *, const char *text, Error *);
 /* Of the trials for which a condition holds; none is no error. */
 bool side_load_where(Store *, Side *, const char *text, const char *condition, const char *metric,
                      Error *);

@@ -173,10 +173,16 @@ bool side_load_where(Store *store, Side *side, const char *text, const char *con
   return ok;
 }
 
-bool side_load(Store *store, Side *side, const char *text, const char *metric, Error *e) {
+char *side_select(Store *store, const char *text, Error *e) {
   char *condition = side_condition(text, e);
-  bool ok = condition && check_one_point(store, text, condition, e) &&
-            side_load_where(store, side, text, condition, metric, e);
+  if (condition && check_one_point(store, text, condition, e)) return condition;
+  sqlite3_free(condition);
+  return NULL;
+}
+
+bool side_load(Store *store, Side *side, const char *text, const char *metric, Error *e) {
+  char *condition = side_select(store, text, e);
+  bool ok = condition && side_load_where(store, side, text, condition, metric, e);
   if (ok && !side->count)
     ok = error_set(e, EXIT_CONFIG, "\"%s\": no finite %s there", text, metric);
   sqlite3_free(condition);

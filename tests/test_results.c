@@ -1,5 +1,7 @@
 /* Everyday work on results: listing, ranking, tagging, noting, deleting and restoring trials, and
  * adding seeds to a finished sweep. */
+#include <jansson.h>
+
 #include "tests/suite.h"
 #include "tests/sweep.h"
 
@@ -188,6 +190,77 @@ START_TEST(several_databases_are_read_as_one) {
 }
 END_TEST
 
+static const char *text_of(const json_t *row, const char *name) {
+  const char *text = json_string_value(json_object_get(row, name));
+  return text ? text : "";
+}
+
+/* The row of a list whose member has that value. */
+static json_t *row_with(const json_t *rows, const char *name, const char *value) {
+  size_t i;
+  json_t *row;
+  json_array_foreach(rows, i, row) {
+    if (!strcmp(text_of(row, name), value)) return row;
+  }
+  ck_abort_msg("no row with %s = %s", name, value);
+  return NULL;
+}
+
+/* Of two databases that are alike nothing differs; the copy's trial 3 is changed by hand from step
+ * 7 on, and its score by 0.5. */
+START_TEST(two_databases_are_told_apart) {
+  expect_line("cp r.db other.db; $H diff" DB "--db other.db", 0,
+              "all steps should be equal, and they are.");
+  sqlite3 *db;
+  sqlite3_open("other.db", &db);
+  ck_assert_int_eq(
+      sqlite3_exec(
+          db,
+          "UPDATE step SET loss = loss * 1.5 WHERE trial = 3 AND step >= 7; "
+          "UPDATE step SET grad_norm = grad_norm + 1 WHERE trial = 3 AND step = 4; "
+          "UPDATE metric SET value = value - 0.5 WHERE trial = 3 AND name = 'psnr_masked'; "
+          "UPDATE param SET value = '9' WHERE trial = 3 AND key = 'train.batch'; "
+          "UPDATE environment SET json = json_set(json, '$.cpu', 'another')",
+          NULL, NULL, NULL),
+      SQLITE_OK);
+  sqlite3_close(db);
+  expect_line("$H diff exp exp" DB "--db other.db --json", 0, "");
+  json_t *json = json_load_file("log", 0, NULL), *row;
+  ck_assert_ptr_nonnull(json);
+  ck_assert_int_eq(json_integer_value(json_object_get(json, "pairs")), 4);
+  ck_assert(json_is_false(json_object_get(json, "should_be_equal")));
+  json_t *options = json_object_get(json, "configuration");
+  ck_assert_int_eq(json_array_size(options), 1);
+  row = json_array_get(options, 0);
+  ck_assert_str_eq(text_of(row, "key"), "train.batch");
+  ck_assert_str_eq(text_of(row, "b"), "9");
+  ck_assert(json_is_true(json_object_get(row, "hashed")));
+  row = row_with(json_object_get(json, "provenance"), "key", "cpu");
+  ck_assert_str_eq(text_of(row, "b"), "another");
+  row = row_with(json_object_get(json, "metrics"), "metric", "psnr_masked");
+  ck_assert_double_eq_tol(json_real_value(json_object_get(row, "difference")), 0.125, 1e-9);
+  row = row_with(json_object_get(json, "steps"), "quantity", "grad_norm");
+  ck_assert_int_eq(json_integer_value(json_object_get(row, "trial_a")), 3);
+  ck_assert_int_eq(json_integer_value(json_object_get(row, "first_step")), 4);
+  ck_assert_int_eq(json_integer_value(json_object_get(row, "apart_step")), 7);
+  json_decref(json);
+  expect_line("$H diff 3 3" DB "--db other.db", 0, "train.batch  8  9");
+  expect_line("$H diff 1 2" DB, 0, "train.mask_ratio  0.5  0.75");
+  expect_line("$H diff train.mask_ratio=0.5 train.mask_ratio=0.75" DB, 0, "2 pairs of trials");
+  expect_line("$H delete 1 --yes" OUT "&& $H diff" DB "--db other.db", 0,
+              "only in B: exp: train.mask_ratio=0.5, seed 1");
+}
+END_TEST
+
+START_TEST(a_diff_says_what_it_lacks) {
+  expect_line("$H diff 1" DB, 2, "it takes A and B, or two databases");
+  expect_line("$H diff 1 99" DB, 4, "has no trial 99");
+  expect_line("$H diff 1 exq" DB, 2, "did you mean exp?");
+  expect_line("$H diff 1 train.mask_ratio=0.6" DB, 2, "no trial that is done fits");
+  expect_line("$H diff 1 2" DB DB DB, 2, "one or two databases");
+}
+END_TEST
+
 START_TEST(watching_needs_a_terminal) {
   expect_line("$H status --watch" DB "| cat", 0, "--watch draws on a terminal");
 }
@@ -210,6 +283,8 @@ int main(void) {
   tcase_add_test(cases, a_trial_that_is_held_is_not_deleted);
   tcase_add_test(cases, more_seeds_run_what_is_missing);
   tcase_add_test(cases, several_databases_are_read_as_one);
+  tcase_add_test(cases, two_databases_are_told_apart);
+  tcase_add_test(cases, a_diff_says_what_it_lacks);
   tcase_add_test(cases, watching_needs_a_terminal);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
