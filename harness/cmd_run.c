@@ -203,6 +203,23 @@ static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *
   return store_recover(store, e);
 }
 
+/* Trials that are there with another length start anew, although there is a checkpoint: the
+ * learning rate of every step depends on how many there are. */
+static bool say_other_length(Store *store, const Job *jobs, int count, Error *e) {
+  int64_t other = 0;
+  bool ok = true;
+  for (int i = 0; ok && !other && i < count; i++) {
+    if (jobs[i].action != JOB_START) continue;
+    ok = store_find_other_length(store, jobs[i].id, &other, e);
+    if (other)
+      fprintf(stderr,
+              "trial %lld is trial %lld with another length of training: it starts anew, not from "
+              "that checkpoint, because the cosine schedule spans the whole run\n",
+              (long long)jobs[i].id, (long long)other);
+  }
+  return ok;
+}
+
 static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build) {
   const char *why = "";
   int done = 0, other = 0, go_on = 0, elsewhere = 0;
@@ -258,7 +275,8 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   jobs_compare_images(jobs, plan->count, &run->build);
   say_skipped(plan, jobs, &run->build);
   bool ok = make_places(&places, run, jobs, plan->count, e) &&
-            enter_trials(store, plan, jobs, run->out, e);
+            enter_trials(store, plan, jobs, run->out, e) &&
+            say_other_length(store, jobs, plan->count, e);
   if (ok) {
     progress_open(&progress);
     supervise(jobs, plan->count, store, &options, &progress, &result);

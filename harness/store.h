@@ -131,6 +131,9 @@ bool store_find_trial(Store *, const char *experiment, const char *config_hash, 
                       bool *found, Error *);
 bool store_get_trial(Store *, int64_t id, TrialInfo *, bool *found, Error *);
 
+/* A finished trial that differs from this one in the length of its training alone; 0: none. */
+bool store_find_other_length(Store *, int64_t trial, int64_t *other, Error *);
+
 /* The experiments that a name stands for: itself, or, when it is the name that an INI file gave,
  * that of every scale ("mask_ratio", also with folders and .ini). None is an error of code
  * EXIT_CONFIG that names the nearest. */

@@ -6,6 +6,7 @@
 
 #include "harness/strings.h"
 #include "mae/base/suggest.h"
+#include "mae/config/config.h"
 
 /* "experiments/ablations/mask_ratio.ini" -> "mask_ratio": what [experiment] name is by default. */
 static char *bare_name(const char *text) {
@@ -114,5 +115,37 @@ bool store_find_target(Store *store, const char *word, Target *target, Error *e)
                    found.count, found.items[0], found.items[1], found.count > 2 ? ", ..." : "");
   ok = ok && find_target_experiment(store, found.items[0], target, e);
   strings_free(&found);
+  return ok;
+}
+
+static bool is_length(const char *key) {
+  return !strcmp(key, "train.epochs") || !strcmp(key, "train.steps");
+}
+
+bool store_find_other_length(Store *store, int64_t trial, int64_t *other, Error *e) {
+  /* Each option that differs between it and a finished trial of its experiment and seed. */
+  sqlite3_stmt *rows = store_query(
+      store, e,
+      "SELECT old.trial, was.key FROM trial AS new JOIN trial AS old USING (sweep, seed) "
+      "JOIN param AS was ON was.trial = old.trial JOIN param AS now ON now.trial = new.trial AND "
+      "now.key = was.key WHERE new.trial = ? AND old.trial <> new.trial AND now.value <> was.value "
+      "AND EXISTS (SELECT 1 FROM attempt WHERE attempt.trial = old.trial AND status = 'done') "
+      "ORDER BY old.trial",
+      "i", trial);
+  int64_t candidate = 0;
+  bool row = true, fits = false, ok = rows != NULL;
+  *other = 0;
+  while (ok && !*other && (ok = store_row(store, e, rows, &row)) && row) {
+    int64_t old = sqlite3_column_int64(rows, 0);
+    const char *key = (const char *)sqlite3_column_text(rows, 1);
+    if (old != candidate) {
+      if (candidate && fits) *other = candidate;
+      candidate = old;
+      fits = true;
+    }
+    if (!is_length(key) && config_is_hashed(key)) fits = false;
+  }
+  if (ok && !*other && candidate && fits) *other = candidate;
+  if (rows) sqlite3_reset(rows);
   return ok;
 }

@@ -179,6 +179,16 @@ START_TEST(more_seeds_run_what_is_missing) {
 }
 END_TEST
 
+/* The learning rate of every step depends on the run's length. */
+START_TEST(longer_training_starts_anew_and_says_why) {
+  expect_code(RUN_FAKE " --set train.steps=30", 0,
+              "trial 5 is trial 1 with another length of training: it starts anew");
+  expect_rows("SELECT count(*), sum(status = 'done') FROM trials", "8|8\n");
+  expect_code(RUN_FAKE " --set train.mask_ratio=0.6", 0, "");
+  expect_line("grep -c 'another length' log", 1, "0");
+}
+END_TEST
+
 START_TEST(several_databases_are_read_as_one) {
   expect_line("cp r.db other.db; $H list" DB "--db other.db --where 'trial = 1' --columns "
               "database,trial",
@@ -282,6 +292,7 @@ int main(void) {
   tcase_add_test(cases, a_whole_experiment_is_deleted_and_restored);
   tcase_add_test(cases, a_trial_that_is_held_is_not_deleted);
   tcase_add_test(cases, more_seeds_run_what_is_missing);
+  tcase_add_test(cases, longer_training_starts_anew_and_says_why);
   tcase_add_test(cases, several_databases_are_read_as_one);
   tcase_add_test(cases, two_databases_are_told_apart);
   tcase_add_test(cases, a_diff_says_what_it_lacks);
