@@ -27,8 +27,8 @@ int cmd_compare(int argc, char **argv) {
   const CmdOption options[] = {
       {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
       {"--metric", CMD_TEXT, &metric, "NAME",
-       "column of `trials` (psnr_masked; with EXPERIMENT what its [paper] says); of A and B also\n"
-       "several, NAME,NAME, or all"},
+       "column of `trials` (psnr_masked; with EXPERIMENT what its\n[paper] says); of A and B "
+       "also several: NAME,NAME or all"},
       {"--points", CMD_FLAG, &points, NULL, "every two points of EXPERIMENT"},
       {"--json", CMD_FLAG, &json, NULL, "print JSON; a list when EXPERIMENT has several scales"},
   };
