@@ -75,6 +75,7 @@ END
 loss() {
   case $1 in
   libdnnl-dev) echo "the CPU then multiplies matrices by slow loops" ;;
+  libarchive-dev) echo "images are read from folders alone" ;;
   check) echo "the tests are not built" ;;
   gnuplot-nox | sqlite3) echo "the figures are not drawn" ;;
   faketime) echo "PDFs of figures tell when they were drawn" ;;
