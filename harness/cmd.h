@@ -21,5 +21,6 @@ int cmd_best(int argc, char **argv);
 int cmd_tag(int argc, char **argv);
 int cmd_note(int argc, char **argv);
 int cmd_delete(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 
 #endif

@@ -465,6 +465,10 @@ void store_close(Store *store) {
   free(store);
 }
 
+const char *store_folder(const Store *store) {
+  return store->folder;
+}
+
 static bool refuse_while_broken(const Store *store, Error *e) {
   if (store_broken(store)) *e = store->trouble;
   return !store_broken(store);

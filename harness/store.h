@@ -66,6 +66,8 @@ bool store_open_readonly(Store **, const char *path, Error *);
  * database's. All else is the first one's. One path is store_open_readonly. */
 bool store_open_several(Store **, const char *const *paths, int count, Error *);
 void store_close(Store *);
+/* The folder the database is in, which its relative paths are taken from; no link. */
+const char *store_folder(const Store *);
 
 /* Adds what sweep.json / trial.json of a folder say, or finds it when it is there. */
 bool store_add_sweep(Store *, const char *sweep_folder, int64_t *sweep, Error *);
@@ -152,6 +154,10 @@ bool store_find_target(Store *, const char *word, Target *, Error *);
 bool store_note_target(Store *, const Target *, Error *);
 /* Takes it out of the tables; the folder, which an import would find, must be gone from there. */
 bool store_remove(Store *, const Target *, Error *);
+/* The experiments that all of the words stand for, each once and in order; all of the database for
+ * no word. None there is an error of code EXIT_DATA. */
+bool store_name_experiments(Store *, StringList *found, const char *const *words, int count,
+                            Error *);
 
 /* Runs a read-only query and prints an aligned table (or JSON); for status and show. */
 bool store_print(Store *, FILE *, const char *sql, bool json, Error *);

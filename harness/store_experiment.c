@@ -46,6 +46,23 @@ static bool say_absent(const Store *store, const char *name, const StringList *e
   return false;
 }
 
+bool store_name_experiments(Store *store, StringList *found, const char *const *words, int count,
+                            Error *e) {
+  StringList all = {0}, names = {0}, some = {0};
+  bool ok = list_all(store, &all, &names, e);
+  for (int i = 0; ok && i < count; i++) ok = store_find_experiments(store, words[i], &some, e);
+  for (int i = 0; ok && i < all.count; i++)
+    if (!count || strings_find(&some, all.items[i]) >= 0)
+      strings_add(found, string_copy(all.items[i]));
+  if (ok && !found->count)
+    ok = error_set(e, EXIT_DATA, "%s: no experiment is in it yet; `harness run` adds one",
+                   store->path);
+  strings_free(&all);
+  strings_free(&names);
+  strings_free(&some);
+  return ok;
+}
+
 bool store_find_experiments(Store *store, const char *name, StringList *found, Error *e) {
   StringList experiments = {0}, names = {0};
   bool ok = list_all(store, &experiments, &names, e);

@@ -1,0 +1,157 @@
+/* page_sheets.c - the reconstruction sheet of each setting's first seed, within the page's size. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/html.h"
+#include "harness/jpeg.h"
+#include "harness/page_internal.h"
+#include "mae/base/io.h"
+#include "mae/base/sha256.h"
+#include "mae/data/picture.h"
+#include "page_sql.h"
+
+enum { QUALITY = 85 };
+
+typedef struct Sheet {
+  const char *setting, *keys, *sha256;
+  bool leaky;
+  int cell;    /* pixels of a picture's side */
+  char *path;  /* where it is */
+  char *named; /* as the page calls it */
+} Sheet;
+
+/* How high a sheet of so many rows is (mae/evaluate/sheet.c): a margin, a line, and rows with a
+ * line each. */
+static int height_of(int rows, int cell) {
+  return 8 + 13 + rows * (cell + 13);
+}
+
+static size_t as_text(size_t bytes) {
+  return (bytes + 2) / 3 * 4;
+}
+
+static void write_image(Page *page, const Sheet *sheet, const char *type, const void *bytes,
+                        size_t size, int width, int height) {
+  html_put(
+      page->out,
+      "<figure class=\"sheet\"><figcaption>%s%s</figcaption>\n<img width=\"%d\" height=\"%d\" "
+      "loading=\"lazy\" alt=\"Held-out images of the setting %s, a row each: the original, what "
+      "the model sees, its reconstruction%s and harmonic inpainting, with their PSNR\" src=\"",
+      sheet->setting,
+      sheet->leaky ? " (LEAKY: un-normalised with the hidden patches' own "
+                     "statistics; compares with nothing else)"
+                   : "",
+      width, height, sheet->setting, sheet->leaky ? " (leaky)" : "");
+  fprintf(page->out, "data:%s;base64,", type);
+  html_base64(page->out, bytes, size);
+  fputs("\"></figure>\n", page->out);
+}
+
+static void leave_out(Page *page, const Sheet *sheet, const char *why) {
+  html_put(page->out, "<p class=\"left-out\">%s: no picture here, because %s (%s).</p>\n",
+           sheet->setting, why, sheet->named);
+}
+
+/* As many rows as there is room for. */
+static bool write_smaller(Page *page, const Sheet *sheet, const void *bytes, size_t size,
+                          Error *e) {
+  Picture picture = {0};
+  Error unreadable = {0};
+  if (!picture_decode(&picture, sheet->path, bytes, size, NULL, &unreadable)) {
+    leave_out(page, sheet, unreadable.message);
+    return true;
+  }
+  bool written = false, ok = true;
+  int rows = (picture.height - height_of(0, 0)) / (sheet->cell + 13);
+  for (; ok && !written && rows >= 1; rows = rows > 2 ? rows / 2 : rows - 1) {
+    unsigned char *jpeg = NULL;
+    size_t length = 0;
+    int height = height_of(rows, sheet->cell);
+    if (height > picture.height) height = picture.height;
+    ok = jpeg_encode(&jpeg, &length, picture.rgb, picture.width, height, QUALITY, e);
+    if (ok && as_text(length) <= page->picture_share) {
+      write_image(page, sheet, "image/jpeg", jpeg, length, picture.width, height);
+      written = true;
+    }
+    if (ok) free(jpeg);
+  }
+  if (ok && !written) leave_out(page, sheet, "there are too many for one page");
+  picture_free(&picture);
+  return ok;
+}
+
+static bool read_file(unsigned char **bytes, size_t *size, const char *path, Error *e) {
+  int fd = io_open(path, size, e);
+  if (fd < 0) return false;
+  *bytes = need(malloc(*size + 1));
+  size_t have = 0;
+  for (ssize_t n; have < *size && (n = read(fd, *bytes + have, *size - have)) > 0;)
+    have += (size_t)n;
+  close(fd);
+  if (have == *size) return true;
+  free(*bytes);
+  return error_set(e, EXIT_DATA, "%s: cannot be read", path);
+}
+
+static bool write_sheet(Page *page, const Sheet *sheet, Error *e) {
+  unsigned char *bytes = NULL;
+  size_t size = 0;
+  char hex[65];
+  Error why = {0};
+  if (access(sheet->path, R_OK)) {
+    leave_out(page, sheet, "its file is gone");
+    return true;
+  }
+  if (!read_file(&bytes, &size, sheet->path, &why)) {
+    leave_out(page, sheet, "its file cannot be read");
+    return true;
+  }
+  bool ok = true;
+  sha256_bytes(hex, bytes, size);
+  if (strcmp(hex, sheet->sha256) != 0)
+    leave_out(page, sheet, "the file is not the picture that was recorded");
+  else if (as_text(size) <= page->picture_share && size > 24)
+    write_image(page, sheet, "image/png", bytes, size, bytes[18] << 8 | bytes[19],
+                bytes[22] << 8 | bytes[23]); /* the size in a PNG's first chunk */
+  else
+    ok = write_smaller(page, sheet, bytes, size, e);
+  free(bytes);
+  return ok;
+}
+
+/* "/..." as it is, else below `folder`, that below the database's folder. */
+static char *path_of(Page *page, const char *folder, const char *path) {
+  if (*path == '/') return string_copy(path);
+  if (*folder == '/') return string_format("%s/%s", folder, path);
+  return string_format("%s/%s/%s", store_folder(page->store), folder, path);
+}
+
+bool page_sheets(Page *page, Error *e) {
+  if (!page_common(page, "sheet", e)) return false;
+  Rows *rows = rows_open(page->store, sheet_sql, PAGE_BINDINGS(page, "sheet"));
+  bool ok = true, any = false;
+  for (int n = 0; ok && rows_next(rows); n++) {
+    Sheet sheet = {.setting = rows_text(rows, 0),
+                   .cell = (int)rows_int(rows, 1),
+                   .keys = rows_text(rows, 3),
+                   .leaky = !strcmp(rows_text(rows, 4), "LEAKY"),
+                   .sha256 = rows_text(rows, 5),
+                   .path = path_of(page, rows_text(rows, 6), rows_text(rows, 7)),
+                   .named = string_format("%s/%s", rows_text(rows, 6), rows_text(rows, 7))};
+    if (n == 0)
+      html_put(
+          page->out,
+          "<h3>Reconstructions</h3>\n<p>The first held-out images, of each setting's first "
+          "seed (%s). Where the page would get too large, a sheet is cut to its first rows and "
+          "stored as JPEG.</p>\n<div class=\"sheets\">\n",
+          sheet.keys);
+    ok = write_sheet(page, &sheet, e);
+    free(sheet.path);
+    free(sheet.named);
+    any = true;
+  }
+  if (any) fputs("</div>\n", page->out);
+  return rows_close(rows, ok ? e : NULL) && ok;
+}
