@@ -25,7 +25,7 @@ ChartSeries *chart_series(Chart *chart, const char *name, ChartSeries looks) {
   for (int i = 0; i < chart->count; i++) {
     ChartSeries *have = &chart->series[i];
     if (!strcmp(have->name, name) && have->line == looks.line && have->marks == looks.marks &&
-        have->hollow == looks.hollow && have->faint == looks.faint)
+        have->hollow == looks.hollow && have->ring == looks.ring && have->faint == looks.faint)
       return have;
   }
   size_t size = (size_t)(chart->count + 1) * sizeof *chart->series;
@@ -238,8 +238,8 @@ static void write_class(FILE *out, const ChartSeries *series, const char *more) 
 
 /* Every colour has its own shape, for those who do not tell the colours apart. */
 static void write_mark(FILE *out, const ChartSeries *series, double x, double y) {
-  double r = series->hollow ? 2.6 : 4;
-  switch (series->colour) {
+  double r = series->ring ? 6.5 : series->hollow || series->colour == CHART_GREY ? 2.6 : 4;
+  switch (series->ring ? 0 : series->colour) {
   case 2:
   case 8:
     fprintf(out, "<path d=\"M%.1f %.1fh%.1fv%.1fh%.1fz\"", x - r * 0.9, y - r * 0.9, r * 1.8,
@@ -260,7 +260,7 @@ static void write_mark(FILE *out, const ChartSeries *series, double x, double y)
   default:
     fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"", x, y, r);
   }
-  write_class(out, series, series->hollow ? " seed" : " mark");
+  write_class(out, series, series->ring ? " ring" : series->hollow ? " seed" : " mark");
   fputs("/>", out);
 }
 
@@ -341,7 +341,9 @@ static void write_labels(FILE *out, const Chart *chart, const Frame *f) {
   spread(labels, count, f);
   for (int i = 0; i < count; i++) {
     char *name = fitted(labels[i].series->name, NAME_MAX);
-    write_mark(out, &(ChartSeries){.colour = labels[i].series->colour}, f->right + 8, labels[i].y);
+    write_mark(out,
+               &(ChartSeries){.colour = labels[i].series->colour, .ring = labels[i].series->ring},
+               f->right + 8, labels[i].y);
     fprintf(out, "<text x=\"%.1f\" y=\"%.1f\">", f->right + 16, labels[i].y + 4);
     html_put(out, "%s</text>", name);
     free(name);
@@ -392,7 +394,7 @@ static void describe(FILE *out, const Chart *chart) {
            chart->y.title ? chart->y.title : "settings");
   for (int i = 0; i < chart->count; i++) {
     const ChartSeries *series = &chart->series[i];
-    if (series->hollow || series->faint || !series->count) continue;
+    if (series->hollow || series->ring || series->faint || !series->count) continue;
     html_put(out, " %s: ", series->name);
     if (series->count <= 12) {
       for (int p = 0, said = 0; p < series->count; p++) {

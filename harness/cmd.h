@@ -22,5 +22,6 @@ int cmd_tag(int argc, char **argv);
 int cmd_note(int argc, char **argv);
 int cmd_delete(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 
 #endif

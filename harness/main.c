@@ -12,6 +12,7 @@ static const Command commands[] = {
     {"compare", cmd_compare, "the difference between two points, and whether the seeds support it"},
     {"diff", cmd_diff, "what differs between two trials, points, experiments or databases"},
     {"report", cmd_report, "results as one HTML file: figures, tables, pictures, provenance"},
+    {"export", cmd_export, "results as csv, jsonl, latex, markdown or for TensorBoard"},
     {"verify", cmd_verify, "train a recorded trial again and compare, bit for bit"},
     {"tag", cmd_tag, "mark a trial with words"},
     {"note", cmd_note, "say something of a trial or an experiment"},

@@ -33,7 +33,9 @@ static void write_head(Page *page, const StringList *experiments) {
   write_source(out, page_css);
   fputs("; script-src ", out);
   write_source(out, page_js);
-  fputs("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n", out);
+  fputs("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n",
+        out);
   html_put(out, "<title>Results: %s%s</title>\n", experiments->items[0],
            experiments->count > 1 ? " and others" : "");
   fprintf(out, "<style>%s</style>\n</head>\n<body>\n", page_css);
@@ -115,9 +117,10 @@ static bool write_means(Page *page, Error *e) {
   if (ok && *sql) {
     fputs("<h3>By setting</h3>\n", page->out);
     ok = page_table(page, sql, "table",
-                    (PageTable){"Means over seeds, with their standard deviation "
-                                "(sd, by n - 1)",
-                                true, true},
+                    (PageTable){.caption = "Means over seeds, with their standard deviation "
+                                           "(sd, by n - 1)",
+                                .sortable = true,
+                                .headed = true},
                     NULL, e);
   }
   free(sql);

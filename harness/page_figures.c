@@ -60,7 +60,8 @@ typedef struct Figure {
 } Figure;
 
 static const ChartSeries mean_marks = {.marks = true}, mean_line = {.marks = true, .line = true},
-                         seed_marks = {.marks = true, .hollow = true}, bare_line = {.line = true},
+                         seed_marks = {.marks = true, .hollow = true},
+                         ring_marks = {.marks = true, .ring = true}, bare_line = {.line = true},
                          faint_line = {.line = true, .faint = true};
 
 static Chart *panel(Figure *figure, const char *key, const char *x, const char *y) {
@@ -130,7 +131,7 @@ static void take_question(Figure *figure, const Rows *rows, StringList *names) {
                       real_of(rows, "high")};
   ChartSeries how;
   if (paper) {
-    how = looks(mean_line, CHART_PUBLISHED, true);
+    how = looks(mean_line, CHART_PUBLISHED, false);
     series = "published";
   } else if (is(rows, "kind", "baseline")) {
     how = looks(mean_line, CHART_GREY, true);
@@ -174,7 +175,7 @@ static void take_throughput(Figure *figure, const Rows *rows, StringList *names)
     chart_point(chart_series(chart, name, how), point);
     free(name);
   } else if (!strcmp(kind, "noted")) {
-    chart_point(chart_series(chart, "in doubt", looks(mean_marks, 4, true)), point);
+    chart_point(chart_series(chart, "in doubt", looks(ring_marks, 4, true)), point);
   } else {
     bool seed = !strcmp(kind, "seed");
     ChartSeries how = looks(seed ? seed_marks : mean_line, colour_of(nth(names, series)), !seed);
@@ -239,18 +240,25 @@ static void take_curves(Figure *figure, const Rows *rows, StringList *names) {
 
 /* How the rows are to come: the queries order them by kind, for gnuplot; colours go by the order of
  * the settings, and the rows that name an axis' places come last. */
+#define BY_METRIC "(SELECT position FROM shown WHERE name = metric)"
 static const struct FigureKind {
   const char *name, *sql, *order, *data; /* data: which rows are shown as numbers */
   TakeRow take;
 } kinds[] = {
-    {"question", question_sql, "ORDER BY kind = 'tick', kind <> 'mean', kind <> 'baseline'", "",
-     take_question},
-    {"quality", quality_sql, "ORDER BY kind <> 'mean'", "", take_quality},
-    {"throughput", throughput_sql, "ORDER BY kind <> 'mean'", "", take_throughput},
-    {"decoder", decoder_sql, "ORDER BY kind <> 'mean'", "", take_decoder},
-    {"settings", settings_sql, "ORDER BY kind = 'row', kind <> 'mean', place DESC", "",
-     take_settings},
-    {"curves", curves_sql, "ORDER BY position", "WHERE kind IN ('smooth', 'eval')", take_curves},
+    {"question", question_sql,
+     "ORDER BY kind = 'tick', kind <> 'mean', kind <> 'baseline', panel = 'speed', panel = 'gain', "
+     "series DESC, x, value",
+     "", take_question},
+    {"quality", quality_sql, "ORDER BY kind <> 'mean', " BY_METRIC ", series, mask_ratio, value",
+     "", take_quality},
+    {"throughput", throughput_sql, "ORDER BY kind <> 'mean', kind, series, mask_ratio, value", "",
+     take_throughput},
+    {"decoder", decoder_sql, "ORDER BY kind <> 'mean', gflops_decoder_per_image, setting, value",
+     "", take_decoder},
+    {"settings", settings_sql,
+     "ORDER BY kind = 'row', kind <> 'mean', " BY_METRIC ", place DESC, value", "", take_settings},
+    {"curves", curves_sql, "ORDER BY kind LIKE 'eval%', position, seed, step",
+     "WHERE kind IN ('smooth', 'eval') ORDER BY kind, position, seed, step", take_curves},
 };
 
 /* A query of plots/ as a part of another one. */
@@ -322,7 +330,7 @@ static bool write_figure(Page *page, const struct FigureKind *kind, Error *e) {
              "</summary>\n",
              figure.caption,
              *kind->data ? ": means over a thirtieth of the steps, and every score" : "");
-    ok = page_table(page, data, kind->name, (PageTable){figure.title, false, false}, NULL, e);
+    ok = page_table(page, data, kind->name, (PageTable){.caption = figure.title}, NULL, e);
     fputs("</details></figure>\n", page->out);
   }
   for (int i = 0; i < figure.count; i++) {

@@ -23,8 +23,10 @@ typedef struct Page {
   ((const char *const[]){"@experiment", (page)->experiment, "@figure", figure, NULL})
 
 typedef struct PageTable {
-  const char *caption;   /* or NULL */
-  bool sortable, headed; /* the first column names the row */
+  const char *caption; /* or NULL */
+  bool sortable;
+  bool headed;      /* the first column names the row */
+  bool named_above; /* the caption is for screen readers: a heading says it already */
 } PageTable;
 
 /* The rows of a query as a table; *count (or NULL) receives how many. Nothing for no rows. */

@@ -1,25 +1,20 @@
 /* page_sheets.c - the reconstruction sheet of each setting's first seed, within the page's size. */
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "harness/artifact.h"
 #include "harness/html.h"
 #include "harness/jpeg.h"
 #include "harness/page_internal.h"
-#include "mae/base/io.h"
-#include "mae/base/sha256.h"
 #include "mae/data/picture.h"
 #include "page_sql.h"
 
 enum { QUALITY = 85 };
 
 typedef struct Sheet {
-  const char *setting, *keys, *sha256;
+  const char *setting, *keys, *sha256, *folder, *path;
   bool leaky;
-  int cell;    /* pixels of a picture's side */
-  char *path;  /* where it is */
-  char *named; /* as the page calls it */
+  int cell; /* pixels of a picture's side */
 } Sheet;
 
 /* How high a sheet of so many rows is (mae/evaluate/sheet.c): a margin, a line, and rows with a
@@ -34,24 +29,23 @@ static size_t as_text(size_t bytes) {
 
 static void write_image(Page *page, const Sheet *sheet, const char *type, const void *bytes,
                         size_t size, int width, int height) {
-  html_put(
-      page->out,
-      "<figure class=\"sheet\"><figcaption>%s%s</figcaption>\n<img width=\"%d\" height=\"%d\" "
-      "loading=\"lazy\" alt=\"Held-out images of the setting %s, a row each: the original, what "
-      "the model sees, its reconstruction%s and harmonic inpainting, with their PSNR\" src=\"",
-      sheet->setting,
-      sheet->leaky ? " (LEAKY: un-normalised with the hidden patches' own "
-                     "statistics; compares with nothing else)"
-                   : "",
-      width, height, sheet->setting, sheet->leaky ? " (leaky)" : "");
+  html_put(page->out,
+           "<figure class=\"sheet\"><figcaption>%s%s</figcaption>\n<img width=\"%d\" height=\"%d\" "
+           "alt=\"Held-out images of the setting %s, a row each: the original, what "
+           "the model sees, its reconstruction%s and harmonic inpainting, with their PSNR\" src=\"",
+           sheet->setting,
+           sheet->leaky ? " (LEAKY: un-normalised with the hidden patches' own "
+                          "statistics; compares with nothing else)"
+                        : "",
+           width, height, sheet->setting, sheet->leaky ? " (leaky)" : "");
   fprintf(page->out, "data:%s;base64,", type);
   html_base64(page->out, bytes, size);
   fputs("\"></figure>\n", page->out);
 }
 
 static void leave_out(Page *page, const Sheet *sheet, const char *why) {
-  html_put(page->out, "<p class=\"left-out\">%s: no picture here, because %s (%s).</p>\n",
-           sheet->setting, why, sheet->named);
+  html_put(page->out, "<p class=\"left-out\">%s: no picture here, because %s (%s/%s).</p>\n",
+           sheet->setting, why, sheet->folder, sheet->path);
 }
 
 /* As many rows as there is room for. */
@@ -82,50 +76,22 @@ static bool write_smaller(Page *page, const Sheet *sheet, const void *bytes, siz
   return ok;
 }
 
-static bool read_file(unsigned char **bytes, size_t *size, const char *path, Error *e) {
-  int fd = io_open(path, size, e);
-  if (fd < 0) return false;
-  *bytes = need(malloc(*size + 1));
-  size_t have = 0;
-  for (ssize_t n; have < *size && (n = read(fd, *bytes + have, *size - have)) > 0;)
-    have += (size_t)n;
-  close(fd);
-  if (have == *size) return true;
-  free(*bytes);
-  return error_set(e, EXIT_DATA, "%s: cannot be read", path);
-}
-
 static bool write_sheet(Page *page, const Sheet *sheet, Error *e) {
   unsigned char *bytes = NULL;
   size_t size = 0;
-  char hex[65];
+  int width = 0, height = 0;
   Error why = {0};
-  if (access(sheet->path, R_OK)) {
-    leave_out(page, sheet, "its file is gone");
-    return true;
-  }
-  if (!read_file(&bytes, &size, sheet->path, &why)) {
-    leave_out(page, sheet, "its file cannot be read");
+  if (!artifact_read(&bytes, &size, page->store, sheet->folder, sheet->path, sheet->sha256, &why)) {
+    leave_out(page, sheet, why.message);
     return true;
   }
   bool ok = true;
-  sha256_bytes(hex, bytes, size);
-  if (strcmp(hex, sheet->sha256) != 0)
-    leave_out(page, sheet, "the file is not the picture that was recorded");
-  else if (as_text(size) <= page->picture_share && size > 24)
-    write_image(page, sheet, "image/png", bytes, size, bytes[18] << 8 | bytes[19],
-                bytes[22] << 8 | bytes[23]); /* the size in a PNG's first chunk */
+  if (as_text(size) <= page->picture_share && png_sides(bytes, size, &width, &height))
+    write_image(page, sheet, "image/png", bytes, size, width, height);
   else
     ok = write_smaller(page, sheet, bytes, size, e);
   free(bytes);
   return ok;
-}
-
-/* "/..." as it is, else below `folder`, that below the database's folder. */
-static char *path_of(Page *page, const char *folder, const char *path) {
-  if (*path == '/') return string_copy(path);
-  if (*folder == '/') return string_format("%s/%s", folder, path);
-  return string_format("%s/%s/%s", store_folder(page->store), folder, path);
 }
 
 bool page_sheets(Page *page, Error *e) {
@@ -138,8 +104,8 @@ bool page_sheets(Page *page, Error *e) {
                    .keys = rows_text(rows, 3),
                    .leaky = !strcmp(rows_text(rows, 4), "LEAKY"),
                    .sha256 = rows_text(rows, 5),
-                   .path = path_of(page, rows_text(rows, 6), rows_text(rows, 7)),
-                   .named = string_format("%s/%s", rows_text(rows, 6), rows_text(rows, 7))};
+                   .folder = rows_text(rows, 6),
+                   .path = rows_text(rows, 7)};
     if (n == 0)
       html_put(
           page->out,
@@ -148,8 +114,6 @@ bool page_sheets(Page *page, Error *e) {
           "stored as JPEG.</p>\n<div class=\"sheets\">\n",
           sheet.keys);
     ok = write_sheet(page, &sheet, e);
-    free(sheet.path);
-    free(sheet.named);
     any = true;
   }
   if (any) fputs("</div>\n", page->out);

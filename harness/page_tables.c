@@ -30,8 +30,8 @@ static void cell(Page *page, const Rows *rows, int column, bool head) {
     html_put(page->out, "<th scope=\"row\">%s</th>", text);
   else if (type != CELL_TEXT || is_number(text))
     html_put(page->out, "<td class=\"n\">%s</td>", text);
-  else
-    html_put(page->out, "<td>%s</td>", text);
+  else /* a long text gets room, so that it does not stretch its row */
+    html_put(page->out, strlen(text) > 30 ? "<td class=\"t\">%s</td>" : "<td>%s</td>", text);
 }
 
 bool page_table(Page *page, const char *sql, const char *figure, PageTable table, int *count,
@@ -46,7 +46,8 @@ bool page_table(Page *page, const char *sql, const char *figure, PageTable table
                table.caption ? table.caption : "table");
       if (table.sortable) fputs(" class=\"sortable\"", page->out);
       fputs(">", page->out);
-      if (table.caption) html_put(page->out, "<caption>%s</caption>", table.caption);
+      if (table.caption && !table.named_above)
+        html_put(page->out, "<caption>%s</caption>", table.caption);
       fputs("\n<thead><tr>", page->out);
       for (int c = 0; c < rows_columns(rows); c++)
         html_put(page->out, "<th scope=\"col\">%s</th>", rows_name(rows, c));
@@ -100,7 +101,11 @@ bool page_trials(Page *page, Error *e) {
         "FROM trials WHERE experiment = @experiment ORDER BY planned DESC, trial",
         settings, metrics);
     fputs("<h3>Every trial</h3>\n", page->out);
-    ok = page_table(page, sql, "", (PageTable){"Every trial", true, true}, NULL, e);
+    ok = page_table(
+        page, sql, "",
+        (PageTable){
+            .caption = "Every trial", .sortable = true, .headed = true, .named_above = true},
+        NULL, e);
     free(sql);
   }
   free(quoted);
@@ -113,7 +118,8 @@ bool page_trials(Page *page, Error *e) {
 /* A table that is opened by who wants it. */
 static bool folded(Page *page, const char *summary, const char *sql, Error *e) {
   html_put(page->out, "<details><summary>%s</summary>\n", summary);
-  bool ok = page_table(page, sql, "", (PageTable){summary, false, true}, NULL, e);
+  bool ok = page_table(
+      page, sql, "", (PageTable){.caption = summary, .headed = true, .named_above = true}, NULL, e);
   fputs("</details>\n", page->out);
   return ok;
 }
@@ -183,12 +189,13 @@ bool page_provenance(Page *page, Error *e) {
       "@experiment ORDER BY trial, time";
   int count = 0;
   fputs("<h3>Where the numbers come from</h3>\n", page->out);
-  if (!page_table(page, builds, "", (PageTable){"Builds and machines", false, false}, &count, e))
+  if (!page_table(page, builds, "", (PageTable){.caption = "Builds and machines"}, &count, e))
     return false;
   if (!count) fputs("<p>Nothing has run yet.</p>\n", page->out);
-  return page_table(page, data, "", (PageTable){"Images", false, false}, NULL, e) &&
-         page_table(page, verified, "", (PageTable){"Trained again and compared", false, true},
-                    NULL, e) &&
+  return page_table(page, data, "", (PageTable){.caption = "Images"}, NULL, e) &&
+         page_table(page, verified, "",
+                    (PageTable){.caption = "Trained again and compared", .headed = true}, NULL,
+                    e) &&
          environments(page, e);
 }
 
@@ -209,7 +216,10 @@ bool page_failures(Page *page, Error *e) {
       "'mismatch') ORDER BY trial, nth, what, text";
   int count = 0;
   fputs("<h3>Failures and warnings</h3>\n", page->out);
-  bool ok = page_table(page, sql, "", (PageTable){"Failures and warnings", false, true}, &count, e);
+  bool ok = page_table(
+      page, sql, "",
+      (PageTable){.caption = "Failures and warnings", .headed = true, .named_above = true}, &count,
+      e);
   if (ok && !count)
     fputs("<p>None: every planned trial is done, and none gave a warning.</p>\n", page->out);
   return ok;
@@ -227,7 +237,8 @@ bool page_reproduce(Page *page, Error *e) {
   if (rows_next(rows)) {
     const char *name = rows_text(rows, 0), *scale = rows_text(rows, 1);
     fputs("<h3>How to reproduce this</h3>\n<pre class=\"wide\" tabindex=\"0\">", page->out);
-    if (*rows_text(rows, 5)) html_put(page->out, "git checkout %s\n", rows_text(rows, 5));
+    if (*rows_text(rows, 5))
+      html_put(page->out, "git checkout %s\nmake build\n", rows_text(rows, 5));
     html_put(page->out, "harness run %s.ini --scale %s%s\n", name, *scale ? scale : "none",
              rows_int(rows, 6) ? " --set data.path=FOLDER_OF_THE_IMAGES" : "");
     if (rows_type(rows, 4) != CELL_NULL)
