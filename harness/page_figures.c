@@ -308,30 +308,42 @@ static bool read_caption(Page *page, Figure *figure, Error *e) {
   return true;
 }
 
-static bool write_figure(Page *page, const struct FigureKind *kind, Error *e) {
+static bool has_marks(const Figure *figure) {
+  for (int i = 0; i < figure->count; i++)
+    if (!chart_is_empty(&figure->panels[i])) return true;
+  return false;
+}
+
+static bool write_figure(Page *page, const struct FigureKind *kind, Figure *figure,
+                         const StringList *names, Error *e) {
+  if (!has_marks(figure)) return true;
+  /* The question's own figure stands under the question itself. */
+  html_put(page->out, "<figure>\n<figcaption><h4>%s</h4></figcaption>\n",
+           !strcmp(kind->name, "question") ? "The answer in a figure" : figure->title);
+  if (names->count > LABELS_MAX) name_above(page, figure, names);
+  write_panels(page, figure);
+  html_put(page->out,
+           "<p class=\"caption\">%s</p>\n<details><summary>The numbers of this figure%s"
+           "</summary>\n",
+           figure->caption,
+           *kind->data ? ": means over a thirtieth of the steps, and every score" : "");
+  char *data = around("SELECT * FROM", kind->sql, kind->data);
+  bool ok = page_table(page, data, kind->name,
+                       (PageTable){.caption = figure->title, .named_above = true}, NULL, e);
+  free(data);
+  fputs("</details></figure>\n", page->out);
+  return ok;
+}
+
+static bool read_and_write(Page *page, const struct FigureKind *kind, Error *e) {
   Figure figure = {.name = kind->name};
   StringList names = {0};
   char *sql = around("SELECT * FROM", kind->sql, kind->order);
-  char *data = around("SELECT * FROM", kind->sql, kind->data);
   bool ok = page_common(page, kind->name, e) && read_caption(page, &figure, e);
   if (ok) {
     Rows *rows = rows_open(page->store, sql, PAGE_BINDINGS(page, kind->name));
     while (rows_next(rows)) kind->take(&figure, rows, &names);
-    ok = rows_close(rows, e);
-  }
-  if (ok) {
-    /* The question's own figure stands under the question itself. */
-    html_put(page->out, "<figure>\n<figcaption><h4>%s</h4></figcaption>\n",
-             !strcmp(kind->name, "question") ? "The answer in a figure" : figure.title);
-    if (names.count > LABELS_MAX) name_above(page, &figure, &names);
-    write_panels(page, &figure);
-    html_put(page->out,
-             "<p class=\"caption\">%s</p>\n<details><summary>The numbers of this figure%s"
-             "</summary>\n",
-             figure.caption,
-             *kind->data ? ": means over a thirtieth of the steps, and every score" : "");
-    ok = page_table(page, data, kind->name, (PageTable){.caption = figure.title}, NULL, e);
-    fputs("</details></figure>\n", page->out);
+    ok = rows_close(rows, e) && write_figure(page, kind, &figure, &names, e);
   }
   for (int i = 0; i < figure.count; i++) {
     chart_free(&figure.panels[i]);
@@ -341,7 +353,6 @@ static bool write_figure(Page *page, const struct FigureKind *kind, Error *e) {
   free(figure.caption);
   strings_free(&names);
   free(sql);
-  free(data);
   return ok;
 }
 
@@ -355,7 +366,7 @@ bool page_figures(Page *page, Error *e) {
   }
   if (ok && fit.count) fputs("<h3>Figures</h3>\n", page->out);
   for (size_t k = 0; ok && k < sizeof kinds / sizeof *kinds; k++)
-    if (strings_find(&fit, kinds[k].name) >= 0) ok = write_figure(page, &kinds[k], e);
+    if (strings_find(&fit, kinds[k].name) >= 0) ok = read_and_write(page, &kinds[k], e);
   strings_free(&fit);
   return ok;
 }

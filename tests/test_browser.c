@@ -40,7 +40,6 @@ static void browse(const char *file, const char *options) {
 static bool console(void) {
   char *said = scratch_read("said");
   bool spoke = strstr(said, "CONSOLE") != NULL;
-  if (spoke) fputs(said, stderr);
   free(said);
   return spoke;
 }
