@@ -25,7 +25,8 @@ ChartSeries *chart_series(Chart *chart, const char *name, ChartSeries looks) {
   for (int i = 0; i < chart->count; i++) {
     ChartSeries *have = &chart->series[i];
     if (!strcmp(have->name, name) && have->line == looks.line && have->marks == looks.marks &&
-        have->hollow == looks.hollow && have->ring == looks.ring && have->faint == looks.faint)
+        have->hollow == looks.hollow && have->ring == looks.ring && have->cross == looks.cross &&
+        have->faint == looks.faint)
       return have;
   }
   size_t size = (size_t)(chart->count + 1) * sizeof *chart->series;
@@ -238,6 +239,12 @@ static void write_class(FILE *out, const ChartSeries *series, const char *more) 
 
 /* Every colour has its own shape, for those who do not tell the colours apart. */
 static void write_mark(FILE *out, const ChartSeries *series, double x, double y) {
+  if (series->cross) {
+    fprintf(out, "<path d=\"M%.1f %.1fl9 9m0 -9l-9 9\"", x - 4.5, y - 4.5);
+    write_class(out, series, " line");
+    fputs("/>", out);
+    return;
+  }
   double r = series->ring ? 6.5 : series->hollow || series->colour == CHART_GREY ? 2.6 : 4;
   switch (series->ring ? 0 : series->colour) {
   case 2:

@@ -23,6 +23,7 @@ typedef struct ChartSeries {
   bool line;     /* points are joined */
   bool marks;    /* points have marks, */
   bool hollow;   /* small ones: single seeds under their mean */
+  bool cross;    /* marks are crosses: means over others' marks */
   bool ring;     /* circles around other marks: what is to be noted of them */
   bool faint;    /* a thin line: single seeds under their mean */
   bool labelled; /* has its name at its last point */

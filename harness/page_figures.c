@@ -59,7 +59,8 @@ typedef struct Figure {
   int count;
 } Figure;
 
-static const ChartSeries mean_marks = {.marks = true}, mean_line = {.marks = true, .line = true},
+static const ChartSeries mean_marks = {.marks = true, .cross = true},
+                         mean_line = {.marks = true, .line = true},
                          seed_marks = {.marks = true, .hollow = true},
                          ring_marks = {.marks = true, .ring = true}, bare_line = {.line = true},
                          faint_line = {.line = true, .faint = true};
@@ -238,27 +239,30 @@ static void take_curves(Figure *figure, const Rows *rows, StringList *names) {
 
 /* Writing --------------------------------------------------------------------------------------*/
 
-/* How the rows are to come: the queries order them by kind, for gnuplot; colours go by the order of
- * the settings, and the rows that name an axis' places come last. */
+/* How the rows are to come: the queries order them by kind, for gnuplot; here means come before
+ * seeds, and the rows that name an axis' places last. */
 #define BY_METRIC "(SELECT position FROM shown WHERE name = metric)"
 static const struct FigureKind {
   const char *name, *sql, *order, *data; /* data: which rows are shown as numbers */
+  const char *names;                     /* whose lines it has: of settings, of series; or NULL */
   TakeRow take;
 } kinds[] = {
     {"question", question_sql,
      "ORDER BY kind = 'tick', kind <> 'mean', kind <> 'baseline', panel = 'speed', panel = 'gain', "
      "series DESC, x, value",
-     "", take_question},
+     "", NULL, take_question},
     {"quality", quality_sql, "ORDER BY kind <> 'mean', " BY_METRIC ", series, mask_ratio, value",
-     "", take_quality},
+     "", "series", take_quality},
     {"throughput", throughput_sql, "ORDER BY kind <> 'mean', kind, series, mask_ratio, value", "",
-     take_throughput},
+     "series", take_throughput},
     {"decoder", decoder_sql, "ORDER BY kind <> 'mean', gflops_decoder_per_image, setting, value",
-     "", take_decoder},
+     "", "setting", take_decoder},
     {"settings", settings_sql,
-     "ORDER BY kind = 'row', kind <> 'mean', " BY_METRIC ", place DESC, value", "", take_settings},
+     "ORDER BY kind = 'row', kind <> 'mean', " BY_METRIC ", place DESC, value", "", NULL,
+     take_settings},
     {"curves", curves_sql, "ORDER BY kind LIKE 'eval%', position, seed, step",
-     "WHERE kind IN ('smooth', 'eval') ORDER BY kind, position, seed, step", take_curves},
+     "WHERE kind IN ('smooth', 'eval') ORDER BY kind, position, seed, step", "setting",
+     take_curves},
 };
 
 /* A query of plots/ as a part of another one. */
@@ -335,11 +339,22 @@ static bool write_figure(Page *page, const struct FigureKind *kind, Figure *figu
   return ok;
 }
 
+/* Colours go by the order of the plan, so that a setting has the same one in every figure. */
+static bool read_names(Page *page, const char *column, StringList *names, Error *e) {
+  char *sql =
+      string_format("SELECT %s FROM everyone GROUP BY %s ORDER BY min(position)", column, column);
+  Rows *rows = rows_open(page->store, sql, NULL);
+  while (rows_next(rows)) strings_add(names, string_copy(rows_text(rows, 0)));
+  free(sql);
+  return rows_close(rows, e);
+}
+
 static bool read_and_write(Page *page, const struct FigureKind *kind, Error *e) {
   Figure figure = {.name = kind->name};
   StringList names = {0};
   char *sql = around("SELECT * FROM", kind->sql, kind->order);
-  bool ok = page_common(page, kind->name, e) && read_caption(page, &figure, e);
+  bool ok = page_common(page, kind->name, e) && read_caption(page, &figure, e) &&
+            (!kind->names || read_names(page, kind->names, &names, e));
   if (ok) {
     Rows *rows = rows_open(page->store, sql, PAGE_BINDINGS(page, kind->name));
     while (rows_next(rows)) kind->take(&figure, rows, &names);

@@ -169,6 +169,32 @@ START_TEST(a_published_order_is_the_verdict) {
 }
 END_TEST
 
+/* The colours that a name has as a label, a bit for each. */
+static unsigned colours_of(const char *name) {
+  static const char between[] = " mark\"/><text";
+  unsigned colours = 0;
+  for (const char *at = page; (at = strstr(at, between)); at++) {
+    const char *text = strchr(at + sizeof between, '>') + 1;
+    if (!strncmp(text, name, strlen(name)) && text[strlen(name)] == '<')
+      colours |= 1u << (at[-1] - '0');
+  }
+  return colours;
+}
+
+/* Whatever order a figure lists them in: the costlier decoder comes first in the plan. */
+START_TEST(a_setting_has_one_colour) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Which?\n[train]\nbatch = 8\n[sweep]\n"
+                           "model.decoder = 64x1x2, 32x1x2\nseeds = 1, 2\n");
+  expect_code(RUN_FAKE, 0, "");
+  change("UPDATE attempt SET gflops_decoder_per_image = (SELECT CAST(value AS INTEGER) FROM param "
+         "WHERE param.trial = attempt.trial AND key = 'model.decoder')");
+  report();
+  says("What does a costlier decoder buy?");
+  ck_assert_uint_eq(colours_of("64x1x2"), 1u << 1);
+  ck_assert_uint_eq(colours_of("32x1x2"), 1u << 2);
+}
+END_TEST
+
 /* Messages -------------------------------------------------------------------------------------*/
 
 START_TEST(what_cannot_be_done_is_said) {
@@ -371,6 +397,7 @@ int main(void) {
   tcase_add_test(tests, one_trial_is_enough);
   tcase_add_test(tests, nothing_done_is_said);
   tcase_add_test(tests, a_published_order_is_the_verdict);
+  tcase_add_test(tests, a_setting_has_one_colour);
   tcase_add_test(tests, what_cannot_be_done_is_said);
   tcase_add_test(tests, what_a_database_says_is_never_markup);
   tcase_add_test(tests, text_is_escaped);
