@@ -351,7 +351,7 @@ static void write_labels(FILE *out, const Chart *chart, const Frame *f) {
     write_mark(out,
                &(ChartSeries){.colour = labels[i].series->colour, .ring = labels[i].series->ring},
                f->right + 8, labels[i].y);
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\">", f->right + 16, labels[i].y + 4);
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\">", f->right + 17, labels[i].y + 4);
     html_put(out, "%s</text>", name);
     free(name);
   }

@@ -130,7 +130,7 @@ bool page_settings(Page *page, Error *e) {
       "GROUP BY key HAVING count(DISTINCT value) = 1 AND max(swept) = 0 ORDER BY key";
   fputs(
       "<h3>Configuration</h3>\n<p>What differs between trials is in the table of every trial; all "
-      "else is the same:</p>\n",
+      "else is the same in all of them.</p>\n",
       page->out);
   return folded(page, "Settings that all trials share", common, e);
 }
@@ -203,17 +203,23 @@ bool page_provenance(Page *page, Error *e) {
 
 bool page_failures(Page *page, Error *e) {
   static const char sql[] =
-      "SELECT trial, what, text FROM ("
-      "SELECT trial, status AS what, substr(coalesce(error, ''), 1, 2000) AS text, 0 AS nth "
-      "FROM trials WHERE experiment = @experiment AND planned AND status <> 'done' "
-      "UNION ALL SELECT trial, 'a score is not a number', nonfinite, 1 FROM trials "
+      "SELECT trials, what, text FROM ("
+      "SELECT trial AS first, trial AS trials, status AS what, substr(error, 1, 2000) AS text, "
+      "0 AS nth FROM trials WHERE experiment = @experiment AND planned AND status <> 'done' "
+      "AND error <> '' "
+      "UNION ALL SELECT min(trial), group_concat(trial, ', '), status, '', 0 FROM trials "
+      "WHERE experiment = @experiment AND planned AND status <> 'done' AND coalesce(error, '') = "
+      "'' "
+      "GROUP BY status "
+      "UNION ALL SELECT trial, trial, 'a score is not a number', nonfinite, 1 FROM trials "
       "WHERE experiment = @experiment AND nonfinite IS NOT NULL "
-      "UNION ALL SELECT trial, level || iif(count(*) > 1, ', ' || count(*) || ' times', ''), "
+      "UNION ALL SELECT min(trial), group_concat(DISTINCT trial), "
+      "level || iif(count(*) > 1, ', ' || count(*) || ' times', ''), "
       "substr(text, 1, 2000), 2 FROM message JOIN trial USING (trial) JOIN sweep USING (sweep) "
-      "WHERE experiment = @experiment GROUP BY trial, level, text "
-      "UNION ALL SELECT trial, 'does not come out again', detail, 3 FROM verification JOIN trial "
-      "USING (trial) JOIN sweep USING (sweep) WHERE experiment = @experiment AND outcome = "
-      "'mismatch') ORDER BY trial, nth, what, text";
+      "WHERE experiment = @experiment GROUP BY level, text "
+      "UNION ALL SELECT trial, trial, 'does not come out again', detail, 3 FROM verification JOIN "
+      "trial USING (trial) JOIN sweep USING (sweep) WHERE experiment = @experiment AND outcome = "
+      "'mismatch') ORDER BY first, nth, what, text";
   int count = 0;
   fputs("<h3>Failures and warnings</h3>\n", page->out);
   bool ok = page_table(
