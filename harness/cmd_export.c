@@ -2,8 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/bundle.h"
 #include "harness/cmd.h"
+#include "harness/disk.h"
 #include "harness/export.h"
+#include "harness/found.h"
 #include "harness/options.h"
 #include "harness/output.h"
 #include "mae/base/suggest.h"
@@ -16,7 +19,11 @@ static const char about[] =
     "                   over seeds, the best mean in bold (latex: with booktabs)\n"
     "  tensorboard      a folder (--out) of event files, a run per trial: curves, sheet.png, "
     "swept\n"
-    "                   settings as hparams";
+    "                   settings as hparams\n\n"
+    "--bundle FILE packs the sweep itself into one file: every trial's events, configuration\n"
+    "and pictures, its newest checkpoint or what was kept of it. `harness run ...\n"
+    "--from FILE` goes on from there, on this machine or another. The file is a tar archive,\n"
+    "not compressed; unpacked with tar it is an --out of its own, for `harness import`.";
 
 static const struct {
   const char *name;
@@ -59,42 +66,75 @@ static bool write_file(const char *path, int format, const Export *export, Error
   return output_end(&output, formats[format].write(output.file, export, e), e);
 }
 
+static bool export_format(Export *export, const CommandLine *line, const char *db, const char *path,
+                          Error *e) {
+  int format = find_format(line->words[0], e);
+  if (format < 0) return false;
+  if (export->what != EXPORT_TRIALS && !formats[format].views)
+    return error_set(e, EXIT_CONFIG, "--curves and --points are for csv and jsonl");
+  StringList experiments = {0};
+  export->experiments = &experiments;
+  bool ok =
+      store_open_readonly(&export->store, db, e) &&
+      store_name_experiments(export->store, &experiments, line->words + 1, line->word_count - 1, e);
+  if (ok)
+    ok =
+        formats[format].write ? write_file(path, format, export, e) : write_folder(path, export, e);
+  store_close(export->store);
+  strings_free(&experiments);
+  return ok;
+}
+
+static bool export_bundle(const char *file, const char *out, const CommandLine *line, Error *e) {
+  StringList experiments = {0};
+  char text[DISK_TEXT_MAX];
+  double bytes = 0;
+  bool ok = found_named(&experiments, out, line->words, line->word_count, e) &&
+            bundle_write(file, out, &experiments, &bytes, e);
+  if (ok)
+    printf("%s: %d experiment%s, %s\n", file, experiments.count, experiments.count == 1 ? "" : "s",
+           disk_text(text, bytes));
+  strings_free(&experiments);
+  return ok;
+}
+
 int cmd_export(int argc, char **argv) {
-  const char *db = DEFAULT_DB, *path = NULL;
+  const char *db = DEFAULT_DB, *path = NULL, *bundle = NULL, *results = DEFAULT_OUT;
   bool curves = false, points = false;
   const CmdOption options[] = {
       {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
       {"--out", CMD_TEXT, &path, "FILE", "file or folder that is written (standard output)"},
       {"--curves", CMD_FLAG, &curves, NULL, "every number with a step"},
       {"--points", CMD_FLAG, &points, NULL, "means and intervals over seeds"},
+      {"--bundle", CMD_TEXT, &bundle, "FILE", "pack the sweep itself into this file"},
+      {"--results", CMD_TEXT, &results, "DIR",
+       "folder of the trials that are packed (" DEFAULT_OUT ")"},
   };
   CommandLine line = {.name = "harness export",
-                      .usage = "FORMAT [EXPERIMENT...]",
+                      .usage = "FORMAT [EXPERIMENT...] | --bundle FILE [EXPERIMENT...]",
                       .about = about,
                       .options = options,
                       .option_count = sizeof options / sizeof *options,
-                      .words_min = 1,
                       .words_max = 1000};
-  int code, format;
+  int code;
   Error e = {0};
-  StringList experiments = {0};
-  Export export = {.experiments = &experiments};
-  if (command_line_read(&line, argc, argv, &code)) {
-    export.what = curves ? EXPORT_CURVES : points ? EXPORT_POINTS : EXPORT_TRIALS;
-    bool ok = (format = find_format(line.words[0], &e)) >= 0;
-    if (ok && curves && points)
-      ok = error_set(&e, EXIT_CONFIG, "--curves and --points: one of them");
-    if (ok && (curves || points) && !formats[format].views)
-      ok = error_set(&e, EXIT_CONFIG, "--curves and --points are for csv and jsonl");
-    ok =
-        ok && store_open_readonly(&export.store, db, &e) &&
-        store_name_experiments(export.store, &experiments, line.words + 1, line.word_count - 1, &e);
-    if (ok)
-      ok = formats[format].write ? write_file(path, format, &export, &e)
-                                 : write_folder(path, &export, &e);
-    store_close(export.store);
-    strings_free(&experiments);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  Export export = {.what = curves ? EXPORT_CURVES : points ? EXPORT_POINTS : EXPORT_TRIALS};
+  bool ok;
+  if (curves && points)
+    ok = error_set(&e, EXIT_CONFIG, "--curves and --points: one of them");
+  else if (bundle)
+    ok = path || curves || points
+             ? error_set(&e, EXIT_CONFIG,
+                         "--bundle packs the trials' folders: no --out, --curves "
+                         "or --points goes with it")
+             : export_bundle(bundle, results, &line, &e);
+  else if (!line.word_count)
+    ok = error_set(&e, EXIT_CONFIG,
+                   "which format? csv, jsonl, latex, markdown or tensorboard; or "
+                   "--bundle FILE");
+  else
+    ok = export_format(&export, &line, db, path, &e);
+  return ok ? EXIT_OK : command_fail(line.name, &e);
+}
 }

@@ -6,10 +6,12 @@
 
 #include "harness/cmd.h"
 #include "harness/images.h"
+#include "harness/incoming.h"
 #include "harness/locate.h"
 #include "harness/options.h"
 #include "harness/place.h"
 #include "harness/report.h"
+#include "harness/room.h"
 #include "harness/runner.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
@@ -17,21 +19,23 @@
 
 typedef struct RunCommand {
   CommandLine line;
-  CmdList settings;
+  CmdList settings, from;
   const char *scale, *db, *out, *trainer_given;
   const char *part_text;
   int part, parts; /* of --part; 1 of 1 without it */
   int64_t jobs, jobs_per_gpu;
   int64_t keep_going;
-  double timeout, time_limit;
-  double started; /* clock: the time limit counts from there */
+  const char *disk_text;
+  double timeout, time_limit, disk_limit; /* disk_limit: bytes, 0: none */
+  double started;                         /* clock: the time limit counts from there */
   bool dry_run, json;
   char trainer[CONFIG_PATH_MAX];
   JobBuild build;
   Plan *plans;
   int plan_count;
   int failed, signal;
-  bool out_of_time, gave_up;
+  bool out_of_time, out_of_disk, gave_up;
+  Incoming incoming;
 } RunCommand;
 
 static const char about[] =
@@ -128,7 +132,36 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
 
 static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
   if (!jobs_create(jobs, plan, run->out, &run->build, e)) return false;
-  jobs_keep_part(*jobs, plan->count, run->part, run->parts);
+  bool ok = incoming_look(&run->incoming, plan, *jobs, &run->build, e);
+  if (!ok) jobs_free(*jobs, plan->count);
+  if (ok) jobs_keep_part(*jobs, plan->count, run->part, run->parts);
+  return ok;
+}
+
+/* Before anything is written. */
+static bool measure_disk(const RunCommand *run, const Plan *plan, const Job *jobs, int at_once,
+                         bool say, Error *e) {
+  char folder[CONFIG_PATH_MAX];
+  Room room;
+  if (!folder_of_sweep(folder, run->out, plan, e)) return false;
+  room_plan(&room, jobs, plan->count, folder, at_once);
+  if (say) room_say(stdout, &room);
+  fflush(stdout);
+  return room_check(&room, folder_experiment(folder), run->out, run->disk_limit, e);
+}
+
+/* What an earlier session did (--from). */
+static bool take_earlier(const RunCommand *run, const Plan *plan, Job *jobs, Error *e) {
+  int done = 0, begun = 0;
+  for (int i = 0; i < plan->count; i++) {
+    Job *job = &jobs[i];
+    if (!job->from || job->action == JOB_ELSEWHERE) continue;
+    if (!incoming_take(job, &run->build, e)) return error_prefix(e, "%s", job->label);
+    done += job->action == JOB_SKIP;
+    begun += job->action == JOB_CONTINUE || job->action == JOB_RETRY;
+  }
+  if (run->from.count)
+    fprintf(stderr, "taken from earlier results: %d done, %d to continue\n", done, begun);
   return true;
 }
 
@@ -173,9 +206,10 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   /* A plan may be for another machine than this one. */
   if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
   if (run->time_limit > 0 && !run->json) say_sessions(run, jobs, plan->count, places.count);
+  bool ok = measure_disk(run, plan, jobs, places.count, !run->json, e);
   places_free(&places);
   jobs_free(jobs, plan->count);
-  return true;
+  return ok;
 }
 
 /* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
@@ -264,7 +298,10 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   Progress progress;
   SuperviseResult result = {0};
   Places places;
+  char sweep_folder[CONFIG_PATH_MAX];
   SuperviseOptions options = {.trainer = run->trainer,
+                              .disk_limit = run->disk_limit > 0 ? run->disk_limit : INFINITY,
+                              .sweep_folder = sweep_folder,
                               .places = &places,
                               .timeout = run->timeout,
                               .build = &run->build,
@@ -272,11 +309,15 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
                               .stop_at = run->started + limit_of(run) - time_to_stop(run),
                               .keep_going = run->keep_going};
   introduce(plan);
-  jobs_compare_images(jobs, plan->count, &run->build);
-  say_skipped(plan, jobs, &run->build);
   bool ok = make_places(&places, run, jobs, plan->count, e) &&
-            enter_trials(store, plan, jobs, run->out, e) &&
-            say_other_length(store, jobs, plan->count, e);
+            measure_disk(run, plan, jobs, places.count, false, e) &&
+            take_earlier(run, plan, jobs, e);
+  if (ok) {
+    jobs_compare_images(jobs, plan->count, &run->build);
+    say_skipped(plan, jobs, &run->build);
+    ok = folder_of_sweep(sweep_folder, run->out, plan, e) &&
+         enter_trials(store, plan, jobs, run->out, e);
+  }
   if (ok) {
     progress_open(&progress);
     supervise(jobs, plan->count, store, &options, &progress, &result);
@@ -285,6 +326,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   if (ok) report_results(stdout, plan, jobs, run->json);
   run->signal = result.signal;
   run->gave_up = result.gave_up;
+  run->out_of_disk = result.out_of_disk;
   for (int i = 0; i < plan->count; i++) {
     if (jobs[i].action == JOB_ELSEWHERE) continue;
     run->failed += jobs[i].status == TRIAL_FAILED;
@@ -328,7 +370,8 @@ static bool run_all(RunCommand *run, Error *e) {
   Store *store;
   if (!open_store(run, &store, e)) return false;
   bool ok = true;
-  for (int i = 0; ok && i < run->plan_count && !run->signal && !run->out_of_time && !run->gave_up;
+  for (int i = 0; ok && i < run->plan_count && !run->signal && !run->out_of_time &&
+                  !run->out_of_disk && !run->gave_up;
        i++)
     ok = run_plan(run, store, &run->plans[i], e);
   store_close(store);
@@ -340,6 +383,11 @@ static void say_next(const RunCommand *run) {
     fputs("\nstopped; the same command continues\n", stderr);
   else if (run->out_of_time)
     fprintf(stderr, "\nthe time is over; the same command continues (exit code %d)\n", EXIT_TIME);
+  else if (run->out_of_disk)
+    fprintf(stderr,
+            "\n--disk-limit leaves no room for another trial (exit code %d): `harness clean`, or a "
+            "higher limit; then the same command continues\n",
+            EXIT_DISK);
   else if (run->failed)
     fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
   else if (run->parts > 1)
@@ -394,7 +442,9 @@ static bool check_trials(const RunCommand *run, Error *e) {
 
 static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
-  if (!read_part(run, e) || !load_plans(run, e)) return false;
+  if ((run->disk_text && !disk_parse(run->disk_text, &run->disk_limit, e)) || !read_part(run, e) ||
+      !load_plans(run, e))
+    return false;
   if (!check_trials(run, run->dry_run ? &missing : e)) {
     if (!run->dry_run) return false;
     note_elsewhere(&missing);
@@ -408,7 +458,9 @@ static bool prepare(RunCommand *run, Error *e) {
     *e = missing;
     return false;
   }
-  return true;
+  return (run->dry_run || room_writable(run->out, e)) &&
+         incoming_open(&run->incoming, &run->from, run->plans, run->plan_count, run->out,
+                       run->dry_run, e);
 }
 
 int cmd_run(int argc, char **argv) {
@@ -427,6 +479,12 @@ int cmd_run(int argc, char **argv) {
        "silence that counts as a hang (600; longer for slow steps)"},
       {"--time-limit", CMD_TIME, &run.time_limit, "TIME",
        "stop in time, each trial with a checkpoint, and end with exit code 75: 11h30m, 90m, 45s"},
+      {"--disk-limit", CMD_TEXT, &run.disk_text, "SIZE",
+       "what the experiment's files in --out may take: 20GB, 500MB; a plan that cannot\n"
+       "fit is refused, exit code 73"},
+      {"--from", CMD_LIST, &run.from, "PATH",
+       "go on from an earlier session's --out, which is only read, or its bundle (harness\n"
+       "export); repeat it"},
       {"--keep-going", CMD_COUNT, &run.keep_going, "N",
        "start no more trials after N that failed in a row (0: any number)"},
       {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
@@ -461,9 +519,11 @@ int cmd_run(int argc, char **argv) {
     code = !ok               ? command_fail(run.line.name, &e)
            : run.signal      ? 128 + run.signal
            : run.out_of_time ? EXIT_TIME
+           : run.out_of_disk ? EXIT_DISK
            : run.failed      ? EXIT_SOME_FAILED
                              : EXIT_OK;
   }
+  incoming_close(&run.incoming);
   for (int i = 0; i < run.plan_count; i++) plan_free(&run.plans[i]);
   free(run.plans);
   command_line_free(&run.line);

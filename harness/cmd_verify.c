@@ -48,7 +48,7 @@ typedef struct Verification {
   Evidence evidence;
   RunRecord then, now;
   Comparison comparison;
-  int signal;
+  int signal, lock; /* lock: of scratch, so that `harness clean` leaves it alone */
 } Verification;
 
 static bool parse_class(const char *text, Proof *proof, Error *e) {
@@ -116,11 +116,12 @@ static bool choose_name(Verification *v, Error *e) {
 
 /* The scratch folder beside the recorded files, with the configuration that was recorded. */
 static bool make_scratch(Verification *v, Error *e) {
-  char path[CONFIG_PATH_MAX];
+  char path[CONFIG_PATH_MAX], holder[FOLDER_HOLDER_MAX];
   const char *text = member_text(v->then.start, "config");
   if (!text)
     return error_set(e, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);
   if (!choose_name(v, e) || !io_make_folders(v->scratch, e) ||
+      !folder_lock(&v->lock, v->scratch, holder, e) ||
       !io_join(path, sizeof path, v->scratch, "config.ini", e))
     return false;
   int fd = io_create(path, e);
@@ -153,7 +154,7 @@ static bool train_again(Verification *v, Error *e) {
                         .ranks = places.list[0].ranks,
                         .cuda_devices = places.list[0].gpus,
                         .stop_after = (int64_t)v->steps,
-                        .lock = -1,
+                        .lock = v->lock,
                         .timeout = v->timeout};
   Trainer trainer;
   Outcome outcome;
@@ -421,7 +422,7 @@ static bool verify(Verification *v, Error *e) {
 
 int cmd_verify(int argc, char **argv) {
   const char *class = "bitwise";
-  Verification v = {.db = DEFAULT_DB, .timeout = 600};
+  Verification v = {.db = DEFAULT_DB, .timeout = 600, .lock = -1};
   const CmdOption options[] = {
       {"--class", CMD_TEXT, &class, "NAME", "bitwise (default), numerical or statistical"},
       {"--steps", CMD_NUMBER, &v.steps, "N", "train and compare the first N steps only"},
@@ -446,6 +447,7 @@ int cmd_verify(int argc, char **argv) {
            : v.signal                      ? 128 + v.signal
            : v.comparison.proof >= v.asked ? EXIT_OK
                                            : EXIT_MISMATCH;
+    if (v.lock >= 0) close(v.lock);
     evidence_free(&v.evidence);
     record_free(&v.then);
     record_free(&v.now);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/folder.h"
 #include "harness/store_verify.h"
 #include "harness/tail.h"
 #include "mae/base/io.h"
@@ -123,6 +124,38 @@ static void check_state_hash(Evidence *evidence, const char *where, const char *
                               where, hash, event, recorded));
 }
 
+/* A last checkpoint of which only a part was kept: that part against its recorded hash. */
+static void check_kept(Evidence *evidence, const EvidenceOf *of, const KeptRecord *kept) {
+  char folder[CONFIG_PATH_MAX], path[CONFIG_PATH_MAX], hash[65];
+  Error problem = {0};
+  strings_add(&evidence->notes,
+              string_format("of the checkpoint of step %lld %s was kept (run.keep = %s): the state "
+                            "is proved by its recorded hash alone",
+                            (long long)kept->step, *kept->file ? kept->file : "nothing",
+                            kept->keep));
+  if (!*kept->file) return;
+  if (!step_folder_path(folder, of->folder, kept->step, &problem) ||
+      !io_join(path, sizeof path, folder, kept->file, &problem))
+    strings_add(&evidence->faults, string_copy(problem.message));
+  else if (access(path, F_OK) != 0)
+    strings_add(&evidence->notes, string_format("%s is not there: not checked", path));
+  else if (!sha256_file(hash, path, &problem))
+    strings_add(&evidence->faults, string_copy(problem.message));
+  else if (strcmp(hash, kept->sha256) != 0)
+    strings_add(&evidence->faults,
+                string_format("%s: the file was changed: its SHA-256 is %.16s, and %.16s was "
+                              "recorded when it was kept",
+                              path, hash, kept->sha256));
+}
+
+/* Whether launches.jsonl says that the rest of this checkpoint was removed, and it was. */
+static bool was_thinned(const EvidenceOf *of, const KeptRecord *kept, int64_t step) {
+  char folder[CONFIG_PATH_MAX], state[CONFIG_PATH_MAX];
+  return kept->step == step && step_folder_path(folder, of->folder, step, NULL) &&
+         io_join(state, sizeof state, folder, "state.safetensors", NULL) &&
+         access(state, F_OK) != 0;
+}
+
 static void check_checkpoint(Evidence *evidence, const EvidenceOf *of, int64_t step) {
   char folder[CONFIG_PATH_MAX], hash[65], key[32];
   Error problem = {0};
@@ -156,8 +189,13 @@ static void check_checkpoints(Evidence *evidence, const EvidenceOf *of) {
   char key[32];
   if (!step_folders_list(of->folder, &steps, &count, &problem))
     strings_add(&evidence->faults, string_copy(problem.message));
-  for (int i = 0; i < count; i++) check_checkpoint(evidence, of, steps[i]);
-  if (*facts->end && (!count || steps[0] != facts->step))
+  Launches launches;
+  folder_launches(&launches, of->folder);
+  bool thinned = was_thinned(of, &launches.kept, facts->step);
+  if (thinned) check_kept(evidence, of, &launches.kept);
+  for (int i = 0; i < count; i++)
+    if (!thinned || steps[i] != facts->step) check_checkpoint(evidence, of, steps[i]);
+  if (*facts->end && !thinned && (!count || steps[0] != facts->step))
     strings_add(&evidence->notes,
                 string_format("%s/checkpoints/step-%lld is not there: not checked", of->folder,
                               (long long)facts->step));

@@ -220,12 +220,28 @@ bool folder_lock(int *fd, const char *trial_folder, char holder[FOLDER_HOLDER_MA
   return held;
 }
 
+bool folder_lock_shared(int *fd, const char *trial_folder, char holder[FOLDER_HOLDER_MAX],
+                        Error *e) {
+  char path[CONFIG_PATH_MAX];
+  *holder = 0;
+  *fd = -1;
+  if (!io_join(path, sizeof path, trial_folder, "lock", e)) return false;
+  *fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (*fd < 0 && errno == ENOENT) return true;
+  if (*fd < 0) return error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
+  if (flock(*fd, LOCK_SH | LOCK_NB) == 0) return true;
+  if (errno == EWOULDBLOCK) read_holder(*fd, holder);
+  close(*fd); /* a file system without locks has no writers that hold one */
+  *fd = -1;
+  return true;
+}
+
 bool folder_has_checkpoint(const char *trial_folder) {
   int64_t step;
   return step_folders_newest(trial_folder, &step, NULL) && step >= 0;
 }
 
-/* What an attempt leaves. launches.jsonl stays: the launches have been. */
+/* What an attempt leaves. */
 static bool is_of_attempt(const char *name) {
   static const char *const names[] = {"checkpoints", "events.jsonl", FACTS_NOTE, "stderr.log"};
   size_t length = strlen(name);
@@ -234,14 +250,22 @@ static bool is_of_attempt(const char *name) {
   return (length > 4 && !strcmp(name + length - 4, ".png")) || !strncmp(name, "verify-", 7);
 }
 
+static bool is_of_launches(const char *name) {
+  for (int f = 0; f < TRIAL_LAUNCH_FILES; f++)
+    if (!strcmp(name, trial_files[f])) return true;
+  return false;
+}
+
 /* The names of an attempt's files, and the number of the next superseded-N. */
-static bool list_attempt(StringList *names, int *number, const char *trial_folder, Error *e) {
+static bool list_attempt(StringList *names, int *number, const char *trial_folder, bool launches,
+                         Error *e) {
   DIR *dir = opendir(trial_folder);
   if (!dir)
     return errno == ENOENT || error_set(e, EXIT_DATA, "%s: %s", trial_folder, strerror(errno));
   for (const struct dirent *entry; (entry = readdir(dir));) {
     int n;
-    if (is_of_attempt(entry->d_name)) strings_add(names, string_copy(entry->d_name));
+    if (is_of_attempt(entry->d_name) || (launches && is_of_launches(entry->d_name)))
+      strings_add(names, string_copy(entry->d_name));
     if (sscanf(entry->d_name, "superseded-%d", &n) == 1 && n >= *number) *number = n + 1;
   }
   closedir(dir);
@@ -256,10 +280,10 @@ static bool move_file(const char *from, const char *to, const char *name) {
   return ok;
 }
 
-bool folder_set_aside(const char *trial_folder, Error *e) {
+bool folder_set_aside(const char *trial_folder, bool launches, Error *e) {
   StringList names = {0};
   int number = 1, moved = 0;
-  bool ok = list_attempt(&names, &number, trial_folder, e);
+  bool ok = list_attempt(&names, &number, trial_folder, launches, e);
   char *to = string_format("%s/superseded-%d", trial_folder, number);
   if (ok && names.count) {
     ok = io_make_folders(to, e);
@@ -288,6 +312,15 @@ static void take_exit(Outcome *outcome, const json_t *event) {
   snprintf(outcome->error, sizeof outcome->error, "%s", error ? error : "");
 }
 
+static void take_kept(KeptRecord *kept, const json_t *event) {
+  const char *keep = member_text(event, "keep"), *file = member_text(event, "file");
+  const char *sha256 = member_text(event, "sha256");
+  kept->step = member_integer(event, "step", -1);
+  snprintf(kept->keep, sizeof kept->keep, "%s", keep ? keep : "");
+  snprintf(kept->file, sizeof kept->file, "%s", file && !strchr(file, '/') ? file : "");
+  snprintf(kept->sha256, sizeof kept->sha256, "%s", sha256 ? sha256 : "");
+}
+
 enum { LAUNCHES_MAX = 1000000 };
 
 static void take_launch_line(void *user, const char *line, size_t length, uint64_t offset) {
@@ -300,7 +333,9 @@ static void take_launch_line(void *user, const char *line, size_t length, uint64
   if (launch && event_line_is(&event, "launch")) {
     launches->count = launch;
     launches->open = true;
+    launches->kept.step = -1; /* it may write checkpoints */
   }
+  if (event_line_is(&event, "kept")) take_kept(&launches->kept, event.json);
   if (launch && event_line_is(&event, "exit") && launch == launches->count) {
     launches->open = false;
     take_exit(&launches->last, event.json);
@@ -309,7 +344,7 @@ static void take_launch_line(void *user, const char *line, size_t length, uint64
 }
 
 void folder_launches(Launches *launches, const char *trial_folder) {
-  *launches = (Launches){0};
+  *launches = (Launches){.kept.step = -1};
   for (int f = 0; f < TRIAL_LAUNCH_FILES; f++) {
     char *path = string_format("%s/%s", trial_folder, trial_files[f]);
     tail_read_file(path, take_launch_line, launches);
@@ -353,5 +388,17 @@ bool folder_append_exit(const char *trial_folder, int launch, const Outcome *out
   if (outcome->signal) event_int(&log, "signal", outcome->signal);
   event_string(&log, "status", trial_status_name(outcome->status));
   event_string(&log, "error", outcome->error);
+  return close_launches(&log, e);
+}
+
+bool folder_append_kept(const char *trial_folder, const KeptRecord *kept, int64_t freed, Error *e) {
+  EventLog log;
+  if (!open_launches(&log, trial_folder, e)) return false;
+  event_begin(&log, "kept");
+  event_int(&log, "step", kept->step);
+  event_string(&log, "keep", kept->keep);
+  event_string(&log, "file", kept->file);
+  event_string(&log, "sha256", kept->sha256);
+  event_int(&log, "freed", freed);
   return close_launches(&log, e);
 }

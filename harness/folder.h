@@ -34,11 +34,15 @@ json_t *folder_read_json(const char *folder, const char *name);
  * -1. */
 enum { FOLDER_HOLDER_MAX = 256 };
 bool folder_lock(int *fd, const char *trial_folder, char holder[FOLDER_HOLDER_MAX], Error *);
+/* For reading a folder, which may be on a disk that cannot be written to: nobody begins to write as
+ * long as *fd is open. -1: there is no lock, so that nobody does. */
+bool folder_lock_shared(int *fd, const char *trial_folder, char holder[FOLDER_HOLDER_MAX], Error *);
 /* True when there is a checkpoint to continue from. */
 bool folder_has_checkpoint(const char *trial_folder);
 /* Moves what an attempt left (events, checkpoints, pictures, verifications) to superseded-N/, so
- * that the trial starts anew: all of it, or nothing. */
-bool folder_set_aside(const char *trial_folder, Error *);
+ * that the trial starts anew: all of it, or nothing. launches: also the record of its launches,
+ * which otherwise stays, since they have been. */
+bool folder_set_aside(const char *trial_folder, bool launches, Error *);
 
 typedef struct Outcome {
   TrialStatus status; /* done, interrupted or failed */
@@ -47,15 +51,26 @@ typedef struct Outcome {
   char error[1024];   /* why it is not done */
 } Outcome;
 
+/* What was left of the last checkpoint of a trial that is done (retain.h). */
+typedef struct KeptRecord {
+  int64_t step;    /* -1: all that the trainer wrote */
+  char keep[16];   /* run.keep */
+  char file[64];   /* what is there, within the checkpoint's folder; "": nothing */
+  char sha256[65]; /* of that file */
+} KeptRecord;
+
 /* What launches.jsonl says, and before it attempts.jsonl, as it was once called. */
 typedef struct Launches {
   int count;
   bool open;    /* the last one has no exit line: it runs, or its harness was killed */
   Outcome last; /* of the newest exit line */
+  KeptRecord kept;
 } Launches;
 void folder_launches(Launches *, const char *trial_folder);
 bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,
                           Error *);
 bool folder_append_exit(const char *trial_folder, int launch, const Outcome *, Error *);
+/* freed: bytes that the rest had. */
+bool folder_append_kept(const char *trial_folder, const KeptRecord *, int64_t freed, Error *);
 
 #endif

@@ -105,7 +105,7 @@ static bool measure_config(Job *job, Counted *counted, Error *e) {
   params_free(&table);
   job->memory = memory_plan(config, NULL).total;
   job->gflops_per_image = model_gflops_per_image(config, true);
-  if (!count_steps(job, counted, e)) return false;
+  if (!count_steps(job, counted, e) || !disk_sizes(&job->disk, config, job->steps, e)) return false;
   measure_probe(job, counted);
   return true;
 }
@@ -118,6 +118,11 @@ static TrialStatus recorded_status(const Launches *launches, const Facts *facts)
     return launches->last.status;
   if (!strcmp(facts->end, "failed")) return TRIAL_FAILED;
   return launches->count > 0 || facts->starts > 0 ? TRIAL_INTERRUPTED : TRIAL_PENDING;
+}
+
+bool job_is_of_other_build(const Job *job, const JobBuild *build) {
+  return !build->any && job->facts.starts > 0 &&
+         strcmp(job->facts.binary_sha256, build->sha256) != 0;
 }
 
 /* Why what is there cannot be gone on with; NULL: it can. */
@@ -134,15 +139,14 @@ static const char *unusable(Job *job, const JobBuild *build) {
   if (strcmp(facts->config_hash, job->trial->hash)) return "its event file is another trial's";
   if (*job->images_sha256 && strcmp(job->images_sha256, facts->dataset_sha256))
     return "it was trained on other images";
-  if (!build->any && strcmp(facts->binary_sha256, build->sha256))
-    return "another build of mae made it";
+  if (job_is_of_other_build(job, build)) return "another build of mae made it";
   return NULL;
 }
 
-void job_look(Job *job, const JobBuild *build) {
+/* By the facts of its event file. */
+static void judge(Job *job, const JobBuild *build) {
   Launches launches;
   folder_launches(&launches, job->folder);
-  facts_read_noted(&job->facts, job->folder);
   job->status = recorded_status(&launches, &job->facts);
   snprintf(job->error, sizeof job->error, "%s", launches.last.error);
   bool checkpoint = folder_has_checkpoint(job->folder);
@@ -156,6 +160,19 @@ void job_look(Job *job, const JobBuild *build) {
     job->action = JOB_RETRY;
   else
     job->action = checkpoint ? JOB_CONTINUE : JOB_START;
+}
+
+void job_look(Job *job, const JobBuild *build) {
+  facts_read_noted(&job->facts, job->folder);
+  judge(job, build);
+}
+
+void job_look_only(Job *job, const JobBuild *build) {
+  char events[CONFIG_PATH_MAX];
+  facts_init(&job->facts);
+  if (io_join(events, sizeof events, job->folder, "events.jsonl", NULL))
+    facts_read(&job->facts, events);
+  judge(job, build);
 }
 
 bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *build, Error *e) {
@@ -180,13 +197,17 @@ bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *
 }
 
 void jobs_free(Job *jobs, int count) {
-  for (int i = 0; i < count; i++) free(jobs[i].label);
+  for (int i = 0; i < count; i++) {
+    free(jobs[i].label);
+    free(jobs[i].from);
+  }
   free(jobs);
 }
 
 void jobs_keep_part(Job *jobs, int count, int part, int parts) {
   for (int i = 0; i < count; i++)
-    if (i % parts != part - 1 && jobs[i].action != JOB_SKIP) jobs[i].action = JOB_ELSEWHERE;
+    if (i % parts != part - 1 && (jobs[i].action != JOB_SKIP || jobs[i].from))
+      jobs[i].action = JOB_ELSEWHERE;
 }
 
 bool job_is_to_run(const Job *job) {

@@ -2,6 +2,7 @@
 #ifndef HARNESS_JOB_H
 #define HARNESS_JOB_H
 
+#include "harness/disk.h"
 #include "harness/facts.h"
 #include "harness/folder.h"
 #include "harness/plan.h"
@@ -19,8 +20,10 @@ typedef enum JobAction {
 typedef struct Job {
   const PlanTrial *trial;
   char folder[CONFIG_PATH_MAX];
-  char *label; /* "mask_ratio=0.75 seed=1" */
-  int64_t id;  /* 0: not given yet */
+  char *label;        /* "mask_ratio=0.75 seed=1" */
+  int64_t id;         /* 0: not given yet */
+  char *from;         /* where an earlier session has more of it (incoming.h); NULL: nowhere */
+  bool from_unpacked; /* that is a copy of ours, from which files may be moved */
   JobAction action;
   TrialStatus status;
   Facts facts;
@@ -36,7 +39,8 @@ typedef struct Job {
   double gflops_per_image;
   ProbeWork probe; /* GFLOP; 0 where no images are known */
   int64_t steps;   /* 0: not known here: the data is on other machines */
-  double seconds;  /* estimated for what is left to do; NAN: unknown */
+  DiskSizes disk;
+  double seconds; /* estimated for what is left to do; NAN: unknown */
 } Job;
 
 /* Whose results count. */
@@ -50,6 +54,10 @@ bool jobs_create(Job **, const Plan *, const char *out, const JobBuild *, Error 
 /* Reads the trial's folder: facts, status, and what is to be done. Again once its lock is held,
  * since whoever held it before may have finished the trial. */
 void job_look(Job *, const JobBuild *);
+/* The same without noting anything beside the event file: the folder is not ours. */
+void job_look_only(Job *, const JobBuild *);
+/* What is in its folder was made by another build of mae, and that matters. */
+bool job_is_of_other_build(const Job *, const JobBuild *);
 void jobs_free(Job *, int count);
 /* Leaves every `parts`-th job, from job number `part` - 1 on, as it is; the rest that is not done
  * is for other harnesses. */

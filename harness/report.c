@@ -37,11 +37,12 @@ static void plan_json(FILE *out, const Plan *plan, const Job *jobs) {
   for (int i = 0; i < plan->count; i++) {
     const Job *job = &jobs[i];
     json_t *trial = json_pack(
-        "{s:s, s:o, s:s, s:I, s:I, s:I, s:o, s:I, s:o}", "config_hash", job->trial->hash, "swept",
-        swept_object(job->trial), "state", job_action_text(job->action), "params_encoder",
+        "{s:s, s:o, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I}", "config_hash", job->trial->hash,
+        "swept", swept_object(job->trial), "state", job_action_text(job->action), "params_encoder",
         (json_int_t)job->params_encoder, "params_decoder", (json_int_t)job->params_decoder,
         "memory_bytes", (json_int_t)job->memory, "gflops_per_image", real(job->gflops_per_image),
-        "steps", (json_int_t)job->steps, "seconds", real(job->seconds));
+        "steps", (json_int_t)job->steps, "seconds", real(job->seconds), "disk_peak_bytes",
+        (json_int_t)job->disk.peak, "disk_kept_bytes", (json_int_t)job->disk.kept);
     json_array_append_new(trials, trial);
   }
   print_json(out, object, trials);
@@ -62,15 +63,15 @@ static void swept_cells(Table *table, const PlanTrial *trial) {
 }
 
 static void plan_table(FILE *out, const Plan *plan, const Job *jobs) {
-  Table table = {.columns = 8 + jobs[0].trial->swept_count};
+  Table table = {.columns = 10 + jobs[0].trial->swept_count};
   char text[64];
   double total = 0;
   table_cell(&table, "trial");
   swept_headings(&table, jobs[0].trial);
-  for (int i = 0; i < 7; i++)
-    table_cell(&table, "%s",
-               (const char *[]){"encoder", "decoder", "GFLOP/image", "memory", "steps", "time",
-                                "state"}[i]);
+  static const char *const headings[] = {"encoder", "decoder", "GFLOP/image", "memory", "disk",
+                                         "kept",    "steps",   "time",        "state"};
+  for (size_t i = 0; i < sizeof headings / sizeof *headings; i++)
+    table_cell(&table, "%s", headings[i]);
   for (int i = 0; i < plan->count; i++) {
     const Job *job = &jobs[i];
     if (job->id)
@@ -83,13 +84,15 @@ static void plan_table(FILE *out, const Plan *plan, const Job *jobs) {
     table_cell(&table, "%.3g", job->gflops_per_image);
     format_bytes(text, sizeof text, (double)job->memory);
     table_cell(&table, "%s", text);
+    table_cell(&table, "%s", disk_text(text, job->disk.peak));
+    table_cell(&table, "%s", disk_text(text, job->disk.kept));
     if (job->steps)
       table_cell(&table, "%lld", (long long)job->steps);
     else
       table_cell(&table, "%s", "?");
     format_duration(text, sizeof text, job->seconds);
     table_cell(&table, "%s", job_is_to_run(job) ? text : "-");
-    table_cell(&table, "%s", job_action_text(job->action));
+    table_cell(&table, "%s%s", job_action_text(job->action), job->from ? " (--from)" : "");
     total += job->seconds;
   }
   table_print(&table, out);

@@ -19,7 +19,10 @@
  *                                       {"event":"launch","time","launch" (from 1),"pid","device",
  *                                       "host"} and {"event":"exit","time","launch","code",
  *                                       "signal","status","error"}; code or signal may be null,
- *                                       status is done | interrupted | failed, error may be "".
+ *                                       status is done | interrupted | failed, error may be "";
+ *                                       {"event":"kept","time","step","keep","file","sha256",
+ *                                       "freed"} before files of the last checkpoint are removed:
+ *                                       run.keep, what stays of them (may be ""), bytes of the rest
  *                                       It was called attempts.jsonl once; a folder may have both,
  *                                       and then the old one's launches come first
  *   OUT/EXPERIMENT/TRIAL/stderr.log     the trainer's standard error

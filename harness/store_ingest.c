@@ -326,6 +326,14 @@ static bool take_exit(const Line *line, Error *e) {
          error_set(e, EXIT_DATA, "exit of launch %lld, which never began", (long long)launch);
 }
 
+/* What became of files is said by the folder alone. */
+static bool take_kept(const Line *line, Error *e) {
+  const char *keep;
+  int64_t step;
+  return member_need_text(line->json, "keep", &keep, e) &&
+         member_need_integer(line->json, "step", &step, e);
+}
+
 static bool take_verification(const Line *line, Error *e) {
   const json_t *j = line->json;
   const char *asked, *class, *outcome, *detail = member_text(j, "detail");
@@ -363,8 +371,10 @@ static const Taker trainer_events[] = {{"start", take_start, false},
                                        {"error", take_error, false},
                                        {"end", take_end, false},
                                        {NULL, NULL, false}};
-static const Taker harness_events[] = {
-    {"launch", take_launch, false}, {"exit", take_exit, false}, {NULL, NULL, false}};
+static const Taker harness_events[] = {{"launch", take_launch, false},
+                                       {"exit", take_exit, false},
+                                       {"kept", take_kept, false},
+                                       {NULL, NULL, false}};
 static const Taker verify_events[] = {{"verification", take_verification, false},
                                       {NULL, NULL, false}};
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/retain.h"
 #include "harness/runner.h"
 #include "harness/strings.h"
 #include "harness/tail.h"
@@ -44,6 +45,7 @@ typedef struct Run {
   int64_t failed_in_row;
   int waiting;     /* unrecorded because the database itself failed */
   double retry_at; /* when it is tried again */
+  double room_at;  /* when room on the disk is looked for again */
   double held_at;  /* when folders that others hold are tried again */
   bool waits;      /* said that there is nothing left but those */
 } Run;
@@ -120,11 +122,20 @@ static bool close_lost_launch(Job *job, int *launch, Error *e) {
   return folder_append_exit(job->folder, launches.count, &lost, e);
 }
 
+/* While the folder is still ours. What cannot be removed costs room, not results. */
+static void keep_what_is_wanted(Run *run, const Job *job) {
+  Error e = {0};
+  int64_t freed = 0;
+  if (!retain_finished(job->folder, &job->trial->config, false, &freed, &e))
+    progress_say(run->progress, "warning: %s; `harness clean` tries again", e.message);
+}
+
 /* Another harness, or the trainer that an earlier one left behind, finished the trial while this
  * one waited for the folder. */
 static void take_finished(Run *run, const Job *job) {
   FileReport report;
   Error problem = {0};
+  keep_what_is_wanted(run, job);
   for (int f = 0; f < TRIAL_FILES; f++)
     if (!store_take_file(run->store, job->id, job->folder, trial_files[f], &report, &problem))
       note_unrecorded(run, &problem);
@@ -137,7 +148,7 @@ static bool begin_anew(Run *run, Job *job, Error *e) {
   if (job->action == JOB_REPLACE) {
     progress_say(run->progress, "trial %lld  %s  is trained anew: %s", (long long)job->id,
                  job->label, job->why_anew);
-    if (!folder_set_aside(job->folder, e)) return false;
+    if (!folder_set_aside(job->folder, false, e)) return false;
   }
   if (job->action != JOB_REPLACE && job->facts.starts > 0) return true;
   Error problem = {0};
@@ -247,6 +258,7 @@ static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
   job->status = outcome->status;
   job->facts = slot->trainer.facts;
   snprintf(job->error, sizeof job->error, "%s", outcome->error);
+  if (job->status == TRIAL_DONE) keep_what_is_wanted(run, job);
   record_outcome(run, slot, outcome);
   close(slot->lock);
   trainer_close(&slot->trainer);
@@ -281,12 +293,41 @@ static void try_job(Run *run, Slot *slot, Job *job) {
   fail_to_start(run, slot, job, &e);
 }
 
+/* With it, no more than the limit is on the disk at any time. */
+static bool has_room(const Run *run, const Job *job) {
+  double limit = run->options->disk_limit;
+  if (isinf(limit)) return true;
+  double used = disk_used(run->options->sweep_folder);
+  used += fmax(0, job->disk.peak - disk_used(job->folder));
+  for (int s = 0; s < run->slot_count; s++) {
+    const Job *runs = run->slots[s].trainer.pid ? run->slots[s].job : NULL;
+    if (runs) used += fmax(0, runs->disk.peak - disk_used(runs->folder));
+  }
+  return used <= limit;
+}
+
+/* What runs frees room when it is done. When nothing runs, nothing will. */
+static void lack_room(Run *run, const Job *job) {
+  char peak[DISK_TEXT_MAX], used[DISK_TEXT_MAX], limit[DISK_TEXT_MAX];
+  run->room_at = clock_seconds() + retry_seconds;
+  for (int s = 0; s < run->slot_count; s++)
+    if (run->slots[s].trainer.pid != 0) return;
+  run->result->out_of_disk = true;
+  run->next = run->count;
+  progress_say(run->progress,
+               "trial %lld  %s  is not started: it takes up to %s, and %s of --disk-limit %s are "
+               "used",
+               (long long)job->id, job->label, disk_text(peak, job->disk.peak),
+               disk_text(used, disk_used(run->options->sweep_folder)),
+               disk_text(limit, run->options->disk_limit));
+}
+
 /* What others were found to work on: they may have finished it, or left it. */
 static void try_held(Run *run, Slot *slot) {
   int held = 0;
   for (int i = 0; i < run->next && slot->trainer.pid == 0; i++) {
     Job *job = &run->jobs[i];
-    if (*job->holder) try_job(run, slot, job);
+    if (*job->holder && has_room(run, job)) try_job(run, slot, job);
     held += *job->holder != 0;
   }
   if (slot->trainer.pid == 0) run->held_at = clock_seconds() + held_seconds;
@@ -298,7 +339,8 @@ static void try_held(Run *run, Slot *slot) {
 
 /* Whether nothing more is to be started, for another reason than that there is nothing. */
 static bool stops(const Run *run) {
-  return run->result->signal || run->result->out_of_time || run->result->gave_up;
+  const SuperviseResult *result = run->result;
+  return result->signal || result->out_of_time || result->out_of_disk || result->gave_up;
 }
 
 /* Whether a job has still to be started. Where there is none there may be no place either. */
@@ -328,9 +370,15 @@ static void fill_slots(Run *run) {
   if (job_waits(run) && !has_time_to_begin(run)) run_out_of_time(run);
   for (int s = 0; s < run->slot_count; s++) {
     Slot *slot = &run->slots[s];
-    while (slot->trainer.pid == 0 && run->next < run->count) {
-      Job *job = &run->jobs[run->next++];
-      if (job_is_to_run(job)) try_job(run, slot, job);
+    while (slot->trainer.pid == 0 && run->next < run->count && clock_seconds() >= run->room_at) {
+      Job *job = &run->jobs[run->next];
+      bool runs = job_is_to_run(job);
+      if (runs && !has_room(run, job)) {
+        lack_room(run, job);
+        break;
+      }
+      run->next++;
+      if (runs) try_job(run, slot, job);
     }
     if (slot->trainer.pid == 0 && !stops(run) && clock_seconds() >= run->held_at)
       try_held(run, slot);

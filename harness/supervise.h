@@ -16,12 +16,15 @@ typedef struct SuperviseOptions {
   /* clock_seconds by which all must have ended, and before which trainers are asked to stop, so
    * that each can write a checkpoint; INFINITY: no limit. */
   double deadline, stop_at;
+  double disk_limit;        /* bytes that the experiment's folder may have; INFINITY: any */
+  const char *sweep_folder; /* that folder */
   int64_t keep_going; /* failed trials in a row after which no more is started; 0: any number */
 } SuperviseOptions;
 
 typedef struct SuperviseResult {
   int signal;          /* that ended the run early; 0: none */
   bool out_of_time;    /* options->stop_at came before the last trial had ended */
+  bool out_of_disk;    /* options->disk_limit leaves no room for the next trial */
   bool gave_up;        /* options->keep_going trials failed in a row */
   int unrecorded;      /* lines that the database could not take */
   char problem[1024];  /* the first reason */

@@ -106,6 +106,7 @@ static const struct {
               {"run.emulate", "true"},
               {"run.checkpoint_every", "250"},
               {"run.keep_checkpoints", "3"},
+              {"run.keep", "encoder"},
               {"resources.gpus_per_trial", "2"},
               {"resources.jobs_per_gpu", "4"},
               {"resources.launcher", "srun -n 4"}};

@@ -30,6 +30,8 @@ static const char experiment[] = "[experiment]\n"
                                  "device = cpu\n"
                                  "threads = 1\n"
                                  "checkpoint_every = 3\n"
+                                 "keep_checkpoints = 2\n"
+                                 "keep = checkpoints\n"
                                  "[sweep]\n"
                                  "seeds = 1, 2\n";
 

@@ -12,6 +12,7 @@ enum {
   EXIT_DEVICE = 3,    /* device or memory (mae); verification mismatch (harness) */
   EXIT_DATA = 4,      /* data, files, missing resource */
   EXIT_NONFINITE = 5, /* the loss is not a finite number */
+  EXIT_DISK = 73,     /* --disk-limit leaves no room; sysexits.h calls it EX_CANTCREAT */
   /* A time limit was reached: the same command continues. sysexits.h calls it EX_TEMPFAIL. */
   EXIT_TIME = 75,
 };

@@ -11,6 +11,7 @@
 #include "mae/cmd/layouts.h"
 #include "mae/model/weights.h"
 #include "mae/record/checkpoint.h"
+#include "mae/record/kept.h"
 #include "mae/record/run_folder.h"
 
 /* ImageNet's, as in kernels/scalar.h. */
@@ -216,8 +217,9 @@ static bool build_layout(Layout *layout, const ParamTable *table, const TensorFi
                          const Export *export, Error *e) {
   if (!layout_create(layout, table, e)) return false;
   for (int i = 0; i < table->count; i++) {
-    const Tensor *tensor = safetensors_find(file, table->list[i].name);
-    if (layout_is_decoder(tensor->name) && (!export->hf || export->encoder)) continue;
+    const char *name = table->list[i].name;
+    if (layout_is_decoder(name) && (!export->hf || export->encoder)) continue;
+    const Tensor *tensor = safetensors_find(file, name);
     if (!export->hf)
       add(layout, tensor, LAYOUT_WHOLE, tensor->name);
     else if (!add_hf(layout, tensor, e))
@@ -299,14 +301,20 @@ static bool export_weights(const Export *export, Error *e) {
   Layout layout = {0};
   Told told = {0};
   Config config;
+  float *values = NULL;
   char path[CONFIG_PATH_MAX];
   if (!run_folder_locate(path, &config, export->checkpoint, e) ||
       !checkpoint_open_weights(&file, path, e))
     return false;
-  bool ok = (params_build(&table, &config, e) && weights_check(&table, &file, "", e) &&
-             check_model(&config, export->hf, export->encoder, e)) ||
-            error_prefix(e, "%s", path);
-  ok = ok && build_layout(&layout, &table, &file, export, e) && tell(&told, export, &config, e) &&
+  bool kept = kept_is_encoder(&file);
+  bool ok = params_build(&table, &config, e) || error_prefix(e, "%s", path);
+  if (kept) kept_table(&table);
+  ok = ok && (!kept || !export->hf || export->encoder || kept_refuse(path, e)) &&
+       (!kept || kept_widen(&file, &values, e)) &&
+       ((weights_check(&table, &file, "", e) &&
+         check_model(&config, export->hf, export->encoder, e)) ||
+        error_prefix(e, "%s", path)) &&
+       build_layout(&layout, &table, &file, export, e) && tell(&told, export, &config, e) &&
        write_all(export, &layout, &told, &config, e);
   if (ok) {
     const Text *print = export->hf && !export->folder ? &told.metadata : &told.lines;
@@ -314,6 +322,7 @@ static bool export_weights(const Export *export, Error *e) {
   }
   told_free(&told);
   layout_free(&layout);
+  free(values);
   params_free(&table);
   safetensors_close(&file);
   return ok;

@@ -10,7 +10,7 @@
 #include "mae/model/device.h"
 #include "mae/model/safetensors.h"
 #include "mae/probe/features.h"
-#include "mae/record/checkpoint.h"
+#include "mae/record/kept.h"
 
 static const char about[] =
     "Writes what a checkpoint's encoder makes of whole images (nothing hidden, centre\n"
@@ -77,7 +77,7 @@ static bool extract(const FeaturesLine *line, const Config *config, Device *devi
     if (config->model.class_token) readouts |= 1u << READOUT_cls | 1u << READOUT_cls_prenorm;
     bool training = !strcmp(line->split, "train");
     int wanted = line->images < INT_MAX ? (int)line->images : INT_MAX;
-    ok = checkpoint_load_weights(line->chosen.weights, &model, e) &&
+    ok = kept_load_encoder(line->chosen.weights, &model, e) &&
          pool_open(&pool, device, &dataset, e) &&
          features_choose(&features, &dataset, training, wanted, 0, e) &&
          features_extract(&features, &model, &pool, readouts, &briefly, e) &&

@@ -83,6 +83,16 @@
     "shards, tar files of NAME.jpg with NAME.cls, their names with the word train or val",         \
     source_webdataset_open, true, 0)
 
+/* run.keep; then whether the optimiser's state stays. */
+#define KEEPS(X)                                                                                   \
+  X(KEEP_AUTO, "auto", "weights where they take up to 200 MB, else encoder", false)                \
+  X(KEEP_NONE, "none", "no weights", false)                                                        \
+  X(KEEP_ENCODER, "encoder",                                                                       \
+    "the encoder's final weights, matrices in train.precision: all that features need", false)     \
+  X(KEEP_WEIGHTS, "weights", "the final weights", false)                                           \
+  X(KEEP_CHECKPOINTS, "checkpoints",                                                               \
+    "its checkpoints, with the optimiser's state, which training longer needs", true)
+
 /* What is made of a row wherever a list is used. */
 #define CHOICE_ID(id, ...) id,
 #define CHOICE_ONE(...) +1
@@ -97,6 +107,7 @@ typedef enum { AUGMENTS(CHOICE_ID) } Augment;
 typedef enum { SOURCES(CHOICE_ID) } SourceKind;
 typedef enum { PROBE_METHODS(CHOICE_ID) } ProbeMethod;
 typedef enum { PROBE_FEATURES(CHOICE_ID) } ProbeFeatures;
+typedef enum { KEEPS(CHOICE_ID) } Keep;
 
 enum {
   MASK_KIND_COUNT = 0 MASK_KINDS(CHOICE_ONE),
@@ -107,6 +118,7 @@ enum {
   SOURCE_COUNT = 0 SOURCES(CHOICE_ONE),
   PROBE_METHOD_COUNT = 0 PROBE_METHODS(CHOICE_ONE),
   PROBE_FEATURES_COUNT = 0 PROBE_FEATURES(CHOICE_ONE),
+  KEEP_COUNT = 0 KEEPS(CHOICE_ONE),
 };
 
 #endif

@@ -83,6 +83,7 @@ typedef struct Config {
     bool emulate;             /* allow 16-bit types on a CPU without them, slowly */
     int64_t checkpoint_every; /* steps; 0: only at the end and when stopped */
     int keep_checkpoints;
+    Keep keep; /* for the harness, of a trial that is done */
   } run;
   struct {
     int gpus_per_trial, jobs_per_gpu;

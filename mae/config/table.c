@@ -18,6 +18,7 @@ static const char *const augments[] = {AUGMENTS(CHOICE_NAME) NULL};
 static const char *const sources[] = {SOURCES(CHOICE_NAME) NULL};
 static const char *const probe_methods[] = {PROBE_METHODS(CHOICE_NAME) NULL};
 static const char *const probe_features[] = {PROBE_FEATURES(CHOICE_NAME) NULL};
+static const char *const keeps[] = {KEEPS(CHOICE_NAME) NULL};
 
 /* Integers up to 2^53 - 1 survive JSON and every tool that reads numbers as doubles. */
 #define SEED_MAX 9007199254740991.0
@@ -448,10 +449,17 @@ const Option config_options[] = {
     {.key = "run.keep_checkpoints",
      .type = OPTION_INTEGER,
      MEMBER(run.keep_checkpoints),
-     .initial = "2",
+     .initial = "1",
      .min = 1,
      .max = 1000000,
-     .help = "Newest checkpoints kept in a run folder."},
+     .help = "Newest checkpoints kept in a run folder; while one is written there is one more."},
+    {.key = "run.keep",
+     .type = OPTION_CHOICE,
+     MEMBER(run.keep),
+     .initial = "auto",
+     .choices = keeps,
+     .help = "What the harness keeps of a trial that is done, beside its numbers and hashes, with "
+             "which `harness verify` proves it." KEEPS(CHOICE_HELP)},
 
     {.key = "resources.gpus_per_trial",
      .type = OPTION_INTEGER,

@@ -222,14 +222,15 @@ void params_init(const ParamTable *t, float *arena, const Config *config) {
   }
 }
 
-static bool in_decoder(const Param *p) {
+bool params_in_decoder(const Param *p) {
   return !strncmp(p->name, "decoder_", 8) || !strcmp(p->name, "mask_token");
 }
 
 static size_t count_trainable(const ParamTable *t, bool decoder) {
   size_t count = 0;
   for (int i = 0; i < t->count; i++)
-    if (t->list[i].trainable && in_decoder(&t->list[i]) == decoder) count += t->list[i].count;
+    if (t->list[i].trainable && params_in_decoder(&t->list[i]) == decoder)
+      count += t->list[i].count;
   return count;
 }
 

@@ -44,6 +44,8 @@ void params_free(ParamTable *);
 const Param *params_find(const ParamTable *, const char *name);
 /* Fills a host arena of table->total floats from the seed. */
 void params_init(const ParamTable *, float *arena, const Config *);
+/* Whether it is the decoder's, which features do not need. */
+bool params_in_decoder(const Param *);
 /* Sums of trainable elements without padding. */
 size_t params_count_encoder(const ParamTable *);
 size_t params_count_decoder(const ParamTable *);

@@ -11,6 +11,7 @@
 #include "mae/base/sha256.h"
 #include "mae/model/device.h"
 #include "mae/model/weights.h"
+#include "mae/record/kept.h"
 #include "mae/record/step_folders.h"
 
 static const char state_format[] = "maebench-state-1";
@@ -442,7 +443,8 @@ bool checkpoint_open_weights(TensorFile *file, const char *path, Error *e) {
 bool checkpoint_load_weights(const char *path, Model *model, Error *e) {
   TensorFile file;
   if (!checkpoint_open_weights(&file, path, e)) return false;
-  bool ok = weights_check(&model->table, &file, "", e) || error_prefix(e, "%s", path);
+  bool ok = !kept_is_encoder(&file) || kept_refuse(path, e);
+  ok = ok && (weights_check(&model->table, &file, "", e) || error_prefix(e, "%s", path));
   for (int i = 0; ok && i < model->table.count; i++) {
     const Param *param = &model->table.list[i];
     const Tensor *tensor = safetensors_find(&file, param->name);

@@ -10,6 +10,7 @@
 #include "mae/config/ini.h"
 #include "mae/model/weights.h"
 #include "mae/record/event_line.h"
+#include "mae/record/kept.h"
 #include "mae/record/step_folders.h"
 
 static bool keep_text(char **text, const char *string) {
@@ -70,6 +71,24 @@ static bool file_exists(const char *path) {
   return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* model.safetensors of a folder, or the encoder where only that was kept. */
+static bool weights_in(char *weights, const char *folder, Error *e) {
+  char encoder[CONFIG_PATH_MAX];
+  if (!io_join(weights, CONFIG_PATH_MAX, folder, "model.safetensors", e) ||
+      !io_join(encoder, sizeof encoder, folder, KEPT_ENCODER, e))
+    return false;
+  if (!file_exists(weights) && file_exists(encoder)) strcpy(weights, encoder);
+  return true;
+}
+
+static bool is_finished(const char *folder) {
+  RunFolder run;
+  if (!run_folder_read(&run, folder, NULL)) return false;
+  bool finished = run.finished;
+  run_folder_free(&run);
+  return finished;
+}
+
 static bool locate_weights(char *weights, const char *checkpoint, Error *e) {
   struct stat status;
   char path[CONFIG_PATH_MAX];
@@ -79,15 +98,20 @@ static bool locate_weights(char *weights, const char *checkpoint, Error *e) {
   if (!S_ISDIR(status.st_mode))
     return snprintf(weights, CONFIG_PATH_MAX, "%s", checkpoint) < CONFIG_PATH_MAX ||
            error_set(e, EXIT_DATA, "%.64s...: path too long", checkpoint);
-  if (!io_join(weights, CONFIG_PATH_MAX, checkpoint, "model.safetensors", e)) return false;
+  if (!weights_in(weights, checkpoint, e)) return false;
   if (file_exists(weights)) return true;
   if (!step_folders_newest(checkpoint, &step, e)) return false;
+  if (step < 0 && is_finished(checkpoint))
+    return error_set(e, EXIT_DATA,
+                     "%s: the run is done and its weights were not kept (run.keep): `harness "
+                     "verify TRIAL --keep` trains them again, or run it anew with run.keep = "
+                     "weights",
+                     checkpoint);
   if (step < 0)
     return error_set(e, EXIT_DATA,
                      "%s: no checkpoint there (no model.safetensors and no %s/checkpoints/step-N)",
                      checkpoint, checkpoint);
-  return step_folder_path(path, checkpoint, step, e) &&
-         io_join(weights, CONFIG_PATH_MAX, path, "model.safetensors", e);
+  return step_folder_path(path, checkpoint, step, e) && weights_in(weights, path, e);
 }
 
 static bool parse_config(Config *config, const char *name, const char *text, Error *e) {

@@ -83,7 +83,7 @@ bool step_folders_newest(const char *run_folder, int64_t *step, Error *e) {
 
 /* Removes a checkpoint under another name first: one that is only half removed must never look
  * like a damaged one. */
-static bool remove_step(const char *run_folder, int64_t step, Error *e) {
+bool step_folder_remove(const char *run_folder, int64_t step, Error *e) {
   char path[CONFIG_PATH_MAX], gone[CONFIG_PATH_MAX];
   return step_folder_path(path, run_folder, step, e) &&
          step_folder_temporary(gone, run_folder, step, e) && io_remove(gone, e) &&
@@ -96,7 +96,7 @@ bool step_folders_rotate(const char *run_folder, int64_t newest, int keep, Error
   if (!step_folders_list(run_folder, &steps, &count, e)) return false;
   bool ok = true;
   for (int i = 0; ok && i < count; i++)
-    if (steps[i] <= newest && ++kept > keep) ok = remove_step(run_folder, steps[i], e);
+    if (steps[i] <= newest && ++kept > keep) ok = step_folder_remove(run_folder, steps[i], e);
   free(steps);
   return ok;
 }

@@ -20,6 +20,8 @@ bool step_folders_newest(const char *run_folder, int64_t *step, Error *);
 /* Removes all but the newest `keep` up to step `newest`. A later step is not of this run's past and
  * stays. */
 bool step_folders_rotate(const char *run_folder, int64_t newest, int keep, Error *);
+/* Removes one, all or nothing. */
+bool step_folder_remove(const char *run_folder, int64_t step, Error *);
 /* Removes what interrupted writes left behind. */
 bool step_folders_clean(const char *run_folder, Error *);
 
