@@ -230,11 +230,14 @@ static void ticks(FILE *out, const Frame *f, const ChartAxis *axis, const Scale 
 
 /* Marks ---------------------------------------------------------------------------------------*/
 
+const char *chart_class(int colour) {
+  static const char *const names[] = {"c0", "c1", "c2", "c3", "c4", "c5", "c6",
+                                      "c7", "c8", "cp", "cm", "cs", "cn"};
+  return names[colour];
+}
+
 static void write_class(FILE *out, const ChartSeries *series, const char *more) {
-  if (series->colour == CHART_PUBLISHED)
-    fprintf(out, " class=\"cp%s\"", more);
-  else
-    fprintf(out, " class=\"c%d%s\"", series->colour, more);
+  fprintf(out, " class=\"%s%s\"", chart_class(series->colour), more);
 }
 
 /* Every colour has its own shape, for those who do not tell the colours apart. */
@@ -249,6 +252,7 @@ static void write_mark(FILE *out, const ChartSeries *series, double x, double y)
   switch (series->ring ? 0 : series->colour) {
   case 2:
   case 8:
+  case CHART_SECOND:
     fprintf(out, "<path d=\"M%.1f %.1fh%.1fv%.1fh%.1fz\"", x - r * 0.9, y - r * 0.9, r * 1.8,
             r * 1.8, -r * 1.8);
     break;

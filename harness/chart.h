@@ -2,8 +2,9 @@
  * here and not by gnuplot, so that the page of results needs no other program, its figures follow
  * the reader's light or dark scheme and text size, and a screen reader hears what they show.
  *
- * Colours are classes of page.css: c1 to c8 are plots/style.gp's linetypes, c0 is the grey of what
- * is compared with, cp that of published numbers. */
+ * Colours are classes of page.css and mean what they mean in plots/style.gp: c1 to c8 are settings
+ * in the plan's order, c0 is the grey of what is compared with, cp that of published numbers, cm
+ * the model, cs a second reading of it, cn rings around what is noted. */
 #ifndef HARNESS_CHART_H
 #define HARNESS_CHART_H
 
@@ -14,11 +15,13 @@ typedef struct ChartPoint {
   double low, high; /* of y's interval (of x's in rows); NAN: none */
 } ChartPoint;
 
-enum { CHART_GREY = 0, CHART_COLOURS = 8, CHART_PUBLISHED = 9 };
+enum { CHART_GREY = 0, CHART_COLOURS = 8, CHART_PUBLISHED, CHART_MODEL, CHART_SECOND, CHART_NOTED };
+/* The class of a colour, "c3". */
+const char *chart_class(int colour);
 
 typedef struct ChartSeries {
   char *name;    /* as its label; two series of one name share colour and label */
-  int colour;    /* 1 to 8, CHART_GREY or CHART_PUBLISHED */
+  int colour;    /* 1 to 8, or one of the others above */
   int dash;      /* 0: solid, or one of page.css's dashes */
   bool line;     /* points are joined */
   bool marks;    /* points have marks, */

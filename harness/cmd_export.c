@@ -137,4 +137,3 @@ int cmd_export(int argc, char **argv) {
     ok = export_format(&export, &line, db, path, &e);
   return ok ? EXIT_OK : command_fail(line.name, &e);
 }
-}

@@ -316,7 +316,8 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
     jobs_compare_images(jobs, plan->count, &run->build);
     say_skipped(plan, jobs, &run->build);
     ok = folder_of_sweep(sweep_folder, run->out, plan, e) &&
-         enter_trials(store, plan, jobs, run->out, e);
+         enter_trials(store, plan, jobs, run->out, e) &&
+         say_other_length(store, jobs, plan->count, e);
   }
   if (ok) {
     progress_open(&progress);

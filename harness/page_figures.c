@@ -22,30 +22,22 @@ bool page_common(Page *page, const char *figure, Error *e) {
 
 /* Words ----------------------------------------------------------------------------------------*/
 
-/* What an axis is called. */
-static const struct {
-  const char *name, *words;
-} axes[] = {
-    {"psnr_masked", "PSNR of the hidden patches (dB)"},
-    {"psnr_composite", "PSNR of the whole image, visible patches pasted (dB)"},
-    {"ssim_composite", "SSIM of the whole image, visible patches pasted"},
-    {"train.mask_ratio", "share of patches hidden (mask ratio)"},
-    {"probe", "accuracy of the probe (top-1, %)"},
-    {"gain", "PSNR above harmonic inpainting (dB)"},
-    {"speed", "training speed (images/s)"},
-    {"published", "published accuracy, of another model (%)"},
-};
-
-static char *words(const char *name) {
-  for (size_t i = 0; i < sizeof axes / sizeof *axes; i++)
-    if (!strcmp(name, axes[i].name)) return string_copy(axes[i].words);
-  /* "train.batch" is the batch; several keys stay as they are. */
-  const char *dot = strrchr(name, '.');
-  char *text = string_copy(dot && !strchr(name, ' ') ? dot + 1 : name);
-  for (char *c = text; *c; c++)
-    if (*c == '_') *c = ' ';
-  return text;
+/* What the panels of a question's figure show. Other axes' words come with the rows. */
+static const char *panel_words(const char *name) {
+  static const struct {
+    const char *name, *words;
+  } panels[] = {
+      {"probe", "accuracy of the probe (top-1, %)"},
+      {"gain", "PSNR of the masked pixels, gain over the harmonic fill (dB)"},
+      {"speed", "training speed (images/s)"},
+      {"published", "published accuracy, of another model (%)"},
+  };
+  for (size_t i = 0; i < sizeof panels / sizeof *panels; i++)
+    if (!strcmp(name, panels[i].name)) return panels[i].words;
+  return name;
 }
+
+static const char mask_ratio_words[] = "mask ratio (share of patches hidden)";
 
 /* Panels ---------------------------------------------------------------------------------------*/
 
@@ -71,8 +63,8 @@ static Chart *panel(Figure *figure, const char *key, const char *x, const char *
   if (figure->count == PANELS_MAX) return NULL;
   Chart *chart = &figure->panels[figure->count];
   figure->keys[figure->count++] = string_copy(key);
-  chart->x.title = words(x);
-  chart->y.title = words(y);
+  chart->x.title = string_copy(x);
+  chart->y.title = string_copy(y);
   return chart;
 }
 
@@ -89,8 +81,18 @@ static ChartSeries looks(ChartSeries base, int colour, bool labelled) {
   return base;
 }
 
-static int colour_of(int n) {
-  return 1 + n % CHART_COLOURS;
+/* Of setting n of so many, as plots/style.gp has it: few settings take colours that lie far apart.
+ */
+static int colour_of(int n, int count) {
+  if (count <= 1) return 1;
+  if (count > CHART_COLOURS) return 1 + n % CHART_COLOURS;
+  return 1 + (int)((double)n * (CHART_COLOURS - 1) / (count - 1) + 0.5);
+}
+
+/* Of one of the lines of figures with the mask ratio along x: a single one is the model itself. */
+static int colour_of_series(StringList *names, const char *series) {
+  int n = nth(names, series);
+  return names->count == 1 ? CHART_MODEL : colour_of(n, names->count);
 }
 
 static const char *text_of(const Rows *rows, const char *name) {
@@ -117,7 +119,7 @@ static void take_question(Figure *figure, const Rows *rows, StringList *names) {
     for (int i = 0; i < figure->count; i++) {
       ChartAxis *x = &figure->panels[i].x;
       free(x->title);
-      x->title = words(series);
+      x->title = string_copy(series);
       strings_add(&x->names, string_copy(text_of(rows, "label")));
       x->at = need(realloc(x->at, (size_t)x->names.count * sizeof *x->at));
       x->at[x->names.count - 1] = real_of(rows, "x");
@@ -125,7 +127,8 @@ static void take_question(Figure *figure, const Rows *rows, StringList *names) {
     return;
   }
   bool paper = is(rows, "kind", "paper");
-  Chart *chart = panel(figure, paper ? "published" : name, "", paper ? "published" : name);
+  Chart *chart =
+      panel(figure, paper ? "published" : name, "", panel_words(paper ? "published" : name));
   if (!chart) return;
   chart->y.from_zero = !strcmp(name, "speed") || (!strcmp(name, "probe") && !paper);
   ChartPoint point = {real_of(rows, "x"), real_of(rows, "value"), real_of(rows, "low"),
@@ -138,7 +141,8 @@ static void take_question(Figure *figure, const Rows *rows, StringList *names) {
     how = looks(mean_line, CHART_GREY, true);
     how.dash = 1 + nth(names, series) % 4;
   } else {
-    int colour = strcmp(name, "probe") || !strcmp(series, "linear_mean") ? 1 : 2;
+    bool second = !strcmp(name, "probe") && strncmp(series, "linear", 6) != 0;
+    int colour = second ? CHART_SECOND : CHART_MODEL;
     bool seed = is(rows, "kind", "seed");
     how = looks(seed ? seed_marks : mean_line, colour, !seed && !strcmp(name, "probe"));
   }
@@ -146,8 +150,7 @@ static void take_question(Figure *figure, const Rows *rows, StringList *names) {
 }
 
 static void take_quality(Figure *figure, const Rows *rows, StringList *names) {
-  Chart *chart =
-      panel(figure, text_of(rows, "metric"), "train.mask_ratio", text_of(rows, "metric"));
+  Chart *chart = panel(figure, text_of(rows, "metric"), mask_ratio_words, text_of(rows, "label"));
   const char *series = text_of(rows, "series");
   if (!chart) return;
   ChartPoint point = {real_of(rows, "mask_ratio"), real_of(rows, "value"), real_of(rows, "bar_low"),
@@ -156,15 +159,16 @@ static void take_quality(Figure *figure, const Rows *rows, StringList *names) {
   if (is(rows, "kind", "baseline")) {
     how = looks(mean_line, CHART_GREY, true);
     how.dash = 1 + (is(rows, "fill", "fill_mean") ? 1 : 0);
+    series = text_of(rows, "words");
   } else {
     bool seed = is(rows, "kind", "seed");
-    how = looks(seed ? seed_marks : mean_line, colour_of(nth(names, series)), !seed);
+    how = looks(seed ? seed_marks : mean_line, colour_of_series(names, series), !seed);
   }
   chart_point(chart_series(chart, series, how), point);
 }
 
 static void take_throughput(Figure *figure, const Rows *rows, StringList *names) {
-  Chart *chart = panel(figure, "speed", "train.mask_ratio", "speed");
+  Chart *chart = panel(figure, "speed", mask_ratio_words, panel_words("speed"));
   const char *series = text_of(rows, "series"), *kind = text_of(rows, "kind");
   ChartPoint point = {real_of(rows, "mask_ratio"), real_of(rows, "value"), real_of(rows, "bar_low"),
                       real_of(rows, "bar_high")};
@@ -176,29 +180,35 @@ static void take_throughput(Figure *figure, const Rows *rows, StringList *names)
     chart_point(chart_series(chart, name, how), point);
     free(name);
   } else if (!strcmp(kind, "noted")) {
-    chart_point(chart_series(chart, "in doubt", looks(ring_marks, 4, true)), point);
+    chart_point(chart_series(chart, "in doubt", looks(ring_marks, CHART_NOTED, true)), point);
   } else {
     bool seed = !strcmp(kind, "seed");
-    ChartSeries how = looks(seed ? seed_marks : mean_line, colour_of(nth(names, series)), !seed);
+    ChartSeries how = looks(seed ? seed_marks : mean_line, colour_of_series(names, series), !seed);
     chart_point(chart_series(chart, series, how), point);
   }
 }
 
-static void take_decoder(Figure *figure, const Rows *rows, StringList *names) {
+/* Means come first, by what they cost, so that the front is joined from the cheapest on. */
+static void take_pareto(Figure *figure, const Rows *rows, StringList *names) {
   Chart *chart =
-      panel(figure, "", "GFLOP of the decoder per image and training step", "psnr_masked");
+      panel(figure, text_of(rows, "metric"), text_of(rows, "axis"), text_of(rows, "label"));
   const char *series = text_of(rows, "setting");
+  if (!chart) return;
   bool seed = is(rows, "kind", "seed");
-  chart->x.log = true;
-  ChartSeries how = looks(seed ? seed_marks : mean_marks, colour_of(nth(names, series)), !seed);
-  chart_point(chart_series(chart, series, how),
-              (ChartPoint){real_of(rows, "gflops_decoder_per_image"), real_of(rows, "value"),
-                           real_of(rows, "bar_low"), real_of(rows, "bar_high")});
+  ChartPoint point = {real_of(rows, "x"), real_of(rows, "value"), real_of(rows, "bar_low"),
+                      real_of(rows, "bar_high")};
+  int n = nth(names, series);
+  ChartSeries how = looks(seed ? seed_marks : mean_marks, colour_of(n, names->count), !seed);
+  chart_point(chart_series(chart, series, how), point);
+  if (seed || real_of(rows, "front") != 1) return;
+  ChartSeries front = looks(bare_line, CHART_GREY, false);
+  front.dash = 1;
+  point.low = point.high = NAN;
+  chart_point(chart_series(chart, "what no other equals for less", front), point);
 }
 
 /* Rows of kind row, which name the settings, come last; a place is minus its number from 0. */
 static void take_settings(Figure *figure, const Rows *rows, StringList *names) {
-  (void)names;
   double place = 1 - real_of(rows, "place");
   if (is(rows, "kind", "row")) {
     for (int i = 0; i < figure->count; i++) {
@@ -207,27 +217,30 @@ static void take_settings(Figure *figure, const Rows *rows, StringList *names) {
       char *name = string_format("%s%s%s%s", text_of(rows, "setting"), *why ? " (" : "", why,
                                  *why ? ")" : "");
       free(y->title);
-      y->title = words(text_of(rows, "keys"));
+      y->title = string_copy(text_of(rows, "keys"));
       strings_add(&y->names, name);
     }
     return;
   }
-  Chart *chart = panel(figure, text_of(rows, "metric"), text_of(rows, "metric"), "");
+  Chart *chart = panel(figure, text_of(rows, "metric"), text_of(rows, "label"), "");
   if (!chart) return;
   bool seed = is(rows, "kind", "seed");
+  int colour = colour_of(nth(names, text_of(rows, "setting")), names->count);
+  char *name = string_format("%s %s", seed ? "seeds of" : "mean of", text_of(rows, "setting"));
   chart->rows = true;
-  chart_point(
-      chart_series(chart, seed ? "seeds" : "mean", looks(seed ? seed_marks : mean_marks, 1, false)),
-      (ChartPoint){real_of(rows, "value"), place, real_of(rows, "bar_low"),
-                   real_of(rows, "bar_high")});
+  chart_point(chart_series(chart, name, looks(seed ? seed_marks : mean_marks, colour, false)),
+              (ChartPoint){real_of(rows, "value"), place, real_of(rows, "bar_low"),
+                           real_of(rows, "bar_high")});
+  free(name);
 }
 
 static void take_curves(Figure *figure, const Rows *rows, StringList *names) {
   const char *series = text_of(rows, "setting"), *kind = text_of(rows, "kind");
   bool eval = !strncmp(kind, "eval", 4);
-  Chart *chart = eval ? panel(figure, "eval", "training step", "psnr_masked")
+  Chart *chart = eval ? panel(figure, "eval", "training step",
+                              "PSNR of the masked pixels, held-out images (dB)")
                       : panel(figure, "loss", "training step", "training loss");
-  int colour = colour_of(nth(names, series));
+  int n = nth(names, series), colour = colour_of(n, names->count);
   ChartSeries how = !strcmp(kind, "raw")         ? looks(faint_line, colour, false)
                     : !strcmp(kind, "smooth")    ? looks(bare_line, colour, true)
                     : !strcmp(kind, "eval_mean") ? looks(bare_line, colour, true)
@@ -249,16 +262,15 @@ static const struct FigureKind {
 } kinds[] = {
     {"question", question_sql,
      "ORDER BY kind = 'tick', kind <> 'mean', kind <> 'baseline', panel = 'speed', panel = 'gain', "
-     "series DESC, x, value",
+     "CASE WHEN kind = 'baseline' THEN series END DESC, series, x, value",
      "", NULL, take_question},
     {"quality", quality_sql, "ORDER BY kind <> 'mean', " BY_METRIC ", series, mask_ratio, value",
      "", "series", take_quality},
     {"throughput", throughput_sql, "ORDER BY kind <> 'mean', kind, series, mask_ratio, value", "",
      "series", take_throughput},
-    {"decoder", decoder_sql, "ORDER BY kind <> 'mean', gflops_decoder_per_image, setting, value",
-     "", "setting", take_decoder},
+    {"pareto", pareto_sql, "ORDER BY kind <> 'mean', metric, x, value", "", "setting", take_pareto},
     {"settings", settings_sql,
-     "ORDER BY kind = 'row', kind <> 'mean', " BY_METRIC ", place DESC, value", "", NULL,
+     "ORDER BY kind = 'row', kind <> 'mean', " BY_METRIC ", place DESC, value", "", "setting",
      take_settings},
     {"curves", curves_sql, "ORDER BY kind LIKE 'eval%', position, seed, step",
      "WHERE kind IN ('smooth', 'eval') ORDER BY kind, position, seed, step", "setting",
@@ -281,8 +293,8 @@ static void name_above(Page *page, Figure *figure, const StringList *names) {
     }
   fputs("<ul class=\"key\">", page->out);
   for (int i = 0; i < names->count; i++)
-    html_put(page->out, "<li><span class=\"c%d\" aria-hidden=\"true\">●</span> %s</li>\n",
-             colour_of(i), names->items[i]);
+    html_put(page->out, "<li><span class=\"%s\" aria-hidden=\"true\">●</span> %s</li>\n",
+             chart_class(colour_of(i, names->count)), names->items[i]);
   fputs("</ul>\n", page->out);
 }
 
@@ -324,7 +336,7 @@ static bool write_figure(Page *page, const struct FigureKind *kind, Figure *figu
   /* The question's own figure stands under the question itself. */
   html_put(page->out, "<figure>\n<figcaption><h4>%s</h4></figcaption>\n",
            !strcmp(kind->name, "question") ? "The answer in a figure" : figure->title);
-  if (names->count > LABELS_MAX) name_above(page, figure, names);
+  if (names->count > LABELS_MAX && kind->take != take_settings) name_above(page, figure, names);
   write_panels(page, figure);
   html_put(page->out,
            "<p class=\"caption\">%s</p>\n<details><summary>The numbers of this figure%s"

@@ -14,13 +14,17 @@ enum { QUALITY = 85 };
 typedef struct Sheet {
   const char *setting, *keys, *sha256, *folder, *path;
   bool leaky;
-  int cell; /* pixels of a picture's side */
+  int cell; /* pixels of a picture's side at size 1 */
 } Sheet;
 
-/* How high a sheet of so many rows is (mae/evaluate/sheet.c): a margin, a line, and rows with a
- * line each. */
-static int height_of(int rows, int cell) {
-  return 8 + 13 + rows * (cell + 13);
+/* A sheet is a head over strips of four cells with a line of text below (mae/evaluate/sheet.c). At
+ * size 2 all of it is twice as large, and every other strip is of differences; at size 1, of
+ * earlier versions, there are none. */
+static int size_of(int width, int cell) {
+  return width >= 2 * (4 * cell + 5 * 8) ? 2 : 1;
+}
+static int height_of(int images, int cell, int size) {
+  return size * (8 + 13 + images * size * (cell + 13));
 }
 
 static size_t as_text(size_t bytes) {
@@ -29,15 +33,17 @@ static size_t as_text(size_t bytes) {
 
 static void write_image(Page *page, const Sheet *sheet, const char *type, const void *bytes,
                         size_t size, int width, int height) {
-  html_put(page->out,
-           "<figure class=\"sheet\"><figcaption>%s%s</figcaption>\n<img width=\"%d\" height=\"%d\" "
-           "alt=\"Held-out images of the setting %s, a row each: the original, what "
-           "the model sees, its reconstruction%s and harmonic inpainting, with their PSNR\" src=\"",
-           sheet->setting,
-           sheet->leaky ? " (LEAKY: un-normalised with the hidden patches' own "
-                          "statistics; compares with nothing else)"
-                        : "",
-           width, height, sheet->setting, sheet->leaky ? " (leaky)" : "");
+  html_put(
+      page->out,
+      "<figure class=\"sheet\"><figcaption>%s%s</figcaption>\n<img width=\"%d\" height=\"%d\" "
+      "alt=\"Held-out images of the setting %s, a row each: the original, what "
+      "the model sees, its reconstruction%s and harmonic inpainting, with their PSNR%s\" src=\"",
+      sheet->setting,
+      sheet->leaky ? " (LEAKY: un-normalised with the hidden patches' own "
+                     "statistics; compares with nothing else)"
+                   : "",
+      width, height, sheet->setting, sheet->leaky ? " (leaky)" : "",
+      size_of(width, sheet->cell) > 1 ? "; below them how they differ from the original" : "");
   fprintf(page->out, "data:%s;base64,", type);
   html_base64(page->out, bytes, size);
   fputs("\"></figure>\n", page->out);
@@ -48,7 +54,7 @@ static void leave_out(Page *page, const Sheet *sheet, const char *why) {
            sheet->setting, why, sheet->folder, sheet->path);
 }
 
-/* As many rows as there is room for. */
+/* As many images as there is room for. */
 static bool write_smaller(Page *page, const Sheet *sheet, const void *bytes, size_t size,
                           Error *e) {
   Picture picture = {0};
@@ -58,11 +64,12 @@ static bool write_smaller(Page *page, const Sheet *sheet, const void *bytes, siz
     return true;
   }
   bool written = false, ok = true;
-  int rows = (picture.height - height_of(0, 0)) / (sheet->cell + 13);
-  for (; ok && !written && rows >= 1; rows = rows > 2 ? rows / 2 : rows - 1) {
+  int scale = size_of(picture.width, sheet->cell), images = 1;
+  while (height_of(images + 1, sheet->cell, scale) <= picture.height) images++;
+  for (; ok && !written && images >= 1; images = images > 2 ? images / 2 : images - 1) {
     unsigned char *jpeg = NULL;
     size_t length = 0;
-    int height = height_of(rows, sheet->cell);
+    int height = height_of(images, sheet->cell, scale);
     if (height > picture.height) height = picture.height;
     ok = jpeg_encode(&jpeg, &length, picture.rgb, picture.width, height, QUALITY, e);
     if (ok && as_text(length) <= page->picture_share) {
@@ -101,16 +108,16 @@ bool page_sheets(Page *page, Error *e) {
   for (int n = 0; ok && rows_next(rows); n++) {
     Sheet sheet = {.setting = rows_text(rows, 0),
                    .cell = (int)rows_int(rows, 1),
-                   .keys = rows_text(rows, 3),
-                   .leaky = !strcmp(rows_text(rows, 4), "LEAKY"),
-                   .sha256 = rows_text(rows, 5),
-                   .folder = rows_text(rows, 6),
-                   .path = rows_text(rows, 7)};
+                   .keys = rows_text(rows, 2),
+                   .leaky = !strcmp(rows_text(rows, 3), "LEAKY"),
+                   .sha256 = rows_text(rows, 4),
+                   .folder = rows_text(rows, 5),
+                   .path = rows_text(rows, 6)};
     if (n == 0)
       html_put(
           page->out,
           "<h3>Reconstructions</h3>\n<p>The first held-out images, of each setting's first "
-          "seed (%s). Where the page would get too large, a sheet is cut to its first rows and "
+          "seed (%s). Where the page would get too large, a sheet is cut to its first images and "
           "stored as JPEG.</p>\n<div class=\"sheets\">\n",
           sheet.keys);
     ok = write_sheet(page, &sheet, e);
