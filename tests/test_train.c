@@ -260,7 +260,7 @@ START_TEST(test_refusals) {
   ck_assert_int_eq(run_mae("train " TINY "train.batch=80 data.train_images=0 "
                            "data.source=tiny-imagenet data.path=@ --out @/bad"),
                    EXIT_DATA);
-  assert_output_names("data.path should hold wnids.txt");
+  assert_output_names("data.path should hold train/WNID/");
   ck_assert_int_eq(run_mae("train model.image_size=224 model.patch_size=16 model.encoder=vit_base "
                            "train.batch=65536 run.device=cpu --out @/large"),
                    EXIT_DEVICE);
