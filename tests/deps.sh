@@ -6,7 +6,7 @@
 #
 # oracle adds what the comparisons with PyTorch, scikit-image and Pillow need, mpi adds Open MPI,
 # fuzz clang, tsan (the preset) clang with its OpenMP, notebook what runs experiments/kaggle.ipynb
-# outside Kaggle and Colab, oldest the oldest compiler that tests/oldest.sh builds with. What the
+# outside Kaggle and Colab, oldest what tests/oldest.sh builds with. What the
 # build does without is left out, with a line, where the system does not have it or has it too old.
 # On a system without apt it says what to install and exits 4. Exit 0: everything that is needed is
 # there.
@@ -38,7 +38,7 @@ for group in "$@"; do
     packages="$packages python3-nbclient python3-ipykernel"
     ;;
   oldest)
-    packages="$packages gcc-11 g++-11"
+    packages="$packages gcc-11 g++-11 python3-pip"
     ;;
   *)
     echo "deps.sh: no group '$group'; there are oracle, mpi, fuzz, tsan, notebook and oldest" >&2
@@ -79,6 +79,7 @@ loss() {
   check) echo "the tests are not built" ;;
   gnuplot-nox | sqlite3) echo "the figures are not drawn" ;;
   faketime) echo "PDFs of figures tell when they were drawn" ;;
+  python3-pip) echo "the newest CMake stands in for the oldest" ;;
   gcc-11 | g++-11) echo "another gcc stands in for the oldest" ;;
   python3-nbclient | python3-ipykernel) echo "the notebook is not tested" ;;
   *) return 1 ;;
