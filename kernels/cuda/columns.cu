@@ -51,7 +51,8 @@ __global__ void __launch_bounds__(REDUCE_WARPS *WARP_SIZE)
   __syncthreads();
   if (warp || column >= values) return;
   int plane = (int)(column / width);
-  float *out = to.plane[plane];
+  /* An index that is not known when compiling would put the pointers into local memory. */
+  float *out = plane == 0 ? to.plane[0] : plane == 1 ? to.plane[1] : to.plane[2];
   if (!out) return;
   out += column - plane * (size_t)width;
   float total = 0;
