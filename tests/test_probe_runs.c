@@ -192,7 +192,7 @@ static size_t place_of(const json_t *events, const char *name, const char *key, 
 START_TEST(long_jobs_are_told) {
 #define TOLD                                                                                       \
   "train " TINY "run.threads=1 probe.method=both probe.every=6 eval.every=6 "                      \
-                "probe.eval_images=200 "
+  "probe.eval_images=200 "
   expect_eager_run(TOLD "--out @/told", EXIT_OK);
   json_t *events = read_events("told");
   ck_assert(is_told(events, "packing", place_of(events, "start", "event", "start")));

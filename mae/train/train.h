@@ -15,7 +15,8 @@ typedef struct TrainOptions {
 
 /* Runs to the end, to an error, to SIGINT/SIGTERM (checkpoint, `end` with status interrupted, exit
  * 128+signal), or until the time limit leaves no more than another step, score or checkpoint may
- * take (the same, exit EXIT_TIME); at least one step is done all the same. Returns the process's exit code; the error has been told, and is in *e. */
+ * take (the same, exit EXIT_TIME); at least one step is done all the same. Returns the process's
+ * exit code; the error has been told, and is in *e. */
 int train_run(const Config *, const TrainOptions *, Error *e);
 
 #endif
