@@ -2,8 +2,8 @@
 #
 #   docker build -t maebench .
 #   docker build -t maebench:cuda --build-arg BASE=nvidia/cuda:12.8.1-devel-ubuntu24.04 .
-#   docker run --rm -v "$PWD/results:/work/results" maebench harness run ablations/mask_ratio.ini
-#   docker run --rm --gpus all -v "$PWD/results:/work/results" maebench:cuda harness run ...
+#   docker run --rm -v "$PWD/results:/maebench/results" maebench harness run ablations/mask_ratio.ini
+#   docker run --rm --gpus all -v "$PWD/results:/maebench/results" maebench:cuda harness run ...
 ARG BASE=debian:12-slim
 
 # The package that `make package` makes names what it needs, so that the image has no compiler.
@@ -27,5 +27,5 @@ COPY --from=build /src/build-package/*.deb /tmp/
 RUN apt-get update \
     && apt-get install -y /tmp/*.deb \
     && rm -rf /var/lib/apt/lists/* /tmp/*.deb
-WORKDIR /work
+WORKDIR /maebench
 CMD ["harness", "--help"]

@@ -437,7 +437,7 @@ void chart_write(FILE *out, const Chart *chart, const char *id) {
   double title = f.bottom + 36 + (turned ? 4 * names : 0), height = title + 6;
   html_put(out,
            "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-labelledby=\"%st %sd\">\n",
-           WIDTH, (int)ceil(height + (chart->rows ? 0 : 0)), id, id);
+           WIDTH, (int)ceil(height), id, id);
   html_put(out, "<title id=\"%st\">%s</title><desc id=\"%sd\">", id, chart->title, id);
   describe(out, chart);
   fputs("</desc>\n<g class=\"axis\">", out);

@@ -13,7 +13,6 @@ right = 0.15
 load 'style.gp'
 
 is(kind, metric, i) = strcol('kind') eq kind && strcol('metric') eq metric && strcol('setting') eq word(settings, i)
-on_front(metric) = strcol('kind') eq 'mean' && strcol('metric') eq metric && column('front') == 1
 # The front's points from the cheapest on, which rows by the plan's order are not.
 FRONT = "< awk -F'\\t' -v OFS='\\t' -v metric=" . '%s' . " 'NR == 1 { print } " . \
   "NR > 1 && $1 == \"mean\" && $3 == metric && $6 == 1 { print | \"sort -t\\\"\\t\\\" -g -k 4\" }' \"$DATA\""

@@ -94,7 +94,7 @@ line_ends(kinds, condition, low, high) = system(sprintf("awk -F'\t' -v kind=%s -
 # An axis that leaves a little room around all values of a panel; after `stats` named `value`.
 FIT = "low = value_min - 0.06 * (value_max - value_min); high = value_max + 0.06 * (value_max - value_min); \
 if (high <= low) { low = value_min - 1; high = value_max + 1 }; set yrange [low:high]; set ytics step(high - low)"
-# Names the rows of line_ends in `at_end`; COLOUR_OF is the colour of name i.
+# Puts the names of line_ends, in `at_end`, beside the panel; COLOUR_OF is the colour of name i.
 NAMES = "do for [i = 1:words(at_end) / 2] { \
   set label i fitted(word(at_end, 2 * i - 1)) at graph 1.02, graph (word(at_end, 2 * i) + 0) left \
     textcolor @COLOUR_OF }"
