@@ -212,21 +212,21 @@ END_TEST
 
 /* Repeated while its exit code says so, a run with a time limit gives the bits of one without. */
 START_TEST(test_time_limit) {
-  static const char limited[] =
-      "train " TINY "train.steps=2500 --resume --out @/limited --time-limit 1s";
+#define LIMITED "train " TINY "train.steps=2500 --resume --out @/limited --time-limit "
   ck_assert_int_eq(run_mae("train " TINY "train.steps=2500 --quiet --out @/whole"), EXIT_OK);
-  int code = run_mae(limited);
+  int code = run_mae(LIMITED "1s");
   ck_assert_msg(code == EXIT_TIME, "%d: %s", code, mae_output());
   assert_output_names("the time limit is near: stopped after step ");
   json_t *events = read_events("limited");
   ck_assert_str_eq(event_text(last_event(events, "end", NULL), "status"), "interrupted");
   json_decref(events);
   /* Sessions that get longer: a slow machine needs no more of them than a fast one. */
-  char longer[sizeof limited + 8];
+  char longer[sizeof LIMITED + 16];
   for (int seconds = 1; code == EXIT_TIME && seconds < 500; seconds *= 2) {
-    snprintf(longer, sizeof longer, "%.*s%ds", (int)strlen(limited) - 2, limited, seconds);
+    snprintf(longer, sizeof longer, LIMITED "%ds", seconds);
     code = run_mae(longer);
   }
+#undef LIMITED
   ck_assert_msg(code == EXIT_OK, "%d: %s", code, mae_output());
   json_t *whole = read_events("whole");
   events = read_events("limited");
