@@ -1,7 +1,9 @@
 /* harness status: how far every experiment is. */
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,7 +93,35 @@ static void stop(int signal) {
   stopped = signal;
 }
 
-/* Each picture is made whole and then written over the last one, from the top left corner. */
+static int count_lines(const char *text) {
+  int count = 0;
+  for (; *text; text++) count += *text == '\n';
+  return count;
+}
+
+/* Lines of a table that a screen has room for, with two left for what stands below it; all where
+ * the size of the screen is not known. */
+static int room_for_lines(void) {
+  struct winsize screen;
+  bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &screen) == 0 && screen.ws_row > 4;
+  return known ? screen.ws_row - 2 : INT_MAX;
+}
+
+/* Over the last picture, from the top left corner. What a screen has no room for would scroll the
+ * head of the table away: it is counted instead. */
+static void draw_text(const char *text) {
+  int room = room_for_lines(), lines = count_lines(text);
+  int drawn = lines <= room ? lines : room - 1;
+  printf("\033[H");
+  for (int i = 0; i < drawn; i++) {
+    int length = (int)strcspn(text, "\n");
+    printf("%.*s\033[K\n", length, text);
+    text += length + 1;
+  }
+  if (drawn < lines) printf("... and %d lines more\033[K\n", lines - drawn);
+}
+
+/* Each picture is made whole before the first of it is written. */
 static bool draw(const StatusCommand *command, Error *e) {
   char *text = NULL, now[32];
   size_t size;
@@ -102,11 +132,7 @@ static bool draw(const StatusCommand *command, Error *e) {
   fclose(out);
   strftime(now, sizeof now, "%H:%M:%S", localtime_r(&seconds, &local));
   if (ok) {
-    printf("\033[H");
-    for (const char *line = need(text), *end; *line; line = end + (*end != 0)) {
-      end = line + strcspn(line, "\n");
-      printf("%.*s\033[K\n", (int)(end - line), line);
-    }
+    draw_text(need(text));
     printf("\n%s, every 2 s; Ctrl-C ends it\033[K\033[J", now);
     fflush(stdout);
   }
@@ -122,13 +148,13 @@ static bool watch(const StatusCommand *command, Error *e) {
                      "--watch draws on a terminal; without it the state is printed once");
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
-  printf("\033[?1049h");
+  printf("\033[?1049h\033[?7l"); /* long lines end at the edge */
   bool ok = true;
   while (ok && !stopped) {
     ok = draw(command, e);
     if (ok && !stopped) sleep(2); /* a signal ends it early */
   }
-  printf("\033[?1049l");
+  printf("\033[?7h\033[?1049l");
   fflush(stdout);
   return ok;
 }
