@@ -45,7 +45,7 @@ ask() {
   sqlite3 -safe -readonly -bail -batch -cmd ".timeout 5000" "$db" "$@" ||
     refuse "$db: cannot be read (see above); harness import rebuilds it from the event files"
 }
-# application_id is "MAEb": harness/store.c stamps it on every results database.
+# application_id is "MAEb": harness/store/store.c stamps it on every results database.
 application=$(ask "PRAGMA application_id") || exit 4
 [ "$application" = 1296123234 ] || refuse "$db: a database of another program, not of harness"
 

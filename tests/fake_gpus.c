@@ -1,10 +1,10 @@
-/* Takes the place of harness/gpus.c: FAKE_GPUS="COUNT" or "COUNT GIBIBYTES" or "COUNT GIBIBYTES
- * bf16", less what a CUDA_VISIBLE_DEVICES hides. */
+/* Takes the place of harness/plan/gpus.c: FAKE_GPUS="COUNT" or "COUNT GIBIBYTES" or "COUNT
+ * GIBIBYTES bf16", less what a CUDA_VISIBLE_DEVICES hides. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/gpus.h"
+#include "harness/plan/gpus.h"
 
 const Gpus *gpus_find(void) {
   static Gpus gpus;

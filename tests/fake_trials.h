@@ -6,7 +6,7 @@
 #include <math.h>
 #include <sqlite3.h>
 
-#include "harness/store_internal.h"
+#include "harness/store/internal.h"
 #include "mae/config/config.h"
 #include "tests/scratch.h"
 

@@ -22,7 +22,7 @@ pages=$(find . -name '*.md' -not -path './build*' -not -path './.git/*' -not -pa
   find results/reference -name '*.md' -not -name table.md -print)
 find kernels mae harness tests \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cc' \
   -o -name '*.py' \) -exec cat {} + >"$scratch/code"
-cat mae/cmd/*.c mae/base/*.c harness/*.c >"$scratch/commands"
+cat mae/cmd/*.c mae/base/*.c harness/*/*.c >"$scratch/commands"
 sed -n 's/^ *{*\.key = "\([a-z]*\.[a-z0-9_]*\)".*/\1/p' mae/config/table.c >"$scratch/options"
 
 # What a page may name although it is no file of the project: what the programs make when they run,

@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "harness/job.h"
-#include "harness/progress.h"
+#include "harness/run/job.h"
+#include "harness/run/progress.h"
 #include "mae/base/clock.h"
 #include "mae/record/json_text.h"
 #include "tests/scratch.h"

@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "harness/export.h"
-#include "harness/tfevents.h"
+#include "harness/export/export.h"
+#include "harness/export/tfevents.h"
 #include "mae/base/error.h"
 #include "tests/suite.h"
 #include "tests/sweep.h"

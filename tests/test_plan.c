@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "harness/plan.h"
-#include "harness/strings.h"
-#include "harness/sweep.h"
+#include "harness/base/strings.h"
+#include "harness/plan/plan.h"
+#include "harness/plan/sweep.h"
 #include "tests/suite.h"
 
 static char folder[] = "/tmp/test_plan_XXXXXX";

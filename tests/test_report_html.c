@@ -2,7 +2,7 @@
  * markup, and that it needs nothing else to be read. The real browser is test_browser's. */
 #include <ctype.h>
 
-#include "harness/html.h"
+#include "harness/page/html.h"
 #include "mae/base/error.h"
 #include "mae/base/sha256.h"
 #include "mae/data/picture.h"

@@ -1,7 +1,7 @@
 /* Supervision of one trainer process, with the fake trainer in every kind of trouble. */
 #include <signal.h>
 
-#include "harness/runner.h"
+#include "harness/run/runner.h"
 #include "tests/scratch.h"
 #include "tests/suite.h"
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "harness/stats.h"
+#include "harness/base/stats.h"
 #include "tests/suite.h"
 
 /* Percentage points of Student's t: those of Abramowitz and Stegun, table 26.10, to 15 digits, from

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/store_internal.h"
+#include "harness/store/internal.h"
 #include "tests/scratch.h"
 #include "tests/suite.h"
 

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "harness/stats.h"
+#include "harness/base/stats.h"
 #include "tests/fake_trials.h"
 #include "tests/suite.h"
 

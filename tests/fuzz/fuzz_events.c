@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness/store_internal.h"
+#include "harness/store/internal.h"
 #include "mae/base/io.h"
 #include "tests/fuzz/fuzz.h"
 

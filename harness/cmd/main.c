@@ -1,0 +1,37 @@
+/* harness: sweeps of trials, each trained by a `mae` process, recorded in SQLite. Each command is
+ * in harness/cmd_NAME.c. */
+#include "harness/cmd/cmd.h"
+#include "mae/base/commands.h"
+
+static const Command commands[] = {
+    {"run", cmd_run, "run the trials of an experiment; continue where it stopped"},
+    {"status", cmd_status, "how far every experiment is"},
+    {"show", cmd_show, "one trial: configuration, results, attempts, provenance"},
+    {"list", cmd_list, "the trials that a condition picks, with the columns you want"},
+    {"best", cmd_best, "the best point by a metric, and those that may be as good"},
+    {"compare", cmd_compare, "the difference between two points, and whether the seeds support it"},
+    {"diff", cmd_diff, "what differs between two trials, points, experiments or databases"},
+    {"report", cmd_report, "results as one HTML file: figures, tables, pictures, provenance"},
+    {"export", cmd_export, "results as csv, jsonl, latex, markdown or for TensorBoard"},
+    {"verify", cmd_verify, "train a recorded trial again and compare, bit for bit"},
+    {"tag", cmd_tag, "mark a trial with words"},
+    {"note", cmd_note, "say something of a trial or an experiment"},
+    {"delete", cmd_delete, "move a trial or an experiment into the bin; restore; empty"},
+    {"import", cmd_import, "rebuild the database from the trial folders"},
+    {"export", cmd_export, "pack a sweep into one file, to continue elsewhere"},
+    {"clean", cmd_clean, "free the room of what trials no longer need"},
+};
+
+static const char after_list[] =
+    "`harness COMMAND --help` explains a command. To begin:\n\n"
+    "  harness run ablations/mask_ratio.ini --dry-run\n\n"
+    "Exit codes: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification\n"
+    "that does not match, 4 something is missing, 73 no room within --disk-limit, 75 stopped by a\n"
+    "time limit (the same command continues), 128+N stopped by signal N.\n";
+
+static const Program program = {"harness", "sweeps of masked autoencoders, recorded in SQLite",
+                                commands, sizeof commands / sizeof *commands, after_list};
+
+int main(int argc, char **argv) {
+  return commands_run(&program, argc, argv);
+}

@@ -1,0 +1,532 @@
+/* harness run: FILE... -> trials -> trainer processes -> database. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "harness/cmd/cmd.h"
+#include "harness/cmd/options.h"
+#include "harness/plan/locate.h"
+#include "harness/run/images.h"
+#include "harness/run/incoming.h"
+#include "harness/run/place.h"
+#include "harness/run/report.h"
+#include "harness/run/room.h"
+#include "harness/run/runner.h"
+#include "mae/base/clock.h"
+#include "mae/base/io.h"
+#include "mae/base/sha256.h"
+
+typedef struct RunCommand {
+  CommandLine line;
+  CmdList settings, from;
+  const char *scale, *db, *out, *trainer_given;
+  const char *part_text;
+  int part, parts; /* of --part; 1 of 1 without it */
+  int64_t jobs, jobs_per_gpu;
+  int64_t keep_going;
+  const char *disk_text;
+  double timeout, time_limit, disk_limit; /* disk_limit: bytes, 0: none */
+  double started;                         /* clock: the time limit counts from there */
+  bool dry_run, json;
+  char trainer[CONFIG_PATH_MAX];
+  JobBuild build;
+  Plan *plans;
+  int plan_count;
+  int failed, signal;
+  bool out_of_time, out_of_disk, gave_up;
+  Incoming incoming;
+} RunCommand;
+
+static const char about[] =
+    "Runs every trial of the experiments, each in a `mae train` process, and records it. Trials\n"
+    "that this build of mae has done already are skipped, failed ones run again, interrupted ones\n"
+    "continue from their checkpoint. FILE is looked for as given and under experiments/.\n"
+    "Later wins: defaults, the scale, FILE, --set. Ctrl-C stops cleanly; the same command goes "
+    "on.\n"
+    "So does one that --time-limit stopped, with exit code 75: repeat it until the code is "
+    "another.\n"
+    "\n"
+    "A cluster shares a sweep out as a job array, each task with a database of its own; any "
+    "order,\n"
+    "any machine, tasks that are killed are queued again:\n"
+    "  #SBATCH --array=1-16 --gpus=1 --signal=B:TERM@120\n"
+    "  exec harness run FILE --part $SLURM_ARRAY_TASK_ID/16 --out /shared/results \\\n"
+    "    --db /tmp/results-$SLURM_JOB_ID.db\n"
+    "Afterwards `harness import --out /shared/results` puts all of it into one database.";
+
+/* The trainer may be started from another folder one day (harness verify): paths become absolute.
+ * They take no part in the config hash. */
+static void make_absolute(char path[CONFIG_PATH_MAX]) {
+  char *real = *path ? realpath(path, NULL) : NULL;
+  if (real && strlen(real) < CONFIG_PATH_MAX) strcpy(path, real);
+  free(real);
+}
+
+static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool *found, Error *e) {
+  *found = true;
+  if (run->scale && !strcmp(run->scale, "none")) {
+    *found = false;
+    return true;
+  }
+  if (run->scale) return locate_scale(path, run->scale, e);
+  char reason[192];
+  const char *scale = locate_default_scale(reason, sizeof reason);
+  if (!locate_scale(path, scale, e)) return error_suffix(e, "--scale none runs FILE without one");
+  fprintf(stderr, "scale %s (%s); --scale cpu, t4x2, h200 or none chooses another\n", scale,
+          reason);
+  return true;
+}
+
+static bool load_plans(RunCommand *run, Error *e) {
+  char scale[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX], text[32];
+  bool scaled;
+  Overrides overrides = {0};
+  bool ok = overrides_read(&overrides, &run->settings, e) && choose_scale(run, scale, &scaled, e);
+  if (run->jobs_per_gpu > 0) {
+    snprintf(text, sizeof text, "%lld", (long long)run->jobs_per_gpu);
+    overrides_add(&overrides, "resources.jobs_per_gpu", text);
+  }
+  run->plans = need(calloc((size_t)run->line.word_count, sizeof *run->plans));
+  for (int i = 0; ok && i < run->line.word_count; i++) {
+    Plan *plan = &run->plans[run->plan_count];
+    ok = locate_experiment(file, run->line.words[i], e) &&
+         plan_load(plan, file, scaled ? scale : NULL, overrides.items, overrides.count, e);
+    if (ok) run->plan_count++;
+    for (int t = 0; ok && t < plan->count; t++) {
+      make_absolute(plan->trials[t].config.data.path);
+      make_absolute(plan->trials[t].config.data.cache);
+    }
+  }
+  overrides_free(&overrides);
+  return ok;
+}
+
+static void introduce(const Plan *plan) {
+  fprintf(stderr, "%s%s%s: %d trial%s", plan->name, *plan->scale ? "-" : "", plan->scale,
+          plan->count, plan->count == 1 ? "" : "s");
+  if (plan->excluded) fprintf(stderr, ", %d left out by exclude", plan->excluded);
+  if (plan->duplicates)
+    fprintf(stderr, ", %d dropped because another has the same config hash", plan->duplicates);
+  fprintf(stderr, "%s%s\n", *plan->question ? ". " : "", plan->question);
+}
+
+/* resources.* and run.device are the same in all trials of a plan: they are not swept. */
+static bool make_places(Places *places, const RunCommand *run, const Job *jobs, int count,
+                        Error *e) {
+  size_t memory = 0;
+  char text[512];
+  int left = 0;
+  for (int i = 0; i < count; i++) {
+    left += job_is_to_run(&jobs[i]);
+    memory = jobs[i].memory > memory ? jobs[i].memory : memory;
+  }
+  *places = (Places){0};
+  if (!left) return true;
+  if (!places_make(places, &jobs[0].trial->config, memory, (int)run->jobs, gpus_find(), e))
+    return false;
+  places_describe(places, text, sizeof text);
+  fprintf(stderr, "trials run on %s\n", text);
+  return true;
+}
+
+static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
+  if (!jobs_create(jobs, plan, run->out, &run->build, e)) return false;
+  bool ok = incoming_look(&run->incoming, plan, *jobs, &run->build, e);
+  if (!ok) jobs_free(*jobs, plan->count);
+  if (ok) jobs_keep_part(*jobs, plan->count, run->part, run->parts);
+  return ok;
+}
+
+/* Before anything is written. */
+static bool measure_disk(const RunCommand *run, const Plan *plan, const Job *jobs, int at_once,
+                         bool say, Error *e) {
+  char folder[CONFIG_PATH_MAX];
+  Room room;
+  if (!folder_of_sweep(folder, run->out, plan, e)) return false;
+  room_plan(&room, jobs, plan->count, folder, at_once);
+  if (say) room_say(stdout, &room);
+  fflush(stdout);
+  return room_check(&room, folder_experiment(folder), run->out, run->disk_limit, e);
+}
+
+/* What an earlier session did (--from). */
+static bool take_earlier(const RunCommand *run, const Plan *plan, Job *jobs, Error *e) {
+  int done = 0, begun = 0;
+  for (int i = 0; i < plan->count; i++) {
+    Job *job = &jobs[i];
+    if (!job->from || job->action == JOB_ELSEWHERE) continue;
+    if (!incoming_take(job, &run->build, e)) return error_prefix(e, "%s", job->label);
+    done += job->action == JOB_SKIP;
+    begun += job->action == JOB_CONTINUE || job->action == JOB_RETRY;
+  }
+  if (run->from.count)
+    fprintf(stderr, "taken from earlier results: %d done, %d to continue\n", done, begun);
+  return true;
+}
+
+static void note_elsewhere(const Error *e) {
+  fprintf(stderr, "note: this machine could not run it: %s\n", e->message);
+}
+
+static double limit_of(const RunCommand *run) {
+  return run->time_limit > 0 ? run->time_limit : INFINITY;
+}
+
+/* For the checkpoints of what runs then: a tenth of the limit, at most five minutes. */
+static double time_to_stop(const RunCommand *run) {
+  return fmin(run->time_limit / 10, 300);
+}
+
+/* How often the command has to be repeated, from the estimated times. */
+static void say_sessions(const RunCommand *run, const Job *jobs, int count, int places) {
+  double seconds = 0, longest = 0;
+  for (int i = 0; i < count; i++) {
+    if (!job_is_to_run(&jobs[i])) continue;
+    seconds += jobs[i].seconds;
+    longest = fmax(longest, jobs[i].seconds);
+  }
+  if (isnan(seconds)) return;
+  double wall = fmax(seconds / (places > 0 ? places : 1), longest);
+  int sessions = (int)ceil(wall / (run->time_limit - time_to_stop(run)));
+  printf("%d session%s of this --time-limit, with %d trial%s at a time\n", sessions,
+         sessions == 1 ? "" : "s", places > 0 ? places : 1, places > 1 ? "s" : "");
+}
+
+static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
+  Job *jobs;
+  Places places;
+  Error elsewhere = {0};
+  char basis[256];
+  if (!make_jobs(&jobs, run, plan, e)) return false;
+  jobs_estimate(jobs, plan->count, basis, sizeof basis);
+  report_plan(stdout, plan, jobs, run->json);
+  if (!run->json) printf(" (%s)\n", basis);
+  fflush(stdout);
+  /* A plan may be for another machine than this one. */
+  if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
+  if (run->time_limit > 0 && !run->json) say_sessions(run, jobs, plan->count, places.count);
+  bool ok = measure_disk(run, plan, jobs, places.count, !run->json, e);
+  places_free(&places);
+  jobs_free(jobs, plan->count);
+  return ok;
+}
+
+/* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
+ */
+static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out, Error *e) {
+  char folder[CONFIG_PATH_MAX];
+  int64_t sweep;
+  if (!folder_of_sweep(folder, out, plan, e) || !folder_write_sweep(folder, plan, e) ||
+      !store_add_sweep(store, folder, &sweep, e))
+    return false;
+  for (int i = 0; i < plan->count; i++) {
+    Job *job = &jobs[i];
+    if (job->id == 0 && !store_next_trial_id(store, &job->id, e)) return false;
+    if (!folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, e))
+      return false;
+    if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, e))
+      return false;
+    int64_t given = job->id;
+    if (!supervise_record(store, sweep, job, e)) return false;
+    /* The number was another trial's, or the trial has one in this database already. */
+    if (job->id != given &&
+        !folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, e))
+      return false;
+  }
+  return store_recover(store, e);
+}
+
+/* Trials that are there with another length start anew, although there is a checkpoint: the
+ * learning rate of every step depends on how many there are. */
+static bool say_other_length(Store *store, const Job *jobs, int count, Error *e) {
+  int64_t other = 0;
+  bool ok = true;
+  for (int i = 0; ok && !other && i < count; i++) {
+    if (jobs[i].action != JOB_START) continue;
+    ok = store_find_other_length(store, jobs[i].id, &other, e);
+    if (other)
+      fprintf(stderr,
+              "trial %lld is trial %lld with another length of training: it starts anew, not from "
+              "that checkpoint, because the cosine schedule spans the whole run\n",
+              (long long)jobs[i].id, (long long)other);
+  }
+  return ok;
+}
+
+static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build) {
+  const char *why = "";
+  int done = 0, other = 0, go_on = 0, elsewhere = 0;
+  for (int i = 0; i < plan->count; i++) {
+    done += jobs[i].action == JOB_SKIP;
+    if (jobs[i].action == JOB_REPLACE && !other++) why = jobs[i].why_anew;
+    go_on += jobs[i].action == JOB_CONTINUE;
+    elsewhere += jobs[i].action == JOB_ELSEWHERE;
+  }
+  if (done) fprintf(stderr, "%d of %d trials are done already\n", done, plan->count);
+  if (elsewhere) fprintf(stderr, "%d are left to other parts\n", elsewhere);
+  if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
+  if (other)
+    fprintf(stderr, "%d are set aside and run again from the start (%s)%s\n", other, why,
+            build->any ? "" : "; --any-build accepts other builds'");
+}
+
+/* What no query can compute: the bootstraps of the points, and our order of the settings beside the
+ * published one, where the experiment has any. */
+static bool judge(const RunCommand *run, Store *store, const Plan *plan, Error *e) {
+  char folder[CONFIG_PATH_MAX], *text;
+  if (!folder_of_sweep(folder, run->out, plan, e) ||
+      !store_judge_points(store, folder_experiment(folder), e) ||
+      !store_judge_paper(store, folder_experiment(folder), &text, e))
+    return false;
+  if (text && !run->json && run->parts == 1) printf("\nbeside the paper: %s\n", text);
+  free(text);
+  return true;
+}
+
+/* Event files that have settled are noted at the end, so that the next start need not read them. */
+static void note_finished(const Job *jobs, int count) {
+  for (int i = 0; i < count; i++) {
+    Facts unused;
+    if (jobs[i].status == TRIAL_DONE) facts_read_noted(&unused, jobs[i].folder);
+  }
+}
+
+static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
+  Job *jobs;
+  if (!make_jobs(&jobs, run, plan, e)) return false;
+  Progress progress;
+  SuperviseResult result = {0};
+  Places places;
+  char sweep_folder[CONFIG_PATH_MAX];
+  SuperviseOptions options = {.trainer = run->trainer,
+                              .disk_limit = run->disk_limit > 0 ? run->disk_limit : INFINITY,
+                              .sweep_folder = sweep_folder,
+                              .places = &places,
+                              .timeout = run->timeout,
+                              .build = &run->build,
+                              .deadline = run->started + limit_of(run),
+                              .stop_at = run->started + limit_of(run) - time_to_stop(run),
+                              .keep_going = run->keep_going};
+  introduce(plan);
+  bool ok = make_places(&places, run, jobs, plan->count, e) &&
+            measure_disk(run, plan, jobs, places.count, false, e) &&
+            take_earlier(run, plan, jobs, e);
+  if (ok) {
+    jobs_compare_images(jobs, plan->count, &run->build);
+    say_skipped(plan, jobs, &run->build);
+    ok = folder_of_sweep(sweep_folder, run->out, plan, e) &&
+         enter_trials(store, plan, jobs, run->out, e) &&
+         say_other_length(store, jobs, plan->count, e);
+  }
+  if (ok) {
+    progress_open(&progress);
+    supervise(jobs, plan->count, store, &options, &progress, &result);
+    note_finished(jobs, plan->count);
+  }
+  if (ok) report_results(stdout, plan, jobs, run->json);
+  run->signal = result.signal;
+  run->gave_up = result.gave_up;
+  run->out_of_disk = result.out_of_disk;
+  for (int i = 0; i < plan->count; i++) {
+    if (jobs[i].action == JOB_ELSEWHERE) continue;
+    run->failed += jobs[i].status == TRIAL_FAILED;
+    run->out_of_time |=
+        result.out_of_time && jobs[i].status != TRIAL_FAILED && jobs[i].status != TRIAL_DONE;
+  }
+  if (ok && result.unrecorded)
+    ok = error_set(e, EXIT_DATA,
+                   "%d lines are in the trial folders but not in %s (%s); `harness import` takes "
+                   "them in once that is put right",
+                   result.unrecorded, run->db, result.problem);
+  ok = ok && judge(run, store, plan, e);
+  places_free(&places);
+  jobs_free(jobs, plan->count);
+  return ok;
+}
+
+static bool make_parent(const char *path, Error *e) {
+  char folder[CONFIG_PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  if (!slash || slash == path) return true;
+  snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+  return io_make_folders(folder, e);
+}
+
+static bool open_store(const RunCommand *run, Store **store, Error *e) {
+  struct stat info;
+  bool fresh = stat(run->db, &info) != 0, trials = stat(run->out, &info) == 0;
+  if (!make_parent(run->db, e) || !store_open(store, run->db, e)) return false;
+  int count = 0;
+  bool cut, ok = store_import_cut(*store, &cut, e);
+  if (ok && (fresh || cut) && trials) ok = store_import(*store, run->out, &count, e);
+  if (count)
+    fprintf(stderr, "%s %s: took in %d trials found in %s\n", run->db,
+            fresh ? "is new" : "was left by an import that was cut short", count, run->out);
+  if (!ok) store_close(*store);
+  return ok;
+}
+
+static bool run_all(RunCommand *run, Error *e) {
+  Store *store;
+  if (!open_store(run, &store, e)) return false;
+  bool ok = true;
+  for (int i = 0; ok && i < run->plan_count && !run->signal && !run->out_of_time &&
+                  !run->out_of_disk && !run->gave_up;
+       i++)
+    ok = run_plan(run, store, &run->plans[i], e);
+  store_close(store);
+  return ok;
+}
+
+static void say_next(const RunCommand *run) {
+  if (run->signal)
+    fputs("\nstopped; the same command continues\n", stderr);
+  else if (run->out_of_time)
+    fprintf(stderr, "\nthe time is over; the same command continues (exit code %d)\n", EXIT_TIME);
+  else if (run->out_of_disk)
+    fprintf(stderr,
+            "\n--disk-limit leaves no room for another trial (exit code %d): `harness clean`, or a "
+            "higher limit; then the same command continues\n",
+            EXIT_DISK);
+  else if (run->failed)
+    fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
+  else if (run->parts > 1)
+    fprintf(stderr, "\nnext, when the other parts are done too: harness import --out %s\n",
+            run->out);
+  else
+    fprintf(stderr,
+            "\nnext: harness status; make plots; or a line per point:\n"
+            "  sqlite3 -box %s \"select experiment, settings, n,\n"
+            "    round(mean, 2) as mean, round(sd, 2) as sd from points\n"
+            "    where metric = 'psnr_masked' and planned\"\n",
+            run->db);
+}
+
+enum { PARTS_MAX = 1000000 };
+
+/* --part K/N. A database has one writer, so a part must name one. */
+static bool read_part(RunCommand *run, Error *e) {
+  const char *text = run->part_text;
+  long part, parts;
+  int end = 0;
+  run->part = run->parts = 1;
+  if (!text) return true;
+  if (strlen(text) > 20 || sscanf(text, "%ld/%ld%n", &part, &parts, &end) != 2 || text[end] ||
+      part < 1 || part > parts || parts > PARTS_MAX)
+    return error_set(e, EXIT_CONFIG, "--part %.50s: expected K/N, K from 1 to N, N at most %d",
+                     text, PARTS_MAX);
+  run->part = (int)part;
+  run->parts = (int)parts;
+  if (run->parts > 1 && !strcmp(run->db, DEFAULT_DB) && !run->dry_run)
+    return error_set(e, EXIT_CONFIG,
+                     "--part %s needs --db PATH, a database of its own on this machine's disk; "
+                     "`harness import` joins the parts",
+                     text);
+  return true;
+}
+
+/* Before the first trial of any plan starts. */
+static bool check_trials(const RunCommand *run, Error *e) {
+  for (int p = 0; p < run->plan_count; p++) {
+    const Plan *plan = &run->plans[p];
+    for (int i = 0; i < plan->count; i++) {
+      if (places_accept(&plan->trials[i].config, gpus_find(), e)) continue;
+      char *values = plan_describe(&plan->trials[i]);
+      error_prefix(e, "%s: trial %s", plan->name, values);
+      free(values);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool prepare(RunCommand *run, Error *e) {
+  Error missing = {0};
+  if ((run->disk_text && !disk_parse(run->disk_text, &run->disk_limit, e)) || !read_part(run, e) ||
+      !load_plans(run, e))
+    return false;
+  if (!check_trials(run, run->dry_run ? &missing : e)) {
+    if (!run->dry_run) return false;
+    note_elsewhere(&missing);
+  }
+  bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
+               sha256_file(run->build.sha256, run->trainer, &missing);
+  if (!found && run->dry_run) {
+    fprintf(stderr, "note: %s\n", missing.message);
+    run->build.any = true;
+  } else if (!found) {
+    *e = missing;
+    return false;
+  }
+  return (run->dry_run || room_writable(run->out, e)) &&
+         incoming_open(&run->incoming, &run->from, run->plans, run->plan_count, run->out,
+                       run->dry_run, e);
+}
+
+int cmd_run(int argc, char **argv) {
+  RunCommand run = {
+      .db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = 600, .started = clock_seconds()};
+  const CmdOption options[] = {
+      {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
+      {"--db", CMD_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
+      {"--out", CMD_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+      {"--jobs", CMD_COUNT, &run.jobs, "N", "trials side by side; on a CPU they share it"},
+      {"--jobs-per-gpu", CMD_COUNT, &run.jobs_per_gpu, "N", "trials that share one GPU"},
+      {"--part", CMD_TEXT, &run.part_text, "K/N",
+       "only every N-th trial, from the K-th on: see above"},
+      {"--shard", CMD_TEXT, &run.part_text, "K/N", NULL}, /* its older name */
+      {"--timeout", CMD_NUMBER, &run.timeout, "SECONDS",
+       "silence that counts as a hang (600; longer for slow steps)"},
+      {"--time-limit", CMD_TIME, &run.time_limit, "TIME",
+       "stop in time, each trial with a checkpoint, and end with exit code 75: 11h30m, 90m, 45s"},
+      {"--disk-limit", CMD_TEXT, &run.disk_text, "SIZE",
+       "what the experiment's files in --out may take: 20GB, 500MB; a plan that cannot\n"
+       "fit is refused, exit code 73"},
+      {"--from", CMD_LIST, &run.from, "PATH",
+       "go on from an earlier session's --out, which is only read, or its bundle (harness\n"
+       "export); repeat it"},
+      {"--keep-going", CMD_COUNT, &run.keep_going, "N",
+       "start no more trials after N that failed in a row (0: any number)"},
+      {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
+      {"--json", CMD_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
+      {"--any-build", CMD_FLAG, &run.build.any, NULL,
+       "accept results and checkpoints of other builds of mae"},
+      {"--mae", CMD_TEXT, &run.trainer_given, "PATH", "the trainer program"},
+      {"--set", CMD_LIST, &run.settings, "KEY=VALUE",
+       "set one option over the files, or replace a swept key's list; repeat it"},
+  };
+  run.line = (CommandLine){.name = "harness run",
+                           .usage = "FILE...",
+                           .about = about,
+                           .options = options,
+                           .option_count = sizeof options / sizeof *options,
+                           .words_min = 1,
+                           .words_max = 1000};
+  int code;
+  Error e = {0};
+  if (command_line_read(&run.line, argc, argv, &code)) {
+    bool ok = prepare(&run, &e);
+    if (ok && run.dry_run) {
+      for (int i = 0; ok && i < run.plan_count; i++) {
+        introduce(&run.plans[i]);
+        ok = dry_run(&run, &run.plans[i], &e);
+      }
+    } else if (ok) {
+      runner_block_signals();
+      ok = run_all(&run, &e);
+      if (ok && !run.json) say_next(&run);
+    }
+    code = !ok               ? command_fail(run.line.name, &e)
+           : run.signal      ? 128 + run.signal
+           : run.out_of_time ? EXIT_TIME
+           : run.out_of_disk ? EXIT_DISK
+           : run.failed      ? EXIT_SOME_FAILED
+                             : EXIT_OK;
+  }
+  incoming_close(&run.incoming);
+  for (int i = 0; i < run.plan_count; i++) plan_free(&run.plans[i]);
+  free(run.plans);
+  command_line_free(&run.line);
+  return code;
+}

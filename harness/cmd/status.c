@@ -1,0 +1,183 @@
+/* harness status: how far every experiment is. */
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/cmd/cmd.h"
+#include "harness/cmd/options.h"
+#include "harness/store/store.h"
+
+static const char about[] =
+    "One line per experiment: its trials by status, the range of scores, the time spent. With an\n"
+    "EXPERIMENT (as it stands in the first column, or its name without the scale: then those of\n"
+    "every scale), one line per trial. With --watch it is drawn again every two seconds, until "
+    "Ctrl-C.";
+
+static const char experiments_sql[] =
+    "SELECT experiment, count(*) AS trials, sum(status = 'done') AS done, "
+    "sum(status = 'running') AS running, sum(status = 'interrupted') AS interrupted, "
+    "sum(status = 'failed') AS failed, sum(status = 'pending') AS pending, "
+    "round(min(psnr_masked), 2) AS psnr_masked_min, round(max(psnr_masked), 2) AS psnr_masked_max, "
+    "round(sum(wall_seconds) / 60, 1) AS minutes FROM trials WHERE planned GROUP BY experiment "
+    "ORDER BY experiment";
+
+/* Headline metrics, the leaky ones where there are any. */
+static const char shown[] = "headline AND (needs <> 'leaky' OR name IN (SELECT metric FROM scores "
+                            "WHERE value IS NOT NULL))";
+
+/* The newest training step, and the minutes that a running trial needs for the rest at the mean
+ * pace of its last 50 steps (evaluations are not in it). */
+static const char progress_columns[] =
+    "(SELECT max(step) FROM step WHERE step.trial = trials.trial) AS step, steps, "
+    "CASE status WHEN 'running' THEN round((steps - (SELECT max(step) FROM step WHERE step.trial = "
+    "trials.trial)) / 60.0 * (SELECT avg(seconds) FROM step WHERE step.trial = trials.trial AND "
+    "step.step > (SELECT max(step) - 50 FROM step WHERE step.trial = trials.trial)), 1) END AS "
+    "minutes_left";
+
+/* A line per trial. */
+static char *trials_sql(Store *store, const char *name, Error *e) {
+  StringList found = {0};
+  char *metrics = NULL, *list = NULL, *sql = NULL;
+  if (store_find_experiments(store, name, &found, e) &&
+      store_columns(store, &metrics, shown, true, e)) {
+    size_t size;
+    FILE *out = need(open_memstream(&list, &size));
+    for (int i = 0; i < found.count; i++) {
+      fputs(i ? ", '" : "'", out);
+      for (const char *c = found.items[i]; *c; c++) fprintf(out, "%s%c", *c == '\'' ? "'" : "", *c);
+      fputc('\'', out);
+    }
+    fclose(out);
+    sql = string_format("SELECT %strial, status, %s, swept, %sround(images_per_second) AS "
+                        "images_per_second, attempts, error FROM trials WHERE experiment IN (%s) "
+                        "ORDER BY experiment, trial",
+                        found.count > 1 ? "experiment, " : "", progress_columns, metrics, list);
+  }
+  strings_free(&found);
+  free(metrics);
+  free(list);
+  return sql;
+}
+
+typedef struct StatusCommand {
+  const char *db, *experiment; /* NULL: all */
+  bool json, watch;
+} StatusCommand;
+
+static bool print_status(const StatusCommand *command, FILE *out, Error *e) {
+  Store *store = NULL;
+  char *sql = NULL;
+  bool cut = false, ok = store_open_readonly(&store, command->db, e);
+  ok = ok && store_import_cut(store, &cut, e);
+  if (cut)
+    fprintf(stderr,
+            "note: an import into %s is under way or was cut short: not all trials are in "
+            "it; `harness import` completes it\n",
+            command->db);
+  if (ok)
+    sql = command->experiment ? trials_sql(store, command->experiment, e)
+                              : string_copy(experiments_sql);
+  ok = sql && store_print(store, out, sql, command->json, e);
+  free(sql);
+  store_close(store);
+  return ok;
+}
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal) {
+  stopped = signal;
+}
+
+static int count_lines(const char *text) {
+  int count = 0;
+  for (; *text; text++) count += *text == '\n';
+  return count;
+}
+
+/* Lines of a table that a screen has room for, with two left for what stands below it; all where
+ * the size of the screen is not known. */
+static int room_for_lines(void) {
+  struct winsize screen;
+  bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &screen) == 0 && screen.ws_row > 4;
+  return known ? screen.ws_row - 2 : INT_MAX;
+}
+
+/* Over the last picture, from the top left corner. What a screen has no room for would scroll the
+ * head of the table away: it is counted instead. */
+static void draw_text(const char *text) {
+  int room = room_for_lines(), lines = count_lines(text);
+  int drawn = lines <= room ? lines : room - 1;
+  printf("\033[H");
+  for (int i = 0; i < drawn; i++) {
+    int length = (int)strcspn(text, "\n");
+    printf("%.*s\033[K\n", length, text);
+    text += length + 1;
+  }
+  if (drawn < lines) printf("... and %d lines more\033[K\n", lines - drawn);
+}
+
+/* Each picture is made whole before the first of it is written. */
+static bool draw(const StatusCommand *command, Error *e) {
+  char *text = NULL, now[32];
+  size_t size;
+  time_t seconds = time(NULL);
+  struct tm local;
+  FILE *out = need(open_memstream(&text, &size));
+  bool ok = print_status(command, out, e);
+  fclose(out);
+  strftime(now, sizeof now, "%H:%M:%S", localtime_r(&seconds, &local));
+  if (ok) {
+    draw_text(need(text));
+    printf("\n%s, every 2 s; Ctrl-C ends it\033[K\033[J", now);
+    fflush(stdout);
+  }
+  free(text);
+  return ok;
+}
+
+/* On the terminal's second screen, so that the first is as it was afterwards. */
+static bool watch(const StatusCommand *command, Error *e) {
+  struct sigaction action = {.sa_handler = stop};
+  if (!isatty(STDOUT_FILENO) || command->json)
+    return error_set(e, EXIT_CONFIG,
+                     "--watch draws on a terminal; without it the state is printed once");
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  printf("\033[?1049h\033[?7l"); /* long lines end at the edge */
+  bool ok = true;
+  while (ok && !stopped) {
+    ok = draw(command, e);
+    if (ok && !stopped) sleep(2); /* a signal ends it early */
+  }
+  printf("\033[?7h\033[?1049l");
+  fflush(stdout);
+  return ok;
+}
+
+int cmd_status(int argc, char **argv) {
+  StatusCommand command = {.db = DEFAULT_DB};
+  const CmdOption options[] = {
+      {"--watch", CMD_FLAG, &command.watch, NULL, "draw it again every two seconds"},
+      {"--json", CMD_FLAG, &command.json, NULL, "print JSON"},
+      {"--db", CMD_TEXT, &command.db, "PATH", "database (" DEFAULT_DB ")"},
+  };
+  CommandLine line = {.name = "harness status",
+                      .usage = "[EXPERIMENT]",
+                      .about = about,
+                      .options = options,
+                      .option_count = sizeof options / sizeof *options,
+                      .words_max = 1};
+  int code;
+  Error e = {0};
+  if (command_line_read(&line, argc, argv, &code)) {
+    if (line.word_count) command.experiment = line.words[0];
+    bool ok = command.watch ? watch(&command, &e) : print_status(&command, stdout, &e);
+    code = ok ? EXIT_OK : command_fail(line.name, &e);
+  }
+  return code;
+}
