@@ -97,7 +97,7 @@ check_command() {
   mae | harness)
     case $command in
     manual | completion) ;; # of every program
-    [a-z]*) grep -qF "{\"$command\", cmd_" $program/main.c mae/cmd/main.c 2>/dev/null ||
+    [a-z]*) grep -qF "{\"$command\", cmd_" $program/cmd/main.c ||
       echo "$page: $program has no command $command" ;;
     esac
     for word in $(echo "${1%%\#*}" | grep -Eo -- '(^| )--[a-z-]+'); do

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness/store/store.h"
 #include "harness/trial/facts.h"
+#include "harness/trial/files.h"
 #include "harness/trial/found.h"
 #include "mae/base/io.h"
 #include "mae/record/kept.h"

@@ -31,17 +31,6 @@ static const Migration migrations[] = {
     {5, "DROP TABLE IF EXISTS metric_kind; DROP TABLE IF EXISTS scorer_kind;"},
     {0, NULL}};
 
-const char *const trial_files[TRIAL_FILES] = {"attempts.jsonl", "launches.jsonl", "events.jsonl"};
-
-const char *trial_status_name(TrialStatus status) {
-  static const char *const names[] = {[TRIAL_PENDING] = "pending",
-                                      [TRIAL_RUNNING] = "running",
-                                      [TRIAL_INTERRUPTED] = "interrupted",
-                                      [TRIAL_FAILED] = "failed",
-                                      [TRIAL_DONE] = "done"};
-  return names[status];
-}
-
 static TrialStatus status_from_name(const char *name) {
   for (TrialStatus status = TRIAL_PENDING; status < TRIAL_DONE; status++)
     if (!strcmp(name, trial_status_name(status))) return status;

@@ -1,37 +1,6 @@
 /* store.h - results.db: the only file that knows SQL. One process writes at a time (an advisory
- * lock beside the database); readers are free. Everything in it comes from files in the trial
- * folders, so store_import rebuilds it row for row:
- *
- *   OUT/EXPERIMENT/sweep.json           format (1), experiment (the folder's name), name, scale,
- *                                       question, expected, source, x, ini (the merged INI),
- *                                       created (seconds, kept when rewritten), trials: [the config
- *                                       hash of every trial of the newest plan, in its order],
- *                                       and, of an experiment with published numbers (paper.h),
- *                                       paper: {"source","keys": [key],"compare": [metric],
- *                                       "settings": [{"setting","ours": [a value of each key] or
- *                                       [],"finetuned","linear" (percent; may be absent)}]}
- *   OUT/EXPERIMENT/TRIAL/trial.json     format (1), id, experiment, config_hash, seed, created,
- *                                       swept: {"section.key": "canonical text", ...} in order
- *   OUT/EXPERIMENT/notes.json           and beside trial.json: tags and notes (notes.h)
- *   OUT/EXPERIMENT/TRIAL/config.ini     the full configuration, as given to `mae train`
- *   OUT/EXPERIMENT/TRIAL/events.jsonl   written by the trainer (mae/record/events.h)
- *   OUT/EXPERIMENT/TRIAL/launches.jsonl written by the harness, every line with event and time:
- *                                       {"event":"launch","time","launch" (from 1),"pid","device",
- *                                       "host"} and {"event":"exit","time","launch","code",
- *                                       "signal","status","error"}; code or signal may be null,
- *                                       status is done | interrupted | failed, error may be "";
- *                                       {"event":"kept","time","step","keep","file","sha256",
- *                                       "freed"} before files of the last checkpoint are removed:
- *                                       run.keep, what stays of them (may be ""), bytes of the rest
- *                                       It was called attempts.jsonl once; a folder may have both,
- *                                       and then the old one's launches come first
- *   OUT/EXPERIMENT/TRIAL/stderr.log     the trainer's standard error
- *   OUT/EXPERIMENT/TRIAL/verify-*.jsonl {"event":"verification","time","class" (proved, "" when
- *                                       none),"asked","outcome" (match | mismatch),"steps",
- *                                       "first_step","first_tensor","detail"}
- *
- * (EXPERIMENT is the plan's name with the scale appended, TRIAL is the first 12 hex digits of the
- * config hash.) */
+ * lock beside the database); readers are free. Everything in it comes from the folders of sweeps
+ * and trials (trial/files.h), so store_import rebuilds it row for row. */
 #ifndef HARNESS_STORE_STORE_H
 #define HARNESS_STORE_STORE_H
 
@@ -40,23 +9,10 @@
 #include <stdio.h>
 
 #include "harness/base/strings.h"
+#include "harness/trial/files.h"
 #include "mae/base/error.h"
 
 typedef struct Store Store;
-
-/* The event files of a trial, in the order in which they are read; the first are about launches,
- * the last of those is the one that is written. */
-enum { TRIAL_LAUNCH_FILES = 2, TRIAL_FILES };
-extern const char *const trial_files[TRIAL_FILES];
-
-typedef enum TrialStatus {
-  TRIAL_PENDING,
-  TRIAL_RUNNING,
-  TRIAL_INTERRUPTED,
-  TRIAL_FAILED,
-  TRIAL_DONE
-} TrialStatus;
-const char *trial_status_name(TrialStatus);
 
 /* Opens or creates. A file that is not ours, is read-only, is locked by another harness, or has a
  * newer schema is an error that says so (EXIT_DATA); older schemas are migrated. */

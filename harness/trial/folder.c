@@ -116,7 +116,7 @@ static void remove_leftovers(const char *folder) {
   if (dir) closedir(dir);
 }
 
-/* The member "paper" of sweep.json (store.h). */
+/* The member "paper" of sweep.json (files.h). */
 static json_t *paper_json(const Paper *paper) {
   json_t *settings = json_array(), *keys = json_array(), *compare = json_array();
   for (int i = 0; i < paper->keys.count; i++)

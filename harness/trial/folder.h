@@ -1,4 +1,4 @@
-/* folder.h - the sweep and trial folders: the files that store.h lists, written so that a crash
+/* folder.h - the sweep and trial folders: the files that files.h lists, written so that a crash
  * leaves the old content or the new. */
 #ifndef HARNESS_TRIAL_FOLDER_H
 #define HARNESS_TRIAL_FOLDER_H
@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 #include "harness/plan/plan.h"
-#include "harness/store/store.h"
+#include "harness/trial/files.h"
 
 /* OUT/NAME-SCALE, and a trial's folder in it. */
 bool folder_of_sweep(char path[CONFIG_PATH_MAX], const char *out, const Plan *, Error *);
