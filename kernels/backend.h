@@ -246,9 +246,11 @@ typedef void LayernormApply(Device *, void *y, Dtype type, const float *x, const
  * most one head per thread or block exist at a time. */
 typedef void AttentionForward(Device *, void *out, float *lse, const void *qkv, Dtype type,
                               int batch, int tokens, int heads, int head_size);
-typedef void AttentionBackward(Device *, void *d_qkv, const void *d_out, const void *qkv,
-                               const void *out, const float *lse, Dtype type, int batch, int tokens,
-                               int heads, int head_size);
+/* d_bias[3*heads*head_size] = the column sums of d_qkv: the gradient of the bias that was added to
+ * make qkv; added to what is there when accumulate is set. */
+typedef void AttentionBackward(Device *, void *d_qkv, float *d_bias, const void *d_out,
+                               const void *qkv, const void *out, const float *lse, Dtype type,
+                               int batch, int tokens, int heads, int head_size, bool accumulate);
 
 /* Exact GELU, x Phi(x). */
 typedef void GeluForward(Device *, void *y, const void *x, Dtype type, size_t count);

@@ -130,11 +130,18 @@ void cpu_attention_forward(Device *device, void *out, float *lse, const void *qk
                  cpu_part(base, 0, each, omp_get_thread_num()));
 }
 
+/* total[i] += x[i] */
+static void row_add(float *restrict total, const float *restrict x, size_t count) {
+#pragma omp simd
+  for (size_t i = 0; i < count; i++) total[i] += x[i];
+}
+
 /* With p the probabilities: d_v = p^T d_out; d_p = d_out v^T; d_s = p (d_p - sum(d_out out)), the
- * gradient of the scaled scores; d_q = scale d_s k; d_k = d_s^T (scale q). */
-static void backward_head(void *d_qkv, const void *d_out, const void *qkv, const void *out,
-                          const float *lse, Dtype type, const Shape *s, size_t image, size_t head,
-                          float *space) {
+ * gradient of the scaled scores; d_q = scale d_s k; d_k = d_s^T (scale q). sums[3, heads, size]:
+ * this head's part receives the column sums of the three. */
+static void backward_head(void *d_qkv, float *sums, const void *d_out, const void *qkv,
+                          const void *out, const float *lse, Dtype type, const Shape *s,
+                          size_t image, size_t head, float *space) {
   size_t n = s->tokens, d = s->padded_size, wide = s->padded_tokens, whole = n * d;
   float *q = space, *k = q + whole, *grad = k + whole, *o = grad + whole, *d_k = o + whole;
   float *d_v = d_k + whole, *kt = d_v + whole, *vt = kt + s->size * wide;
@@ -151,6 +158,11 @@ static void backward_head(void *d_qkv, const void *d_out, const void *qkv, const
   transpose(kt, k, s);
   pack(grad, &rows_grad, s, 1.0f);
   pack(o, &rows_out, s, 1.0f);
+  float *sum[3];
+  for (size_t part = 0; part < 3; part++) {
+    sum[part] = sums + (part * s->heads + head) * s->size;
+    memset(sum[part], 0, s->size * sizeof *sum[part]);
+  }
   for (size_t first = 0; first < n; first += s->block) {
     size_t count = n - first < s->block ? n - first : s->block;
     const float *grad_block = grad + first * d;
@@ -169,26 +181,43 @@ static void backward_head(void *d_qkv, const void *d_out, const void *qkv, const
     for (size_t r = 0; r < count; r++) {
       float *row = d_q + r * d;
       for (size_t i = 0; i < s->size; i++) row[i] *= s->scale;
+      row_add(sum[0], row, s->size);
       row_narrow(d_qkv, type, rows[0].first + (first + r) * rows[0].step, row, s->size);
     }
   }
   for (size_t t = 0; t < n; t++) {
+    row_add(sum[1], d_k + t * d, s->size);
+    row_add(sum[2], d_v + t * d, s->size);
     row_narrow(d_qkv, type, rows[1].first + t * rows[1].step, d_k + t * d, s->size);
     row_narrow(d_qkv, type, rows[2].first + t * rows[2].step, d_v + t * d, s->size);
   }
 }
 
-void cpu_attention_backward(Device *device, void *d_qkv, const void *d_out, const void *qkv,
-                            const void *out, const float *lse, Dtype type, int batch, int tokens,
-                            int heads, int head_size) {
+/* Columns are summed over each image first, then over the images. */
+void cpu_attention_backward(Device *device, void *d_qkv, float *d_bias, const void *d_out,
+                            const void *qkv, const void *out, const float *lse, Dtype type,
+                            int batch, int tokens, int heads, int head_size, bool accumulate) {
   CpuDevice *cpu = cpu_device(device);
   Shape s = shape_of(tokens, heads, head_size);
+  size_t width = 3 * s.heads * s.size, images = (size_t)batch, shared = images * width;
   size_t each = 6 * s.tokens * s.padded_size + 2 * s.size * s.padded_tokens +
                 s.block * (2 * s.padded_tokens + s.padded_size);
-  float *base = cpu->failed ? NULL : cpu_scratch(cpu, 0, each);
+  float *base = cpu->failed ? NULL : cpu_scratch(cpu, shared, each);
   if (!base) return;
-#pragma omp parallel for num_threads(cpu->threads) schedule(static)
-  for (size_t i = 0; i < (size_t)batch * s.heads; i++)
-    backward_head(d_qkv, d_out, qkv, out, lse + i * s.tokens, type, &s, i / s.heads, i % s.heads,
-                  cpu_part(base, 0, each, omp_get_thread_num()));
+#pragma omp parallel num_threads(cpu->threads)
+  {
+    float *space = cpu_part(base, shared, each, omp_get_thread_num());
+#pragma omp for schedule(static)
+    for (size_t i = 0; i < images * s.heads; i++) {
+      size_t image = i / s.heads;
+      backward_head(d_qkv, base + image * width, d_out, qkv, out, lse + i * s.tokens, type, &s,
+                    image, i % s.heads, space);
+    }
+#pragma omp for schedule(static)
+    for (size_t i = 0; i < width; i++) {
+      float total = accumulate ? d_bias[i] : 0.0f;
+      for (size_t image = 0; image < images; image++) total += base[image * width + i];
+      d_bias[i] = total;
+    }
+  }
 }

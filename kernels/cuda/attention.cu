@@ -4,25 +4,31 @@
  * scores at a time. The rows of the other side are in shared memory: all of them, or chunks of 64
  * that follow each other (Stream). The order of every sum is the same either way.
  * Forward: warps own queries, K and V are streamed, the softmax is computed online, 64 keys at a
- * time (Milakov and Gimelshein 2018). Backward: the probabilities are recomputed from the stored
- * log-sum-exp, in two passes that each own what they write, so no sum depends on timing: dQ (warps
- * own queries, K and V are streamed), then dK and dV (warps own keys, Q and dO are streamed).
- * Formulas: Dao et al., "FlashAttention", 2022, appendix B. What a row of scores needs in both
- * passes, the first leaves for the second in scratch memory.
+ * time (Milakov and Gimelshein 2018). Backward, where attention_whole.cu does not take a head in
+ * one go: the probabilities are recomputed from the stored log-sum-exp, in two passes that each own
+ * what they write, so no sum depends on timing: dQ (warps own queries, K and V are streamed), then
+ * dK and dV (warps own keys, Q and dO are streamed). Formulas: Dao et al., "FlashAttention", 2022,
+ * appendix B. What a row of scores needs in both passes, the first leaves for the second in scratch
+ * memory. Column sums: each warp adds up what it owns, a block its warps, reduce_chunks the blocks.
  *
  * Names: T tokens; D head size; a row of qkv is 3*heads*D long, a row of out heads*D. */
 #include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention_tiles.cuh"
 #include "kernels/cuda/launch.cuh"
-#include "kernels/cuda/mma.cuh"
+#include "kernels/cuda/reduce.cuh"
 
-#define LOG2_E 1.44269504f
 #define LN_2 0.69314718f
 
-/* Two blocks fit a multiprocessor's 65,536 registers, which are given out to 4 warps at a time,
- * with 128 a thread for blocks of 7 warps, which do 197 tokens in two rounds, and 168 for blocks of
- * 6, which the pass over keys needs for its two sums. */
-enum { TILE = 16, CHUNK = 64, BLOCKS = 2, QUERIES_WARPS = 7, KEYS_WARPS = 6 };
+/* Two blocks fit a multiprocessor's 65,536 registers, which are given out to 4 warps at a time: 12
+ * warps may have 168 a thread, 16 may have 128, and nothing lies between. Blocks of 7 warps, which
+ * do 197 tokens in two rounds, have 128; blocks of 6 have 168, which the pass over keys needs for
+ * its two sums of heads of 64. */
+enum { CHUNK = 64, BLOCKS = 2, QUERIES_WARPS = 7, KEYS_WARPS_OF_64 = 6, KEYS_WARPS_OF_32 = 7 };
 #define TILES_KERNEL(warps) __global__ void __launch_bounds__((warps)*WARP_SIZE, BLOCKS)
+
+__host__ __device__ static constexpr unsigned keys_warps(int head_size) {
+  return head_size == 64 ? KEYS_WARPS_OF_64 : KEYS_WARPS_OF_32;
+}
 
 /* Two rows of D elements lie side by side in shared memory, of the two sets that are streamed, and
  * 16 bytes behind them, so that they are 68 or 36 words apart and the 8 rows that a fragment
@@ -31,51 +37,6 @@ enum { TILE = 16, CHUNK = 64, BLOCKS = 2, QUERIES_WARPS = 7, KEYS_WARPS = 6 };
 template <int D> __device__ constexpr int pitch() {
   return 2 * D + 8;
 }
-
-/* Queries, keys or values of [batch, tokens, 3, heads, D], or all of [batch, tokens, 1, heads, D].
- */
-template <class T> struct Part {
-  T *data;
-  int parts, which;
-};
-/* One head's view of an image: rows of D elements, `stride` apart. Worked out where it is needed:
- * kept for later it would cost registers that the products need. */
-template <class T> struct HeadRows {
-  T *first;
-  unsigned stride;
-
-  /* 32 bits are enough inside an image: attention_tiles_fit. */
-  __device__ T *row(int r) const {
-    return first + (unsigned)r * stride;
-  }
-};
-template <class T>
-__device__ inline HeadRows<T> head_rows(Part<T> x, int tokens, int heads, int D) {
-  unsigned head = worked_out_here(blockIdx.x), image_row = worked_out_here(blockIdx.y) * tokens;
-  unsigned stride = (unsigned)(x.parts * heads * D);
-  return {x.data + (size_t)image_row * stride + (x.which * heads + head) * D, stride};
-}
-
-/* Where the numbers of a head's rows begin in [batch, heads, tokens]. */
-__device__ static inline size_t head_start(int tokens, int heads) {
-  unsigned head = worked_out_here(blockIdx.y) * heads + worked_out_here(blockIdx.x);
-  return (size_t)head * (unsigned)tokens;
-}
-
-/* A lane's row and pair of columns in a fragment: mma.cuh's g and t. */
-__device__ static inline int lane_row() {
-  return (int)(worked_out_here(threadIdx.x) % 32 / 4);
-}
-__device__ static inline int lane_column() {
-  return (int)(worked_out_here(threadIdx.x) % 4 * 2);
-}
-
-/* What the pass over keys needs of two neighbouring queries: what the accumulators of their columns
- * begin with, so that a product plus the one is the logarithm of a probability, over the scale of
- * scores, and a product plus the other d_probability - delta, where delta = d_out . out. */
-struct alignas(16) QueryPair {
-  float minus_lse[2], minus_delta[2];
-};
 
 /* Where those of a head begin in [batch, heads, pairs]. */
 __device__ static inline size_t head_pairs(int tokens, int heads) {
@@ -159,51 +120,6 @@ template <class T, int D> struct Stream {
   }
 };
 
-/* The A fragments of 16 rows from `row` on; rows past the end are zero. */
-template <class T, int D>
-__device__ inline void load_tile(uint32_t a[D / 16][4], Part<const T> part, int row, int tokens,
-                                 int heads) {
-  HeadRows<const T> rows = head_rows(part, tokens, heads, D);
-  row += lane_row();
-#pragma unroll
-  for (int half = 0; half < 2; half++) {
-    int r = row + 8 * half;
-    const T *p = rows.row(r) + lane_column();
-#pragma unroll
-    for (int k = 0; k < D / 16; k++) {
-      a[k][half] = r < tokens ? load_pair(p + 16 * k) : 0;
-      a[k][half + 2] = r < tokens ? load_pair(p + 16 * k + 8) : 0;
-    }
-  }
-}
-
-/* Stores a 16 x D accumulator, scaled by row factors, as rows of T. */
-template <class T, int D>
-__device__ inline void store_tile(Part<T> part, int row, int tokens, int heads,
-                                  const float x[D / 8][4], float scale0, float scale1) {
-  HeadRows<T> rows = head_rows(part, tokens, heads, D);
-  row += lane_row();
-  uint32_t *low = reinterpret_cast<uint32_t *>(rows.row(row) + lane_column());
-  uint32_t *high = reinterpret_cast<uint32_t *>(rows.row(row + 8) + lane_column());
-#pragma unroll
-  for (int n = 0; n < D / 8; n++) {
-    if (row < tokens) low[4 * n] = pack_pair<T>(x[n][0] * scale0, x[n][1] * scale0);
-    if (row + 8 < tokens) high[4 * n] = pack_pair<T>(x[n][2] * scale1, x[n][3] * scale1);
-  }
-}
-
-/* Where a lane begins to read 16 rows in shared memory, of four 8x8 matrices, so that a B fragment
- * is two neighbouring words. For products with rows: two matrices beside each other, then the two
- * below; for sums of rows: two below each other, then the two to the right. */
-template <class T, int D> __device__ inline const T *lane_of_product(const T *rows) {
-  unsigned lane = worked_out_here(threadIdx.x) % 32;
-  return rows + (lane % 8 + lane / 16 * 8) * pitch<D>() + lane / 8 % 2 * 8;
-}
-template <class T, int D> __device__ inline const T *lane_of_sum(const T *rows) {
-  unsigned lane = worked_out_here(threadIdx.x) % 32;
-  return rows + lane % 16 * pitch<D>() + lane / 16 * 8;
-}
-
 /* s[16,16] += a[16,D] rows[16,D]^T, as two neighbouring accumulators; rows by lane_of_product. */
 template <class T, int D>
 __device__ inline void product_with_rows(float s[2][4], const uint32_t a[D / 16][4],
@@ -231,16 +147,6 @@ __device__ inline void accumulate_rows(float x[D / 8][4], const float p[2][4], c
   }
 }
 
-/* Maximum and sum over the four lanes that share an accumulator's row. */
-__device__ static inline float row_max(float x) {
-  x = fmaxf(x, __shfl_xor_sync(FULL_WARP, x, 1));
-  return fmaxf(x, __shfl_xor_sync(FULL_WARP, x, 2));
-}
-__device__ static inline float row_sum(float x) {
-  x += __shfl_xor_sync(FULL_WARP, x, 1);
-  return x + __shfl_xor_sync(FULL_WARP, x, 2);
-}
-
 /* The online softmax over the scores of a warp's 16 queries; halves as in a fragment's rows. */
 template <int D> struct Softmax {
   float o[D / 8][4]; /* sum of probability * value, over 2^max */
@@ -253,7 +159,8 @@ template <int D> struct Softmax {
 template <class T, int D, bool PARTIAL>
 __device__ __forceinline__ void softmax_chunk(Softmax<D> &x, const uint32_t q[D / 16][4],
                                               const T *rows, int count, float scale) {
-  const T *keys = lane_of_product<T, D>(rows), *values = lane_of_sum<T, D>(rows + D);
+  const T *keys = lane_of_product<T, pitch<D>()>(rows),
+          *values = lane_of_sum<T, pitch<D>()>(rows + D);
   float s[CHUNK / TILE][2][4] = {}, max[2] = {-INFINITY, -INFINITY};
 #pragma unroll
   for (int n = 0; n < CHUNK / TILE; n++) {
@@ -361,12 +268,7 @@ __device__ inline void query_numbers(QueryNumbers own[2], QueryPair *pairs, cons
   load_tile<T, D>(o, outs, row, tokens, heads);
   float delta[2] = {0, 0};
 #pragma unroll
-  for (int k = 0; k < D / 16; k++)
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      float2 x = unpack_pair<T>(o[k][i]), y = unpack_pair<T>(d_o[k][i]);
-      delta[i % 2] += x.x * y.x + x.y * y.y;
-    }
+  for (int k = 0; k < D / 16; k++) add_products<T>(delta, o[k], d_o[k]);
 #pragma unroll
   for (int half = 0; half < 2; half++) {
     int r = row + lane_row() + 8 * half;
@@ -380,10 +282,31 @@ __device__ inline void query_numbers(QueryNumbers own[2], QueryPair *pairs, cons
   }
 }
 
+/* The sums of the columns of what a warp owns, of `planes` matrices, behind the streamed rows. */
+template <class T, int D>
+__device__ inline float *own_sums(const Stream<T, D> &stream, int planes) {
+  float *sums = reinterpret_cast<float *>(stream.shared + stream.held * pitch<D>());
+  return sums + worked_out_here(threadIdx.x) / WARP_SIZE * (planes * D);
+}
+/* Adds the warps' sums in warp order, into partial[image and part of its rows, planes, heads, D].
+ * All threads call it. */
+template <class T, int D>
+__device__ inline void add_warps(float *partial, const Stream<T, D> &stream, int planes) {
+  const float *sums = reinterpret_cast<const float *>(stream.shared + stream.held * pitch<D>());
+  int warps = (int)(blockDim.x / WARP_SIZE);
+  partial += ((size_t)blockIdx.y * gridDim.z + blockIdx.z) * planes * (stream.heads * D);
+  __syncthreads();
+  for (int i = (int)threadIdx.x; i < planes * D; i += (int)blockDim.x) {
+    float total = 0;
+    for (int w = 0; w < warps; w++) total += sums[w * planes * D + i];
+    partial[(i / D * stream.heads + (int)blockIdx.x) * D + i % D] = total;
+  }
+}
+
 template <class T, int D>
 TILES_KERNEL(QUERIES_WARPS)
-attention_backward_queries(T *d_qkv, QueryPair *pairs, const T *d_out, const T *qkv, const T *out,
-                           const float *lse, int tokens, int heads, int held) {
+attention_backward_queries(T *d_qkv, float *partial, QueryPair *pairs, const T *d_out, const T *qkv,
+                           const T *out, const float *lse, int tokens, int heads, int held) {
   DYNAMIC_SHARED(T, shared);
   Stream<T, D> stream = {shared, {{qkv, 3, 1}, {qkv, 3, 2}}, NULL, tokens, heads, held};
   stream.begin();
@@ -398,8 +321,8 @@ attention_backward_queries(T *d_qkv, QueryPair *pairs, const T *d_out, const T *
     for (int start = 0; start < tokens; start += CHUNK) {
       stream.turn(start, round == first_round());
       if (own_row(round) >= tokens) continue;
-      const T *keys = lane_of_product<T, D>(stream.place(start));
-      const T *key_sum = lane_of_sum<T, D>(stream.place(start));
+      const T *keys = lane_of_product<T, pitch<D>()>(stream.place(start));
+      const T *key_sum = lane_of_sum<T, pitch<D>()>(stream.place(start));
       int count = min(tokens - start, (int)CHUNK);
 #pragma unroll 1
       for (; count >= TILE; count -= TILE) {
@@ -411,13 +334,17 @@ attention_backward_queries(T *d_qkv, QueryPair *pairs, const T *d_out, const T *
     }
     if (own_row(round) < tokens)
       store_tile<T, D>({d_qkv, 3, 0}, own_row(round), tokens, heads, d_q, root, root);
+    float columns[D / 8][2] = {};
+    add_columns<D / 8>(columns, d_q, own_row(round), tokens);
+    store_columns<D / 8>(own_sums(stream, 1), columns, root, round != first_round());
   }
+  add_warps(partial, stream, 1);
 }
 
 template <class T, int D>
-TILES_KERNEL(KEYS_WARPS)
-attention_backward_keys(T *d_qkv, const QueryPair *pairs, const T *d_out, const T *qkv, int tokens,
-                        int heads, int held) {
+TILES_KERNEL(keys_warps(D))
+attention_backward_keys(T *d_qkv, float *partial, const QueryPair *pairs, const T *d_out,
+                        const T *qkv, int tokens, int heads, int held) {
   DYNAMIC_SHARED(T, shared);
   Stream<T, D> stream = {shared, {{qkv, 3, 0}, {d_out, 1, 0}}, pairs, tokens, heads, held};
   stream.begin();
@@ -430,8 +357,8 @@ attention_backward_keys(T *d_qkv, const QueryPair *pairs, const T *d_out, const 
     for (int start = 0; start < tokens; start += CHUNK) {
       stream.turn(start, round == first_round());
       if (own_row(round) >= tokens) continue;
-      const T *queries = lane_of_product<T, D>(stream.place(start));
-      const T *query_sum = lane_of_sum<T, D>(stream.place(start));
+      const T *queries = lane_of_product<T, pitch<D>()>(stream.place(start));
+      const T *query_sum = lane_of_sum<T, pitch<D>()>(stream.place(start));
       const T *pair = stream.place(start) + lane_column() * pitch<D>() + 2 * D;
 #pragma unroll 1
       for (int count = min(tokens - start, (int)CHUNK); count > 0; count -= TILE) {
@@ -458,10 +385,17 @@ attention_backward_keys(T *d_qkv, const QueryPair *pairs, const T *d_out, const 
         pair += TILE * pitch<D>();
       }
     }
-    if (own_row(round) >= tokens) continue;
-    store_tile<T, D>({d_qkv, 3, 1}, own_row(round), tokens, heads, d_k, root, root);
-    store_tile<T, D>({d_qkv, 3, 2}, own_row(round), tokens, heads, d_v, 1, 1);
+    if (own_row(round) < tokens) {
+      store_tile<T, D>({d_qkv, 3, 1}, own_row(round), tokens, heads, d_k, root, root);
+      store_tile<T, D>({d_qkv, 3, 2}, own_row(round), tokens, heads, d_v, 1, 1);
+    }
+    float columns[2][D / 8][2] = {};
+    add_columns<D / 8>(columns[0], d_k, own_row(round), tokens);
+    add_columns<D / 8>(columns[1], d_v, own_row(round), tokens);
+    store_columns<D / 8>(own_sums(stream, 2), columns[0], root, round != first_round());
+    store_columns<D / 8>(own_sums(stream, 2) + D, columns[1], 1, round != first_round());
   }
+  add_warps(partial, stream, 2);
 }
 
 /* How a head is divided: `held` rows in shared memory, `parts` blocks of `threads`. */
@@ -471,25 +405,35 @@ struct Division {
   size_t shared;
 };
 
-static size_t held_bytes(int held, int head_size) {
-  return (size_t)held * (2 * head_size + 8) * 2;
+static size_t division_bytes(const Division &v, int head_size, int planes) {
+  size_t sums = v.threads / WARP_SIZE * (size_t)planes * head_size * sizeof(float);
+  return (size_t)v.held * (2 * head_size + 8) * 2 + sums;
 }
 
-/* All rows are held where that leaves room for BLOCKS on a multiprocessor, which has the limit of a
- * block and, since compute capability 8.0, 1 KiB that each block costs besides. A block then goes
- * over them in as many rounds as its warps need. Otherwise chunks: two where copies are
- * asynchronous. As many warps as fill whole rounds of tiles, at most `warps`: of 7, 4 for 50 tokens
- * and 7 for 197. */
-static Division divide(const CudaDevice *d, int tokens, int head_size, unsigned warps) {
-  enum { BLOCK_COSTS = 1024 };
+/* All rows are held where that leaves room for BLOCKS on a multiprocessor. A block then goes over
+ * them in as many rounds as its warps need. Otherwise chunks: two where copies are asynchronous. As
+ * many warps as fill whole rounds of tiles, at most `warps`: of 7, 4 for 50 tokens and 7 for 197.
+ * planes: of what the warps own, how many matrices' columns are summed. */
+static Division divide(const CudaDevice *d, int tokens, int head_size, unsigned warps, int planes) {
   unsigned tiles = blocks_for((size_t)tokens, TILE), rounds = blocks_for(tiles, warps);
   Division v = {(int)tiles * TILE, 1, blocks_for(tiles, rounds) * WARP_SIZE, 0};
-  if (BLOCKS * (held_bytes(v.held, head_size) + BLOCK_COSTS) > d->shared_limit + BLOCK_COSTS) {
-    v.held = d->properties.major < 8 ? CHUNK : 2 * CHUNK;
-    v.parts = rounds;
-  }
-  v.shared = held_bytes(v.held, head_size);
+  v.shared = division_bytes(v, head_size, planes);
+  if (v.shared <= attention_shared_room(d, BLOCKS)) return v;
+  v.held = d->properties.major < 8 ? CHUNK : 2 * CHUNK;
+  v.parts = rounds;
+  v.shared = division_bytes(v, head_size, planes);
   return v;
+}
+
+/* What the backward passes need of scratch memory for each image: the two planes of dK and dV are
+ * the larger sums. */
+struct ImageScratch {
+  size_t sums, pairs; /* bytes */
+};
+static ImageScratch image_scratch(int tokens, int heads, int head_size) {
+  size_t parts = blocks_for(blocks_for((size_t)tokens, TILE), keys_warps(head_size));
+  return {parts * 2 * heads * head_size * sizeof(float),
+          (size_t)heads * blocks_for((size_t)tokens, 2) * sizeof(QueryPair)};
 }
 
 template <class T, int D> static bool open(CudaDevice *d) {
@@ -505,43 +449,45 @@ bool attention_tiles_open(CudaDevice *d) {
 template <class T, int D>
 static void forward(CudaDevice *d, void *out, float *lse, const void *qkv, int batch, int tokens,
                     int heads) {
-  Division v = divide(d, tokens, D, QUERIES_WARPS);
+  Division v = divide(d, tokens, D, QUERIES_WARPS, 0);
   dim3 grid((unsigned)heads, (unsigned)batch, v.parts), block(v.threads);
   LAUNCH((attention_forward_tiles<T, D>), grid, block, v.shared, d->stream, (T *)out, lse,
          (const T *)qkv, tokens, heads, v.held);
 }
 
-/* Bytes of each image that one pass backward leaves the other in scratch memory. */
-static size_t pairs_bytes(int tokens, int heads) {
-  return (size_t)heads * blocks_for((size_t)tokens, 2) * sizeof(QueryPair);
-}
-
 /* As many images at a time as scratch memory takes: nearly always all. */
 template <class T, int D>
-static void backward(CudaDevice *d, void *d_qkv, const void *d_out, const void *qkv,
-                     const void *out, const float *lse, int batch, int tokens, int heads) {
-  Division by_query = divide(d, tokens, D, QUERIES_WARPS);
-  Division by_key = divide(d, tokens, D, KEYS_WARPS);
-  QueryPair *pairs = (QueryPair *)d->scratch;
-  int most = (int)min(SCRATCH_BYTES / pairs_bytes(tokens, heads), (size_t)batch);
+static void backward(CudaDevice *d, void *d_qkv, float *d_bias, const void *d_out, const void *qkv,
+                     const void *out, const float *lse, int batch, int tokens, int heads,
+                     bool accumulate) {
+  Division by_query = divide(d, tokens, D, QUERIES_WARPS, 1);
+  Division by_key = divide(d, tokens, D, keys_warps(D), 2);
+  ImageScratch each = image_scratch(tokens, heads, D);
+  int most = (int)min(SCRATCH_BYTES / (each.sums + each.pairs), (size_t)batch), w = heads * D;
+  float *partial = (float *)d->scratch;
+  QueryPair *pairs = (QueryPair *)((unsigned char *)d->scratch + most * each.sums);
   for (int first = 0; first < batch; first += most) {
     unsigned images = (unsigned)min(most, batch - first);
     size_t rows = (size_t)first * heads * tokens;
     const T *q = (const T *)qkv + 3 * rows * D, *o = (const T *)out + rows * D;
     const T *d_o = (const T *)d_out + rows * D;
     T *d_q = (T *)d_qkv + 3 * rows * D;
+    bool add = accumulate || first > 0;
     LAUNCH((attention_backward_queries<T, D>), dim3((unsigned)heads, images, by_query.parts),
-           dim3(by_query.threads), by_query.shared, d->stream, d_q, pairs, d_o, q, o, lse + rows,
-           tokens, heads, by_query.held);
+           dim3(by_query.threads), by_query.shared, d->stream, d_q, partial, pairs, d_o, q, o,
+           lse + rows, tokens, heads, by_query.held);
+    reduce_chunks(d, {d_bias}, (int)(images * by_query.parts), 1, w, add);
     LAUNCH((attention_backward_keys<T, D>), dim3((unsigned)heads, images, by_key.parts),
-           dim3(by_key.threads), by_key.shared, d->stream, d_q, (const QueryPair *)pairs, d_o, q,
-           tokens, heads, by_key.held);
+           dim3(by_key.threads), by_key.shared, d->stream, d_q, partial, (const QueryPair *)pairs,
+           d_o, q, tokens, heads, by_key.held);
+    reduce_chunks(d, {d_bias + w, d_bias + 2 * w}, (int)(images * by_key.parts), 2, w, add);
   }
 }
 
 bool attention_tiles_fit(Dtype type, int tokens, int heads, int head_size) {
-  return type != DTYPE_F32 && (head_size == 32 || head_size == 64) &&
-         pairs_bytes(tokens, heads) <= SCRATCH_BYTES;
+  if (type == DTYPE_F32 || (head_size != 32 && head_size != 64)) return false;
+  ImageScratch each = image_scratch(tokens, heads, head_size);
+  return each.sums + each.pairs <= SCRATCH_BYTES;
 }
 
 void attention_tiles_forward(CudaDevice *d, void *out, float *lse, const void *qkv, Dtype type,
@@ -551,11 +497,11 @@ void attention_tiles_forward(CudaDevice *d, void *out, float *lse, const void *q
   run(d, out, lse, qkv, batch, tokens, heads);
 }
 
-void attention_tiles_backward(CudaDevice *d, void *d_qkv, const void *d_out, const void *qkv,
-                              const void *out, const float *lse, Dtype type, int batch, int tokens,
-                              int heads, int head_size) {
+void attention_tiles_backward(CudaDevice *d, void *d_qkv, float *d_bias, const void *d_out,
+                              const void *qkv, const void *out, const float *lse, Dtype type,
+                              int batch, int tokens, int heads, int head_size, bool accumulate) {
   auto run = type == DTYPE_F16
                  ? (head_size == 32 ? backward<Half, 32> : backward<Half, 64>)
                  : (head_size == 32 ? backward<Bfloat16, 32> : backward<Bfloat16, 64>);
-  run(d, d_qkv, d_out, qkv, out, lse, batch, tokens, heads);
+  run(d, d_qkv, d_bias, d_out, qkv, out, lse, batch, tokens, heads, accumulate);
 }

@@ -240,7 +240,8 @@ template <class T> static bool open(CudaDevice *d) {
 }
 
 bool attention_open(CudaDevice *d) {
-  return open<float>(d) && open<Half>(d) && open<Bfloat16>(d) && attention_tiles_open(d);
+  return open<float>(d) && open<Half>(d) && open<Bfloat16>(d) && attention_tiles_open(d) &&
+         attention_whole_open(d);
 }
 
 /* False, and the device has failed, when no kernel here takes heads of this size. */
@@ -267,12 +268,15 @@ void cuda_attention_forward(Device *device, void *out, float *lse, const void *q
   cuda_launched(d, "attention forward");
 }
 
-void cuda_attention_backward(Device *device, void *d_qkv, const void *d_out, const void *qkv,
-                             const void *out, const float *lse, Dtype type, int batch, int tokens,
-                             int heads, int head_size) {
+void cuda_attention_backward(Device *device, void *d_qkv, float *d_bias, const void *d_out,
+                             const void *qkv, const void *out, const float *lse, Dtype type,
+                             int batch, int tokens, int heads, int head_size, bool accumulate) {
   CudaDevice *d = cuda_device(device);
   if (attention_tiles_fit(type, tokens, heads, head_size)) {
-    attention_tiles_backward(d, d_qkv, d_out, qkv, out, lse, type, batch, tokens, heads, head_size);
+    if (!attention_whole_backward(d, d_qkv, d_bias, d_out, qkv, out, lse, type, batch, tokens,
+                                  heads, head_size, accumulate))
+      attention_tiles_backward(d, d_qkv, d_bias, d_out, qkv, out, lse, type, batch, tokens, heads,
+                               head_size, accumulate);
   } else if (head_size_fits(d, head_size)) {
     dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
     size_t shared = block_shared_bytes(head_size);
@@ -282,6 +286,8 @@ void cuda_attention_backward(Device *device, void *d_qkv, const void *d_out, con
       LAUNCH(attention_backward_keys_general<T>, grid, dim3(THREADS), shared, d->stream, (T *)d_qkv,
              (const T *)d_out, (const T *)qkv, (const T *)out, lse, tokens, head_size);
     });
+    cuda_column_sums(d, d_bias, d_qkv, type, (size_t)batch * tokens, 3 * heads * head_size,
+                     accumulate);
   }
   cuda_launched(d, "attention backward");
 }

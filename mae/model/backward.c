@@ -129,10 +129,11 @@ static void stack_backward(const Pass *pass, const Stack *s, const void *d_y, in
       linear_weight_only(pass, &p->proj, a->d_x16, l->attended, rows);
       linear_input(pass, &p->proj, a->narrow, a->d_x16, rows);
     }
-    k->attention_backward(dev, a->wide, a->narrow, l->qkv, l->attended, l->lse, pass->type, images,
-                          tokens, heads, width / heads);
+    k->attention_backward(dev, a->wide, pass->grads + p->qkv.bias, a->narrow, l->qkv, l->attended,
+                          l->lse, pass->type, images, tokens, heads, width / heads,
+                          pass->accumulate);
     recompute_norm(pass, &p->norm1, l->y1, l->sum1, l->mean1, l->rstd1, rows, width);
-    linear_weight(pass, &p->qkv, a->wide, l->y1, rows);
+    linear_weight_only(pass, &p->qkv, a->wide, l->y1, rows);
     linear_input(pass, &p->qkv, a->narrow, a->wide, rows);
     norm_backward(pass, &p->norm1, i ? &s->blocks[i - 1].fc2 : NULL, a->d_x, a->d_x, a->narrow,
                   l->sum1, l->mean1, l->rstd1, rows, width);

@@ -177,12 +177,12 @@ static void attention_forward(Device *d, void *out, float *lse, const void *qkv,
        batch, tokens, heads, head_size);
 }
 
-static void attention_backward(Device *d, void *d_qkv, const void *d_out, const void *qkv,
-                               const void *out, const float *lse, Dtype type, int batch, int tokens,
-                               int heads, int head_size) {
+static void attention_backward(Device *d, void *d_qkv, float *d_bias, const void *d_out,
+                               const void *qkv, const void *out, const float *lse, Dtype type,
+                               int batch, int tokens, int heads, int head_size, bool accumulate) {
   if (start(d))
-    profile.inner->attention_backward(d, d_qkv, d_out, qkv, out, lse, type, batch, tokens, heads,
-                                      head_size);
+    profile.inner->attention_backward(d, d_qkv, d_bias, d_out, qkv, out, lse, type, batch, tokens,
+                                      heads, head_size, accumulate);
   double product = 2.0 * batch * heads * tokens * tokens * head_size;
   stop(d, "attention_backward", 4 * product,
        8.0 * (double)dtype_size(type) * batch * tokens * heads * head_size, "%d x %d x %d x %d",
