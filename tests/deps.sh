@@ -2,14 +2,14 @@
 # Installs what is missing to build, test and plot, from the packages of a system with apt: Debian,
 # Ubuntu and what is made of them.
 #
-#   tests/deps.sh [oracle] [mpi] [fuzz] [tsan] [notebook] [oldest]
+#   tests/deps.sh [oracle] [mpi] [slurm] [fuzz] [tsan] [notebook] [oldest]
 #
 # oracle adds what the comparisons with PyTorch, scikit-image and Pillow need, mpi adds Open MPI,
-# fuzz clang, tsan (the preset) clang with its OpenMP, notebook what runs experiments/kaggle.ipynb
-# outside Kaggle and Colab, oldest what tests/oldest.sh builds with. What the
-# build does without is left out, with a line, where the system does not have it or has it too old.
-# On a system without apt it says what to install and exits 4. Exit 0: everything that is needed is
-# there.
+# slurm what the test of `harness run --slurm` starts, fuzz clang, tsan (the preset) clang with its
+# OpenMP, notebook what runs experiments/kaggle.ipynb outside Kaggle and Colab, oldest what
+# tests/oldest.sh builds with. What the build does without is left out, with a line, where the system
+# does not have it or has it too old. On a system without apt it says what to install and exits 4.
+# Exit 0: everything that is needed is there.
 set -eu
 
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
@@ -26,6 +26,9 @@ for group in "$@"; do
   mpi)
     packages="$packages libopenmpi-dev openmpi-bin"
     ;;
+  slurm) # the test starts the daemons itself, with a configuration of its own
+    packages="$packages munge slurmctld slurmd slurm-client"
+    ;;
   fuzz) # clang's sanitizer runtimes are only recommended by it
     packages="$packages clang"
     recommends=""
@@ -41,7 +44,8 @@ for group in "$@"; do
     packages="$packages gcc-11 g++-11 python3-pip"
     ;;
   *)
-    echo "deps.sh: no group '$group'; there are oracle, mpi, fuzz, tsan, notebook and oldest" >&2
+    echo "deps.sh: no group '$group'; there are oracle, mpi, slurm, fuzz, tsan, notebook," \
+      "oldest" >&2
     exit 2
     ;;
   esac
@@ -65,6 +69,7 @@ The build does without, and says what it lacks then:
 END
   case $groups in *oracle*) echo "  Python 3 with torch, scikit-image, Pillow and numpy" >&2 ;; esac
   case $groups in *mpi*) echo "  a library of MPI 3.0 or later with mpicc and mpirun" >&2 ;; esac
+  case $groups in *slurm*) echo "  Slurm 22.05 or later with munge" >&2 ;; esac
   case $groups in *fuzz* | *tsan*) echo "  clang with its sanitizers, libFuzzer and OpenMP" >&2 ;; esac
   case $groups in *notebook*) echo "  Python 3 with nbclient and ipykernel" >&2 ;; esac
   echo "If all of this is there already, \`make build\` and \`make test\` do without this step." >&2
@@ -81,6 +86,7 @@ loss() {
   faketime) echo "PDFs of figures tell when they were drawn" ;;
   python3-pip) echo "the newest CMake stands in for the oldest" ;;
   gcc-11 | g++-11) echo "another gcc stands in for the oldest" ;;
+  munge | slurmctld | slurmd | slurm-client) echo "Slurm is not tested" ;;
   python3-nbclient | python3-ipykernel) echo "the notebook is not tested" ;;
   *) return 1 ;;
   esac

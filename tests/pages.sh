@@ -29,7 +29,7 @@ sed -n 's/^ *{*\.key = "\([a-z]*\.[a-z0-9_]*\)".*/\1/p' mae/config/table.c >"$sc
 # and names with a place for another in them (plots/NAME.sql, step-N/).
 is_no_file() {
   case $1 in
-  build/* | plots/out/* | paper/out/* | results/results.db | config.ini | *-N/ | *'*'*) return 0 ;;
+  build/* | plots/out/* | paper/out/* | results/results.db | config.ini | job.sh | import.sh | *-N/ | *'*'*) return 0 ;;
   */README.md | */CMakeLists.txt) return 1 ;;
   *[A-Z][A-Z]*) return 0 ;;
   esac
@@ -100,7 +100,9 @@ check_command() {
     [a-z]*) grep -qF "{\"$command\", cmd_" $program/cmd/main.c ||
       echo "$page: $program has no command $command" ;;
     esac
-    for word in $(echo "${1%%\#*}" | grep -Eo -- '(^| )--[a-z-]+'); do
+    # What follows --slurm is sbatch's.
+    options=$(echo "${1%%\#*}" | sed 's/ --slurm .*/ --slurm/')
+    for word in $(echo "$options" | grep -Eo -- '(^| )--[a-z-]+'); do
       case $word in
       --ntasks | --mpi) ;; # srun's, in the value of resources.launcher
       *) grep -qF -- "\"$word\"" "$scratch/commands" ||

@@ -13,7 +13,7 @@ static struct Given {
   const char *text;
   int64_t count;
   double number, time;
-  CmdList list;
+  CmdList list, rest;
 } given;
 static CommandLine line;
 static int code;
@@ -26,6 +26,7 @@ static const CmdOption options[] = {
     {"--number", CMD_NUMBER, &given.number, "X", "a number"},
     {"--time", CMD_TIME, &given.time, "TIME", "a duration"},
     {"--list", CMD_LIST, &given.list, "ITEM", "many"},
+    {"--rest", CMD_REST, &given.rest, "ANYTHING", "all that follows"},
     {"--old", CMD_TEXT, &given.text, "WORD", NULL},
 };
 
@@ -102,6 +103,22 @@ START_TEST(lists_keep_every_value_in_order) {
 }
 END_TEST
 
+START_TEST(the_rest_is_taken_as_it_is) {
+  ck_assert(read_line("a --flag b --rest --text -x --help"));
+  ck_assert(given.flag && given.text == NULL);
+  ck_assert_int_eq(line.word_count, 2);
+  ck_assert_int_eq(given.rest.count, 3);
+  ck_assert(read_line("a --rest"));
+  ck_assert(given.rest.items != NULL && given.rest.count == 0);
+  command_line_free(&line); /* frees no part of argv */
+  ck_assert(!read_line("--rest=x"));
+  ck_assert(strstr(printed, "--rest takes no value"));
+  line.words_min = 1;
+  ck_assert(!read_line("--rest a"));
+  ck_assert(strstr(printed, "usage: program command WORD; all that follows --rest is ANYTHING"));
+}
+END_TEST
+
 START_TEST(two_dashes_end_the_options) {
   ck_assert(read_line("--flag -- --text --help"));
   ck_assert(given.flag && given.text == NULL);
@@ -126,18 +143,20 @@ START_TEST(help_shows_the_usage_and_every_option) {
   line.after = "More elsewhere.";
   ck_assert(!read_line(_i ? "-h" : "a b --help"));
   ck_assert_int_eq(code, EXIT_OK);
-  ck_assert_str_eq(printed, "usage: program command WORD [--list ITEM]... [options]\n\n"
-                            "What it does.\n\n"
-                            "  --flag                   a switch\n"
-                            "  --text WORD              a word\n"
-                            "                           of two lines\n"
-                            "  --count N                a whole number\n"
-                            "  --number X               a number\n"
-                            "  --time TIME              a duration\n"
-                            "  --list ITEM              many\n"
-                            "  --help                   print this help\n"
-                            "  --version                print the version\n\n"
-                            "More elsewhere.\n");
+  ck_assert_str_eq(printed,
+                   "usage: program command WORD [--list ITEM]... [options] [--rest ANYTHING]\n\n"
+                   "What it does.\n\n"
+                   "  --flag                   a switch\n"
+                   "  --text WORD              a word\n"
+                   "                           of two lines\n"
+                   "  --count N                a whole number\n"
+                   "  --number X               a number\n"
+                   "  --time TIME              a duration\n"
+                   "  --list ITEM              many\n"
+                   "  --rest ANYTHING          all that follows\n"
+                   "  --help                   print this help\n"
+                   "  --version                print the version\n\n"
+                   "More elsewhere.\n");
 }
 END_TEST
 
@@ -223,6 +242,7 @@ int main(void) {
   tcase_add_test(tc, values_go_where_they_belong);
   tcase_add_loop_test(tc, times_are_seconds, 0, sizeof times / sizeof *times);
   tcase_add_test(tc, lists_keep_every_value_in_order);
+  tcase_add_test(tc, the_rest_is_taken_as_it_is);
   tcase_add_test(tc, two_dashes_end_the_options);
   tcase_add_test(tc, older_names_work_and_are_not_shown);
   tcase_add_loop_test(tc, help_shows_the_usage_and_every_option, 0, 2);

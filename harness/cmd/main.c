@@ -26,8 +26,9 @@ static const char after_list[] =
     "`harness COMMAND --help` explains a command. To begin:\n\n"
     "  harness run ablations/mask_ratio.ini --dry-run\n\n"
     "Exit codes: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification\n"
-    "that does not match, 4 something is missing, 73 no room within --disk-limit, 75 stopped by a\n"
-    "time limit (the same command continues), 128+N stopped by signal N.\n";
+    "that does not match, 4 something is missing or Slurm refused, 73 no room within\n"
+    "--disk-limit, 75 stopped by a time limit (the same command continues), 128+N stopped by\n"
+    "signal N.\n";
 
 static const Program program = {"harness", "sweeps of masked autoencoders, recorded in SQLite",
                                 commands, sizeof commands / sizeof *commands, after_list};

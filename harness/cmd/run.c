@@ -6,9 +6,9 @@
 
 #include "harness/cmd/cmd.h"
 #include "harness/cmd/options.h"
+#include "harness/cmd/run.h"
 #include "harness/plan/locate.h"
 #include "harness/run/images.h"
-#include "harness/run/incoming.h"
 #include "harness/run/place.h"
 #include "harness/run/report.h"
 #include "harness/run/room.h"
@@ -16,27 +16,6 @@
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
-
-typedef struct RunCommand {
-  CommandLine line;
-  CmdList settings, from;
-  const char *scale, *db, *out, *trainer_given;
-  const char *part_text;
-  int part, parts; /* of --part; 1 of 1 without it */
-  int64_t jobs, jobs_per_gpu;
-  int64_t keep_going;
-  const char *disk_text;
-  double timeout, time_limit, disk_limit; /* disk_limit: bytes, 0: none */
-  double started;                         /* clock: the time limit counts from there */
-  bool dry_run, json;
-  char trainer[CONFIG_PATH_MAX];
-  JobBuild build;
-  Plan *plans;
-  int plan_count;
-  int failed, signal;
-  bool out_of_time, out_of_disk, gave_up;
-  Incoming incoming;
-} RunCommand;
 
 static const char about[] =
     "Runs every trial of the experiments, each in a `mae train` process, and records it. Trials\n"
@@ -47,13 +26,13 @@ static const char about[] =
     "So does one that --time-limit stopped, with exit code 75: repeat it until the code is "
     "another.\n"
     "\n"
-    "A cluster shares a sweep out as a job array, each task with a database of its own; any "
-    "order,\n"
-    "any machine, tasks that are killed are queued again:\n"
-    "  #SBATCH --array=1-16 --gpus=1 --signal=B:TERM@120\n"
-    "  exec harness run FILE --part $SLURM_ARRAY_TASK_ID/16 --out /shared/results \\\n"
-    "    --db /tmp/results-$SLURM_JOB_ID.db\n"
-    "Afterwards `harness import --out /shared/results` puts all of it into one database.";
+    "A cluster with Slurm takes the sweep as a job array, a task for each trial or as many as\n"
+    "--array says, each within the partition's time limit and queued again until it is done:\n"
+    "  harness run FILE --scale h200 --out /shared/results --slurm --gpus=1\n"
+    "--dry-run before --slurm shows the job script. `harness status` tells how far it is, and\n"
+    "`scancel JOB` stops it. Under another batch system run the parts as tasks that have a\n"
+    "database of their own each, and `harness import --out /shared/results` at the end:\n"
+    "  harness run FILE --part 3/16 --out /shared/results --db /tmp/part-3.db";
 
 /* The trainer may be started from another folder one day (harness verify): paths become absolute.
  * They take no part in the config hash. */
@@ -83,6 +62,7 @@ static bool load_plans(RunCommand *run, Error *e) {
   bool scaled;
   Overrides overrides = {0};
   bool ok = overrides_read(&overrides, &run->settings, e) && choose_scale(run, scale, &scaled, e);
+  if (ok && scaled) strcpy(run->scale_file, scale);
   if (run->jobs_per_gpu > 0) {
     snprintf(text, sizeof text, "%lld", (long long)run->jobs_per_gpu);
     overrides_add(&overrides, "resources.jobs_per_gpu", text);
@@ -102,7 +82,7 @@ static bool load_plans(RunCommand *run, Error *e) {
   return ok;
 }
 
-static void introduce(const Plan *plan) {
+void run_introduce(const Plan *plan) {
   fprintf(stderr, "%s%s%s: %d trial%s", plan->name, *plan->scale ? "-" : "", plan->scale,
           plan->count, plan->count == 1 ? "" : "s");
   if (plan->excluded) fprintf(stderr, ", %d left out by exclude", plan->excluded);
@@ -130,7 +110,7 @@ static bool make_places(Places *places, const RunCommand *run, const Job *jobs, 
   return true;
 }
 
-static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
+bool run_make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error *e) {
   if (!jobs_create(jobs, plan, run->out, &run->build, e)) return false;
   bool ok = incoming_look(&run->incoming, plan, *jobs, &run->build, e);
   if (!ok) jobs_free(*jobs, plan->count);
@@ -139,8 +119,8 @@ static bool make_jobs(Job **jobs, const RunCommand *run, const Plan *plan, Error
 }
 
 /* Before anything is written. */
-static bool measure_disk(const RunCommand *run, const Plan *plan, const Job *jobs, int at_once,
-                         bool say, Error *e) {
+bool run_measure_disk(const RunCommand *run, const Plan *plan, const Job *jobs, int at_once,
+                      bool say, Error *e) {
   char folder[CONFIG_PATH_MAX];
   Room room;
   if (!folder_of_sweep(folder, run->out, plan, e)) return false;
@@ -198,7 +178,7 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   Places places;
   Error elsewhere = {0};
   char basis[256];
-  if (!make_jobs(&jobs, run, plan, e)) return false;
+  if (!run_make_jobs(&jobs, run, plan, e)) return false;
   jobs_estimate(jobs, plan->count, basis, sizeof basis);
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
@@ -206,15 +186,13 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   /* A plan may be for another machine than this one. */
   if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
   if (run->time_limit > 0 && !run->json) say_sessions(run, jobs, plan->count, places.count);
-  bool ok = measure_disk(run, plan, jobs, places.count, !run->json, e);
+  bool ok = run_measure_disk(run, plan, jobs, places.count, !run->json, e);
   places_free(&places);
   jobs_free(jobs, plan->count);
   return ok;
 }
 
-/* Ids, trial.json and a row for every trial, and the rows of what an earlier run left unrecorded.
- */
-static bool enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out, Error *e) {
+bool run_enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out, Error *e) {
   char folder[CONFIG_PATH_MAX];
   int64_t sweep;
   if (!folder_of_sweep(folder, out, plan, e) || !folder_write_sweep(folder, plan, e) ||
@@ -294,7 +272,7 @@ static void note_finished(const Job *jobs, int count) {
 
 static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
   Job *jobs;
-  if (!make_jobs(&jobs, run, plan, e)) return false;
+  if (!run_make_jobs(&jobs, run, plan, e)) return false;
   Progress progress;
   SuperviseResult result = {0};
   Places places;
@@ -308,15 +286,15 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
                               .deadline = run->started + limit_of(run),
                               .stop_at = run->started + limit_of(run) - time_to_stop(run),
                               .keep_going = run->keep_going};
-  introduce(plan);
+  run_introduce(plan);
   bool ok = make_places(&places, run, jobs, plan->count, e) &&
-            measure_disk(run, plan, jobs, places.count, false, e) &&
+            run_measure_disk(run, plan, jobs, places.count, false, e) &&
             take_earlier(run, plan, jobs, e);
   if (ok) {
     jobs_compare_images(jobs, plan->count, &run->build);
     say_skipped(plan, jobs, &run->build);
     ok = folder_of_sweep(sweep_folder, run->out, plan, e) &&
-         enter_trials(store, plan, jobs, run->out, e) &&
+         run_enter_trials(store, plan, jobs, run->out, e) &&
          say_other_length(store, jobs, plan->count, e);
   }
   if (ok) {
@@ -353,7 +331,7 @@ static bool make_parent(const char *path, Error *e) {
   return io_make_folders(folder, e);
 }
 
-static bool open_store(const RunCommand *run, Store **store, Error *e) {
+bool run_open_store(const RunCommand *run, Store **store, Error *e) {
   struct stat info;
   bool fresh = stat(run->db, &info) != 0, trials = stat(run->out, &info) == 0;
   if (!make_parent(run->db, e) || !store_open(store, run->db, e)) return false;
@@ -369,7 +347,7 @@ static bool open_store(const RunCommand *run, Store **store, Error *e) {
 
 static bool run_all(RunCommand *run, Error *e) {
   Store *store;
-  if (!open_store(run, &store, e)) return false;
+  if (!run_open_store(run, &store, e)) return false;
   bool ok = true;
   for (int i = 0; ok && i < run->plan_count && !run->signal && !run->out_of_time &&
                   !run->out_of_disk && !run->gave_up;
@@ -443,11 +421,13 @@ static bool check_trials(const RunCommand *run, Error *e) {
 
 static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
-  if ((run->disk_text && !disk_parse(run->disk_text, &run->disk_limit, e)) || !read_part(run, e) ||
-      !load_plans(run, e))
+  /* What is run elsewhere need not run here. */
+  bool here = !run->dry_run && !run->slurm.items;
+  if ((run->disk_text && !disk_parse(run->disk_text, &run->disk_limit, e)) ||
+      (run->slurm.items && !run_slurm_read(run, e)) || !read_part(run, e) || !load_plans(run, e))
     return false;
-  if (!check_trials(run, run->dry_run ? &missing : e)) {
-    if (!run->dry_run) return false;
+  if (!check_trials(run, here ? e : &missing)) {
+    if (here) return false;
     note_elsewhere(&missing);
   }
   bool found = locate_trainer(run->trainer, run->trainer_given, &missing) &&
@@ -460,13 +440,12 @@ static bool prepare(RunCommand *run, Error *e) {
     return false;
   }
   return (run->dry_run || room_writable(run->out, e)) &&
-         incoming_open(&run->incoming, &run->from, run->plans, run->plan_count, run->out,
-                       run->dry_run, e);
+         incoming_open(&run->incoming, &run->from, run->plans, run->plan_count, run->out, !here, e);
 }
 
 int cmd_run(int argc, char **argv) {
   RunCommand run = {
-      .db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = 600, .started = clock_seconds()};
+      .db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = TIMEOUT_USUAL, .started = clock_seconds()};
   const CmdOption options[] = {
       {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
       {"--db", CMD_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
@@ -495,6 +474,9 @@ int cmd_run(int argc, char **argv) {
       {"--mae", CMD_TEXT, &run.trainer_given, "PATH", "the trainer program"},
       {"--set", CMD_LIST, &run.settings, "KEY=VALUE",
        "set one option over the files, or replace a swept key's list; repeat it"},
+      {"--slurm", CMD_REST, &run.slurm, "SBATCH OPTIONS",
+       "submit the sweep to Slurm as a job array with an import after it; stands last, as\n"
+       "all that follows goes to sbatch: --slurm --partition=gpu --gpus=1. See above"},
   };
   run.line = (CommandLine){.name = "harness run",
                            .usage = "FILE...",
@@ -507,9 +489,11 @@ int cmd_run(int argc, char **argv) {
   Error e = {0};
   if (command_line_read(&run.line, argc, argv, &code)) {
     bool ok = prepare(&run, &e);
-    if (ok && run.dry_run) {
+    if (ok && run.slurm.items) {
+      ok = run_slurm(&run, &e);
+    } else if (ok && run.dry_run) {
       for (int i = 0; ok && i < run.plan_count; i++) {
-        introduce(&run.plans[i]);
+        run_introduce(&run.plans[i]);
         ok = dry_run(&run, &run.plans[i], &e);
       }
     } else if (ok) {
@@ -525,6 +509,7 @@ int cmd_run(int argc, char **argv) {
                              : EXIT_OK;
   }
   incoming_close(&run.incoming);
+  slurm_options_free(&run.slurm_options);
   for (int i = 0; i < run.plan_count; i++) plan_free(&run.plans[i]);
   free(run.plans);
   command_line_free(&run.line);

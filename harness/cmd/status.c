@@ -9,12 +9,15 @@
 
 #include "harness/cmd/cmd.h"
 #include "harness/cmd/options.h"
+#include "harness/slurm/submission.h"
 #include "harness/store/store.h"
 
 static const char about[] =
     "One line per experiment: its trials by status, the range of scores, the time spent. With an\n"
     "EXPERIMENT (as it stands in the first column, or its name without the scale: then those of\n"
-    "every scale), one line per trial. With --watch it is drawn again every two seconds, until "
+    "every scale), one line per trial. Of a sweep that was handed to Slurm also a line for each "
+    "state\n"
+    "of its parts, with the jobs. With --watch it is drawn again every two seconds, until "
     "Ctrl-C.";
 
 static const char experiments_sql[] =
@@ -68,6 +71,28 @@ typedef struct StatusCommand {
   bool json, watch;
 } StatusCommand;
 
+/* What was handed to Slurm, from wherever the database's experiments lie. */
+static void print_submissions(Store *store, const StatusCommand *command, FILE *out) {
+  StringList experiments = {0}, folders = {0};
+  bool ok = store_name_experiments(store, &experiments, NULL, 0, NULL);
+  char *here = getcwd(NULL, 0);
+  size_t length = here ? strlen(here) : 0;
+  for (int i = 0; ok && i < experiments.count; i++) {
+    Target target;
+    if (!store_find_target(store, experiments.items[i], &target, NULL)) continue;
+    char *slash = strrchr(target.folder, '/');
+    if (slash) *slash = 0;
+    bool below = here && !strncmp(target.folder, here, length) && target.folder[length] == '/';
+    const char *folder = target.folder + (below ? length + 1 : 0);
+    if (strings_find(&folders, folder) < 0) strings_add(&folders, string_copy(folder));
+  }
+  for (int i = 0; i < folders.count; i++)
+    submissions_print(out, folders.items[i], command->experiment);
+  free(here);
+  strings_free(&experiments);
+  strings_free(&folders);
+}
+
 static bool print_status(const StatusCommand *command, FILE *out, Error *e) {
   Store *store = NULL;
   char *sql = NULL;
@@ -82,6 +107,7 @@ static bool print_status(const StatusCommand *command, FILE *out, Error *e) {
     sql = command->experiment ? trials_sql(store, command->experiment, e)
                               : string_copy(experiments_sql);
   ok = sql && store_print(store, out, sql, command->json, e);
+  if (ok && !command->json) print_submissions(store, command, out);
   free(sql);
   store_close(store);
   return ok;

@@ -39,6 +39,10 @@ _Noreturn static void become_trainer(char *const *argv, char *const *environment
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  /* A shell's script ignores SIGINT in what it starts with &, and that would go on to the trainer,
+   * which would miss being asked to stop until it has handlers. */
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   int null = open("/dev/null", O_RDONLY);

@@ -40,7 +40,12 @@ static void print_help(const CommandLine *line) {
     if (option->type == CMD_LIST && option->target != line->ended)
       printf(" [%s %s]...", option->name, option->argument);
   }
-  printf(" [options]\n\n%s\n\n", line->about);
+  printf(" [options]");
+  for (int i = 0; i < line->option_count; i++) {
+    const CmdOption *option = &line->options[i];
+    if (option->type == CMD_REST) printf(" [%s %s]", option->name, option->argument);
+  }
+  printf("\n\n%s\n\n", line->about);
   for (int i = 0; i < line->option_count; i++) {
     const CmdOption *option = &line->options[i];
     if (option->help) print_option(option->name, option->argument, option->help);
@@ -150,8 +155,16 @@ static bool store_value(const CmdOption *option, const char *value, Error *e) {
     return store_time(option, value, e);
   case CMD_LIST:
     return add_to_list(option->target, value, e);
+  case CMD_REST: /* take_rest */
+    break;
   }
   return false;
+}
+
+/* Words are moved to places before these, which stay as they are. */
+static void take_rest(const CmdOption *option, int argc, char **argv, int *at) {
+  *(CmdList *)option->target = (CmdList){(const char **)argv + *at + 1, argc - *at - 1};
+  *at = argc - 1;
 }
 
 /* The option at argv[*at] and its value; moves *at to the last argument that it takes up. */
@@ -159,8 +172,12 @@ static bool take_option(const CommandLine *line, int argc, char **argv, int *at,
   const CmdOption *option = find_option(line, argv[*at]);
   const char *equals = strchr(argv[*at], '='), *value = equals ? equals + 1 : NULL;
   if (!option) return unknown_option(line, argv[*at], e);
-  if (option->type == CMD_FLAG && value)
+  if (value && (option->type == CMD_FLAG || option->type == CMD_REST))
     return error_set(e, EXIT_CONFIG, "%s takes no value", option->name);
+  if (option->type == CMD_REST) {
+    take_rest(option, argc, argv, at);
+    return true;
+  }
   if (option->type != CMD_FLAG && !value) {
     if (*at + 1 >= argc)
       return error_set(e, EXIT_CONFIG, "%s needs a value: %s %s", option->name, option->name,
@@ -204,6 +221,16 @@ static bool give_help(const CommandLine *line, const char *argument, const char 
   return !line->explain || line->explain(topic, e);
 }
 
+/* What was missed may stand behind an option that takes all the rest. */
+static bool explain_rest(const CommandLine *line, Error *e) {
+  for (int i = 0; i < line->option_count; i++) {
+    const CmdOption *option = &line->options[i];
+    if (option->type == CMD_REST && ((const CmdList *)option->target)->count)
+      error_suffix(e, "all that follows %s is %s", option->name, option->argument);
+  }
+  return false;
+}
+
 /* *told: help or the version was printed instead. */
 static bool read_arguments(CommandLine *line, int argc, char **argv, bool *told, Error *e) {
   bool words_only = false;
@@ -223,8 +250,10 @@ static bool read_arguments(CommandLine *line, int argc, char **argv, bool *told,
       return false;
     }
   }
-  if (line->word_count < line->words_min)
-    return error_set(e, EXIT_CONFIG, "missing argument; usage: %s %s", line->name, line->usage);
+  if (line->word_count < line->words_min) {
+    error_set(e, EXIT_CONFIG, "missing argument; usage: %s %s", line->name, line->usage);
+    return explain_rest(line, e);
+  }
   return true;
 }
 

@@ -27,6 +27,7 @@ typedef enum CmdType {
   CMD_NUMBER, /* double, 0 or more */
   CMD_TIME,   /* double, seconds above 0: "11h30m", "90m", "45s", or a number of seconds */
   CMD_LIST,   /* CmdList: the option may be repeated */
+  CMD_REST,   /* CmdList: all arguments that follow, whatever they are; items is NULL without it */
 } CmdType;
 
 typedef struct CmdList { /* all zero is empty */
