@@ -23,6 +23,10 @@ void backend_cpu_products(char *text, size_t size) {
   cpu_products(text, size);
 }
 
+void backend_cuda_libraries(char *text, size_t size) {
+  cuda_libraries(text, size);
+}
+
 int backend_cuda_count(void) {
   return cuda_count();
 }

@@ -51,6 +51,7 @@ typedef struct DeviceInfo {
   char name[128];      /* "AMD EPYC ..." or "NVIDIA H200" */
   char libraries[256]; /* "oneDNN 2.6.3, OpenMP 201511" */
   char features[4096]; /* instruction set or compute capability, driver, pinned algorithms */
+  char bus[32];        /* of a GPU: where it is plugged in, "0000:3b:00.0"; empty on a CPU */
   size_t memory_total; /* bytes; 0 when unknown */
   size_t memory_free;
   size_t memory_peak; /* most bytes this process held: allocated on a GPU, resident on a CPU */
@@ -417,6 +418,9 @@ Device *backend_open(const char *device, int threads, bool emulate, char *messag
 /* What multiplies matrices on the CPU in this build: "oneDNN 2.6.3" or "plain loops (no oneDNN,
  * slow)". Another library or version of it gives other bits. */
 void backend_cpu_products(char *text, size_t size);
+
+/* "CUDA 12.8, cuBLASLt 12.8.4": libraries of a build with CUDA, "" of others. Needs no driver. */
+void backend_cuda_libraries(char *text, size_t size);
 
 /* Number of usable CUDA devices; 0 where the build has no CUDA or the machine no driver. */
 int backend_cuda_count(void);

@@ -10,6 +10,10 @@ Device *cuda_open(int ordinal, char *message, size_t size) {
   return NULL;
 }
 
+void cuda_libraries(char *text, size_t size) {
+  if (size) *text = 0;
+}
+
 int cuda_count(void) {
   return 0;
 }

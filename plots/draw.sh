@@ -165,7 +165,9 @@ each trial on its own images and masks, then the mean over seeds. \`psnr_leaky\`
 norm_pix models, un-normalised with the hidden patches' own statistics: they compare with nothing else.
 \`images_per_second\` (from the median time of a trial's steps) and GFLOP per image are of whole training
 steps, \`gflops_decoder\` is the decoder's part. \`speed_notes\` names trials that were resumed, or a
-tenth of whose steps took over 1.5 times the median: the machine was busy. \`published_linear\` and
+tenth of whose steps took over 1.5 times the median: the machine was busy. \`joules_per_image\` is of
+training steps, \`energy_kwh\` of whole trials, both of the GPUs or processor packages that trained.
+\`published_linear\` and
 \`published_finetuned\` are what a paper reports of the setting, in percent, of its own model on its own
 images: only the order of the settings compares. \`missing\` counts planned trials without \`psnr_masked\`.
 Trials on different images (\`data\`) are never averaged.

@@ -1,7 +1,7 @@
 -- The SELECT that makes the table, a row per planned setting, with the metrics and baselines there
 -- are; draw.sh runs it and explains the columns in index.md. Of the leading metrics the spread over
 -- seeds is given too (QUANTITY_sd), of psnr_masked the gain over each baseline: the mean of the trials'
--- own. A probe's scores and the published numbers of the setting (published_SERIES), leaky scores, data, speed_notes and missing are columns where there is something to say.
+-- own. A probe's scores and the published numbers of the setting (published_SERIES), leaky scores, energy, data, speed_notes and missing are columns where there is something to say.
 WITH parts AS (
   SELECT position, 0 AS nth, name, digits,
     'max(CASE metric WHEN ''' || name || ''' THEN mean END)' AS value, '%.' AS format
@@ -26,7 +26,10 @@ WITH parts AS (
   UNION ALL
   SELECT 1000, nth, 'images_per_second' || suffix, 0,
     'max(CASE metric WHEN ''images_per_second'' THEN ' || word || ' END)', '%.'
-  FROM (SELECT 0 AS nth, '' AS suffix, 'mean' AS word UNION ALL SELECT 1, '_sd', 'sd'))
+  FROM (SELECT 0 AS nth, '' AS suffix, 'mean' AS word UNION ALL SELECT 1, '_sd', 'sd')
+  UNION ALL
+  SELECT 1001, position, name, digits, 'max(CASE metric WHEN ''' || name || ''' THEN mean END)', '%.'
+  FROM metrics WHERE name IN ('joules_per_image', 'energy_kwh') AND name IN (SELECT metric FROM means))
 SELECT 'SELECT line.setting, '
   || iif((SELECT count(DISTINCT dataset) FROM chosen) > 1, 'coalesce(line.data, ''-'') AS data, ', '')
   || 'coalesce(max(n), 0) AS seeds, '

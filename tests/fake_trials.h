@@ -133,6 +133,9 @@ static inline const char *hash_in(const char *to) {
   return hash;
 }
 
+/* What a start event has beside what each has: ",\"name\":value". */
+static const char *fake_start_more = "";
+
 static inline void start(Store *store, int64_t trial, const char *to, int attempt, int resumed) {
   event(store, trial, to, LAUNCHES,
         "{\"event\":\"launch\",\"time\":%d,\"launch\":%d,\"pid\":%d,\"device\":\"cpu\","
@@ -144,8 +147,8 @@ static inline void start(Store *store, int64_t trial, const char *to, int attemp
         "\"binary_sha256\":\"b%d\",\"steps\":4,\"steps_per_epoch\":2.5,\"resumed_from\":%d,"
         "\"params_encoder\":100,\"params_decoder\":20,\"gflops_per_image\":0.25,\"dataset\":"
         "{\"source\":\"shapes\",\"sha256\":\"d\",\"train_images\":9,\"eval_images\":4,"
-        "\"skipped\":0},\"memory_planned_bytes\":4096,\"pid\":%d,\"attempt\":%d}",
-        2000 + attempt, hash_in(to), attempt, resumed, 40 + attempt, attempt);
+        "\"skipped\":0},\"memory_planned_bytes\":4096,\"pid\":%d,\"attempt\":%d%s}",
+        2000 + attempt, hash_in(to), attempt, resumed, 40 + attempt, attempt, fake_start_more);
 }
 
 static inline void step(Store *store, int64_t trial, const char *to, int step, const char *loss) {

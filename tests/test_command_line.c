@@ -155,7 +155,7 @@ START_TEST(help_shows_the_usage_and_every_option) {
                    "  --list ITEM              many\n"
                    "  --rest ANYTHING          all that follows\n"
                    "  --help                   print this help\n"
-                   "  --version                print the version\n\n"
+                   "  --version                print version, build, libraries and GPUs\n\n"
                    "More elsewhere.\n");
 }
 END_TEST

@@ -282,6 +282,13 @@ START_TEST(speeds_have_a_spread_and_notes) {
          "= " TRIAL_OF("%seed=1 %=0.5") "; UPDATE attempt SET images_per_second = 100 WHERE trial "
                                         "= " TRIAL_OF("%seed=2 %=0.5"));
   draw("one");
+  expect_file("one/exp/table.tsv", "images_per_second_sd\tgflops_per_image");
+  change(
+      "UPDATE attempt SET energy_source = 'rapl', energy_joules = 7200, energy_step_joules = 30, "
+      "energy_images = 20, energy_own_share = 1 WHERE trial = " TRIAL_OF("%seed=1 %=0.5"));
+  draw("one");
+  expect_file("one/exp/table.tsv", "images_per_second_sd\tjoules_per_image\tenergy_kwh\tgflops");
+  expect_file("one/exp/table.tsv", "\t1.500\t0.00200\t");
   /* 57 and sqrt(2) x 43 = 60.8 */
   expect_file("one/exp/table.tsv", "\t57\t61\t");
   expect_file("one/exp/table.tsv", "seed 1 busy: p90 of a step's time is 3.2 x its median");

@@ -195,6 +195,23 @@ START_TEST(a_setting_has_one_colour) {
 }
 END_TEST
 
+/* One trial was measured, one shared its processors; before that there is no column. */
+START_TEST(energy_is_told_where_it_was_measured) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Which?\n[train]\nbatch = 8\n[sweep]\n"
+                           "model.decoder = 64x1x2, 32x1x2\n");
+  expect_code(RUN_FAKE, 0, "");
+  report();
+  ck_assert_int_eq(count(">joules_per_image<"), 0);
+  change(
+      "UPDATE attempt SET energy_source = 'rapl', energy_joules = 7200, energy_step_joules = 30, "
+      "energy_images = 20, energy_own_share = iif(trial = 1, 1, 0.5)");
+  report();
+  says(">joules_per_image<");
+  says(">1.5<");
+  says("shared: 50% of the busy processor time was its own; the device took 0.002 kWh in all");
+}
+END_TEST
+
 /* Messages -------------------------------------------------------------------------------------*/
 
 START_TEST(what_cannot_be_done_is_said) {
@@ -396,6 +413,7 @@ int main(void) {
   tcase_add_test(tests, nothing_done_is_said);
   tcase_add_test(tests, a_published_order_is_the_verdict);
   tcase_add_test(tests, a_setting_has_one_colour);
+  tcase_add_test(tests, energy_is_told_where_it_was_measured);
   tcase_add_test(tests, what_cannot_be_done_is_said);
   tcase_add_test(tests, what_a_database_says_is_never_markup);
   tcase_add_test(tests, text_is_escaped);

@@ -17,11 +17,22 @@ static void expect_refusal(const char *path, const char *words) {
   ck_assert_msg(strstr(e.message, words) && strstr(e.message, path), "%s", e.message);
 }
 
+/* A start by a trainer that can read the packages' counters, and what it then tells. */
+static void begin_measured(Store *store, int64_t trial, const char *to, int attempt, int resumed) {
+  fake_start_more = ",\"energy_source\":\"rapl\"";
+  start(store, trial, to, attempt, resumed);
+  fake_start_more = "";
+}
+
+static void energy(Store *store, int64_t trial, const char *to, const char *members) {
+  event(store, trial, to, EVENTS, "{\"event\":\"energy\",\"time\":2260,%s}", members);
+}
+
 START_TEST(open_creates_and_reopens) {
   const char *path = at("new.db");
   store_close(open_db(path));
   Store *store = open_db(path);
-  expect(store, "PRAGMA user_version", "5");
+  expect(store, "PRAGMA user_version", "6");
   expect(store, "PRAGMA journal_mode", "wal");
   expect(store, "PRAGMA foreign_keys", "1");
   expect(store, "SELECT count(*) FROM trials", "0");
@@ -220,6 +231,76 @@ START_TEST(a_step_run_again_counts_once) {
 }
 END_TEST
 
+/* What an attempt told last counts, and the attempts add up; one that could not be measured whole
+ * leaves no sum, and neither does a device that was shared. */
+START_TEST(energy_adds_up_over_attempts) {
+  static const char query[] = "SELECT joules_per_image, energy_kwh, energy_source, energy_note "
+                              "FROM trials WHERE trial = %d";
+  static const char columns[] = "SELECT metric, value FROM scores WHERE metric IN "
+                                "('energy_kwh', 'joules_per_image') ORDER BY trial, metric";
+  char sql[256];
+  int64_t trial[FAKES];
+  Store *store = open_sweep(trial);
+  for (int i = 0; i < 5; i++) {
+    const char *to = fake_folder("m-cpu", &fakes[i]);
+    begin_measured(store, i + 1, to, 1, 0);
+    energy(store, i + 1, to, "\"joules\":100,\"step_joules\":30,\"images\":20,\"own_share\":1");
+    energy(store, i + 1, to, "\"joules\":3600,\"step_joules\":60,\"images\":40,\"own_share\":1");
+    snprintf(sql, sizeof sql, query, i + 1);
+    expect(store, sql, "1.5|0.001|rapl|NULL");
+    if (i == 2)
+      start(store, i + 1, to, 2, 0);
+    else
+      begin_measured(store, i + 1, to, 2, 0);
+    if (i == 1) energy(store, i + 1, to, "\"problem\":\"energy_uj: gone\"");
+    if (i != 1 && i != 2)
+      energy(store, i + 1, to,
+             i == 3 ? "\"joules\":7200,\"step_joules\":40,\"images\":60,\"own_share\":0.475"
+                    : "\"joules\":7200,\"step_joules\":40,\"images\":60,\"own_share\":0.95");
+    eval(store, i + 1, to, 4, 20);
+    finish(store, i + 1, to, 2, "done");
+  }
+  const char *to = fake_folder("m-cpu", &fakes[5]);
+  begin_measured(store, 6, to, 1, 0);
+  energy(store, 6, to, "\"joules\":3600,\"step_joules\":60,\"images\":40,\"others\":2");
+  finish(store, 6, to, 1, "done");
+  static const char *const wanted[] = {
+      "1.0|0.003|rapl|NULL",
+      "1.5|NULL|rapl|in part: an attempt was not measured",
+      "1.5|NULL|rapl|in part: an attempt was not measured",
+      "NULL|NULL|rapl|shared: 48% of the busy processor time was its own; the device took 0.003 "
+      "kWh "
+      "in all",
+      "1.0|0.003|rapl|NULL",
+      "NULL|NULL|rapl|shared: other processes on the GPU; the device took 0.001 kWh in all"};
+  for (int i = 0; i < FAKES; i++) {
+    snprintf(sql, sizeof sql, query, i + 1);
+    expect(store, sql, wanted[i]);
+  }
+  expect(store, columns,
+         "energy_kwh|0.003\njoules_per_image|1.0\njoules_per_image|1.5\njoules_per_image|1.5\n"
+         "energy_kwh|0.003\njoules_per_image|1.0");
+  expect(store,
+         "SELECT energy_source, energy_joules FROM attempts WHERE trial = 2 ORDER BY attempt",
+         "rapl|3600.0\nNULL|NULL");
+  store_close(store);
+}
+END_TEST
+
+/* A trial that nothing measured has no energy: not 0. */
+START_TEST(energy_is_absent_where_nothing_measured) {
+  int64_t trial[FAKES];
+  Store *store = open_finished_sweep(trial);
+  expect(store,
+         "SELECT count(joules_per_image), count(energy_kwh), count(energy_source), "
+         "count(energy_note) FROM trials",
+         "0|0|0|0");
+  expect(store, "SELECT count(*) FROM points WHERE metric IN ('energy_kwh', 'joules_per_image')",
+         "0");
+  store_close(store);
+}
+END_TEST
+
 START_TEST(lines_already_taken_are_ignored) {
   int64_t trial[FAKES];
   Store *store = open_finished_sweep(trial);
@@ -394,6 +475,8 @@ int main(void) {
   tcase_add_test(tests, a_finished_trial_is_a_row);
   tcase_add_test(tests, numbers_that_are_none_keep_their_kind);
   tcase_add_test(tests, a_step_run_again_counts_once);
+  tcase_add_test(tests, energy_adds_up_over_attempts);
+  tcase_add_test(tests, energy_is_absent_where_nothing_measured);
   tcase_add_test(tests, lines_already_taken_are_ignored);
   tcase_add_test(tests, work_is_no_row);
   tcase_add_test(tests, bad_lines_change_nothing);

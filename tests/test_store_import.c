@@ -66,7 +66,7 @@ START_TEST(an_old_database_is_brought_up_to_date) {
   /* A reader brings it up to date as a writer does. */
   Error e = {0};
   ck_assert_msg(store_open_readonly(&old, at("results/old.db"), &e), "%s", e.message);
-  expect(old, "PRAGMA user_version", "5");
+  expect(old, "PRAGMA user_version", "6");
   /* What was read by the old program has no mark, and is read once more by the next run, whose end
    * computes the interquartile means. */
   sqlite3_exec(fresh->db, "UPDATE file_read SET line_at = 0, mark = ''; DELETE FROM point_iqm",
@@ -94,7 +94,12 @@ START_TEST(a_database_of_before_probes_takes_them_in) {
   static const char back[] =
       "DROP VIEW points; DROP VIEW scores; DROP VIEW experiments; DROP VIEW baselines; "
       "DROP VIEW curves; DROP VIEW attempts; DROP VIEW trials; "
-      "ALTER TABLE attempt DROP COLUMN probe_seconds; DROP TABLE import; PRAGMA user_version = 3";
+      "ALTER TABLE attempt DROP COLUMN probe_seconds; ALTER TABLE attempt DROP COLUMN "
+      "energy_source; ALTER TABLE attempt DROP COLUMN energy_joules; ALTER TABLE attempt DROP "
+      "COLUMN "
+      "energy_step_joules; ALTER TABLE attempt DROP COLUMN energy_images; ALTER TABLE attempt DROP "
+      "COLUMN energy_own_share; ALTER TABLE attempt DROP COLUMN energy_others; DROP TABLE import; "
+      "PRAGMA user_version = 3";
   int64_t trial[FAKES];
   char *problem = NULL;
   Store *store = open_finished_sweep(trial);
@@ -102,7 +107,7 @@ START_TEST(a_database_of_before_probes_takes_them_in) {
   ck_assert_msg(sqlite3_exec(store->db, back, NULL, NULL, &problem) == SQLITE_OK, "%s", problem);
   store_close(store);
   store = open_db(at("results/results.db"));
-  expect(store, "PRAGMA user_version", "5");
+  expect(store, "PRAGMA user_version", "6");
   char *after = dump(store);
   ck_assert_msg(!strcmp(after, before), "the database differs from what it was");
   expect(store, "SELECT count(probe_seconds), count(knn_mean) FROM trials", "0|0");

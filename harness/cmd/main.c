@@ -1,7 +1,9 @@
 /* harness: sweeps of trials, each trained by a `mae` process, recorded in SQLite. Each command is
  * in harness/cmd_NAME.c. */
 #include "harness/cmd/cmd.h"
+#include "harness/store/store.h"
 #include "mae/base/commands.h"
+#include "mae/record/versions.h"
 
 static const Command commands[] = {
     {"run", cmd_run, "run the trials of an experiment; continue where it stopped"},
@@ -23,15 +25,21 @@ static const Command commands[] = {
 };
 
 static const char after_list[] =
-    "`harness COMMAND --help` explains a command. To begin:\n\n"
+    "`harness COMMAND --help` explains a command; `harness --version` prints version, build,\n"
+    "libraries and GPUs. To begin:\n\n"
     "  harness run ablations/mask_ratio.ini --dry-run\n\n"
     "Exit codes: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification\n"
     "that does not match, 4 something is missing or Slurm refused, 73 no room within\n"
     "--disk-limit, 75 stopped by a time limit (the same command continues), 128+N stopped by\n"
     "signal N.\n";
 
-static const Program program = {"harness", "sweeps of masked autoencoders, recorded in SQLite",
-                                commands, sizeof commands / sizeof *commands, after_list};
+static void print_parts(void) {
+  versions_print(store_library());
+}
+
+static const Program program = {"harness",  "sweeps of masked autoencoders, recorded in SQLite",
+                                commands,   sizeof commands / sizeof *commands,
+                                after_list, print_parts};
 
 int main(int argc, char **argv) {
   return commands_run(&program, argc, argv);

@@ -21,7 +21,8 @@ static const struct Part {
      NULL, "FROM trials", ""},
     {"result", "", "wide AND needs <> 'run'",
      "images_per_second, round(peak_memory_mb) AS peak_memory_mb, round(wall_seconds, 1) AS "
-     "wall_seconds, nonfinite, error FROM trials",
+     "wall_seconds, round(joules_per_image, 4) AS joules_per_image, round(energy_kwh, 6) AS "
+     "energy_kwh, energy_source, energy_note, nonfinite, error FROM trials",
      ""},
     {"baselines", "fill, ", "wide AND needs = 'hidden'", "images FROM baselines", ""},
     {"attempts",

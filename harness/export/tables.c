@@ -144,10 +144,11 @@ static const Form markdown = {.text = markdown_text,
 /* The metrics that have a mean at a point of the plan. */
 static bool list_metrics(const Export *export, const char *experiment, Shown *shown, int *count,
                          Error *e) {
-  static const char sql[] =
-      "SELECT name, unit, better, digits FROM metrics WHERE (headline AND name <> 'loss' OR name = "
-      "'images_per_second') AND name IN (SELECT metric FROM points WHERE experiment = @experiment "
-      "AND planned) ORDER BY position";
+  static const char sql[] = "SELECT name, unit, better, digits FROM metrics WHERE (headline AND "
+                            "name <> 'loss' OR name IN "
+                            "('images_per_second', 'joules_per_image')) AND name IN (SELECT metric "
+                            "FROM points WHERE experiment = @experiment "
+                            "AND planned) ORDER BY position";
   Rows *rows =
       rows_open(export->store, sql, (const char *const[]){"@experiment", experiment, NULL});
   for (*count = 0; *count < METRICS_SHOWN_MAX && rows_next(rows); ++*count)

@@ -88,8 +88,9 @@ static char *differing_columns(Page *page, Error *e) {
 }
 
 bool page_trials(Page *page, Error *e) {
-  static const char shown[] = "headline AND name IN (SELECT metric FROM scores WHERE experiment = "
-                              "%s AND value IS NOT NULL)";
+  static const char shown[] = "(headline OR name IN ('joules_per_image', 'energy_kwh')) AND name "
+                              "IN (SELECT metric FROM scores WHERE experiment = %s AND value IS "
+                              "NOT NULL)";
   char *quoted = sql_quoted(page->experiment, '\''), *which = string_format(shown, quoted);
   char *settings = differing_columns(page, e), *metrics = NULL;
   bool ok = settings && store_columns(page->store, &metrics, which, true, e);
@@ -97,7 +98,8 @@ bool page_trials(Page *page, Error *e) {
     char *sql = string_format(
         "SELECT trial, status || iif(planned, '', ', no longer planned') AS status, %s%s"
         "round(images_per_second) AS \"images/s\", round(peak_memory_mb) AS \"memory (MiB)\", "
-        "round(wall_seconds / 60, 1) AS minutes, speed_note AS \"speed in doubt\" "
+        "round(wall_seconds / 60, 1) AS minutes, speed_note AS \"speed in doubt\", energy_note "
+        "AS \"energy in doubt\" "
         "FROM trials WHERE experiment = @experiment ORDER BY planned DESC, trial",
         settings, metrics);
     fputs("<h3>Every trial</h3>\n", page->out);

@@ -108,12 +108,13 @@ static bool take_start(const Line *line, Error *e) {
                    "INSERT INTO attempt (trial, attempt, started, last_event, pid, environment, "
                    "dataset, config_hash, binary_sha256, steps, steps_per_epoch, resumed_from, "
                    "params_encoder, params_decoder, gflops_per_image, gflops_decoder_per_image, "
-                   "memory_planned_bytes) "
-                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS INTEGER))",
-                   "iirrittttiriiirvv", line->trial, attempt, line->time, line->time, pid,
+                   "memory_planned_bytes, energy_source) "
+                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS INTEGER), "
+                   "?)",
+                   "iirrittttiriiirvvt", line->trial, attempt, line->time, line->time, pid,
                    environment, dataset, config_hash, binary, steps, per_epoch, resumed, encoder,
                    decoder, gflops, member_number(j, "gflops_decoder_per_image"),
-                   member_whole_number(j, "memory_planned_bytes"));
+                   member_whole_number(j, "memory_planned_bytes"), member_text(j, "energy_source"));
 }
 
 static bool take_step(const Line *line, Error *e) {
@@ -250,6 +251,27 @@ static bool take_throughput(const Line *line, Error *e) {
                    member_whole_number(j, "peak_memory_bytes"), line->trial, line->attempt);
 }
 
+/* Each of these events is of the whole attempt so far and takes the place of the one before. After
+ * a problem nothing is known: not even that what was told before was all until then. */
+static bool take_energy(const Line *line, Error *e) {
+  const json_t *j = line->json;
+  double joules;
+  if (member_text(j, "problem"))
+    return store_run(line->store, e,
+                     "UPDATE attempt SET energy_source = NULL, energy_joules = NULL, "
+                     "energy_step_joules = NULL, energy_images = NULL, energy_own_share = NULL, "
+                     "energy_others = NULL WHERE trial = ? AND attempt = ?",
+                     "ii", line->trial, line->attempt);
+  return member_need_finite(j, "joules", &joules, e) &&
+         store_run(line->store, e,
+                   "UPDATE attempt SET energy_joules = ?, energy_step_joules = ?, "
+                   "energy_images = CAST(? AS INTEGER), energy_own_share = ?, "
+                   "energy_others = CAST(? AS INTEGER) WHERE trial = ? AND attempt = ?",
+                   "rvvvvii", joules, member_number(j, "step_joules"),
+                   member_whole_number(j, "images"), member_number(j, "own_share"),
+                   member_whole_number(j, "others"), line->trial, line->attempt);
+}
+
 static bool add_message(const Line *line, const char *level, Error *e) {
   const char *text;
   return member_need_text(line->json, "message", &text, e) &&
@@ -366,6 +388,7 @@ static const Taker trainer_events[] = {{"start", take_start, false},
                                        {"checkpoint", take_checkpoint, false},
                                        {"artifact", take_artifact, false},
                                        {"throughput", take_throughput, false},
+                                       {"energy", take_energy, true},
                                        {"work", take_work, true},
                                        {"warning", take_warning, false},
                                        {"error", take_error, false},

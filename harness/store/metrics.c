@@ -21,6 +21,17 @@ static const Metric costs[] = {
      .better = -1,
      .digits = 1,
      .meaning = "over all attempts"},
+    {.name = "joules_per_image",
+     .unit = "J",
+     .better = -1,
+     .digits = 3,
+     .title = "energy per image",
+     .meaning = "of training steps, per image; of the GPUs, or of the processor packages"},
+    {.name = "energy_kwh",
+     .unit = "kWh",
+     .better = -1,
+     .digits = 5,
+     .meaning = "of the whole trial, over all attempts"},
     {.name = "peak_memory_mb", .unit = "MiB", .better = -1, .meaning = "the most that was in use"},
 };
 

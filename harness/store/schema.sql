@@ -190,6 +190,12 @@ CREATE TABLE IF NOT EXISTS attempt (
   wall_seconds REAL,
   state_sha256 TEXT, -- of the complete training state at the end
   probe_seconds REAL, -- what probes took, all together
+  energy_source TEXT, -- nvml-counter, nvml-power, rapl; NULL: nothing could be read, or not always
+  energy_joules REAL, -- of the device, since the attempt opened it
+  energy_step_joules REAL, -- while training steps were computed, and
+  energy_images INTEGER, -- the images of these steps
+  energy_own_share REAL, -- rapl: of all busy processor time, the attempt's
+  energy_others INTEGER, -- nvml: the most other processes seen on a GPU
   PRIMARY KEY (trial, attempt)
 ) STRICT, WITHOUT ROWID;
 
@@ -360,6 +366,13 @@ INSERT OR REPLACE INTO t_quantile VALUES
 --            the times that a tenth of the steps stayed below and went beyond
 --   speed_note  why images_per_second may not be the machine's at rest: "resumed" (more than one
 --            attempt), "busy" (step_seconds_p90 over 1.5 x the median); NULL: no reason is known
+--   energy_kwh  of the GPUs or processor packages that trained, over all attempts with their
+--            evaluations and probes, a killed one up to its last energy event; joules_per_image: of
+--            training steps alone, per image. NULL: nothing could be read
+--   energy_source  what measured (nvml-counter, nvml-power, rapl)
+--   energy_note  why they are NULL although something was read: "in part" (not in every attempt, so
+--            that there is no sum), "shared" (others computed on the device, so that what the trial
+--            took of it is not known)
 DROP VIEW IF EXISTS trials;
 CREATE VIEW trials AS
 WITH config AS (
@@ -387,6 +400,15 @@ walls AS (
   SELECT trial, count(*) AS attempts, sum(coalesce(wall_seconds, last_event - started)) AS seconds,
     sum(probe_seconds) AS probe_seconds
   FROM attempt GROUP BY trial),
+energies AS (
+  SELECT trial, count(energy_source) = count(*) AS whole, sum(energy_joules) AS joules,
+    sum(energy_step_joules) / nullif(sum(energy_images), 0) AS joules_per_image,
+    min(energy_own_share) AS own_share, max(energy_others) AS others,
+    coalesce(min(CASE WHEN energy_source = 'rapl' AND energy_joules IS NOT NULL
+      THEN coalesce(energy_own_share, 0) END) >= 0.9, 1) -- ENERGY_ALONE in mae/train/report.h
+      AND coalesce(max(energy_others) = 0, 1) AS alone,
+    group_concat(DISTINCT energy_source) AS source
+  FROM attempt GROUP BY trial HAVING sum(energy_joules) IS NOT NULL),
 launches AS (
   SELECT trial, max(launch) AS launch, status, device, error FROM launch GROUP BY trial),
 state AS (
@@ -438,10 +460,19 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
   (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tag WHERE tag.trial = trial.trial
     ORDER BY tag)) AS tags,
   (SELECT group_concat(text, '; ') FROM (SELECT text FROM note WHERE note.trial = trial.trial
-    ORDER BY position)) AS notes
+    ORDER BY position)) AS notes,
+  iif(alone, energies.joules_per_image, NULL) AS joules_per_image,
+  iif(alone AND energies.whole, energies.joules / 3.6e6, NULL) AS energy_kwh,
+  energies.source AS energy_source,
+  nullif(ltrim(iif(energies.whole = 0, ', in part: an attempt was not measured', '')
+    || iif(alone = 0, printf(', shared: %s; the device took %.3g kWh in all',
+      CASE WHEN energies.others > 0 THEN 'other processes on the GPU'
+        WHEN own_share IS NULL THEN 'how much of the processor time was its own is not known'
+        ELSE printf('%.0f%% of the busy processor time was its own', 100 * own_share) END,
+      energies.joules / 3.6e6), ''), ', '), '') AS energy_note
 FROM trial JOIN sweep USING (sweep) JOIN state USING (trial)
   LEFT JOIN config USING (trial) LEFT JOIN tries USING (trial) LEFT JOIN walls USING (trial)
-  LEFT JOIN speeds USING (trial)
+  LEFT JOIN speeds USING (trial) LEFT JOIN energies USING (trial)
   LEFT JOIN launches USING (trial) LEFT JOIN scores USING (trial)
   LEFT JOIN dataset ON dataset.dataset = tries.dataset
   LEFT JOIN environment ON environment.environment = tries.environment
@@ -486,7 +517,7 @@ DROP VIEW IF EXISTS scores;
 CREATE VIEW scores AS
 WITH finished AS (
   SELECT experiment, trial, seed, point, dataset, mask_ratio, encoder, decoder, pos_embed,
-    precision, planned, images_per_second, wall_seconds
+    precision, planned, images_per_second, wall_seconds, joules_per_image, energy_kwh
   FROM trials WHERE status = 'done'),
 numbers AS (
   SELECT trial, iif(scorer IN ('model', 'probe'), name, scorer || '_' || name) AS metric, value
@@ -496,7 +527,10 @@ numbers AS (
     AND step = (SELECT max(step) FROM metric AS other
       WHERE other.trial = metric.trial AND other.scorer = metric.scorer)
   UNION ALL SELECT trial, 'images_per_second', images_per_second FROM finished
-  UNION ALL SELECT trial, 'wall_seconds', wall_seconds FROM finished)
+  UNION ALL SELECT trial, 'wall_seconds', wall_seconds FROM finished
+  UNION ALL SELECT trial, 'joules_per_image', joules_per_image FROM finished
+    WHERE joules_per_image IS NOT NULL
+  UNION ALL SELECT trial, 'energy_kwh', energy_kwh FROM finished WHERE energy_kwh IS NOT NULL)
 SELECT experiment, trial, seed, metric, value, point, dataset, mask_ratio, encoder, decoder,
   pos_embed, precision, planned
 FROM finished JOIN numbers USING (trial);
@@ -561,7 +595,8 @@ SELECT sweep.experiment, pairs.trial, pairs.launch, attempt.attempt,
   coalesce(launch.ended, attempt.last_event) AS ended, pairs.pid, launch.device, launch.code,
   launch.signal, attempt.resumed_from, attempt.last_step, attempt.images_per_second,
   attempt.wall_seconds, attempt.binary_sha256, attempt.state_sha256, environment.git_commit,
-  environment.cpu, environment.gpu, environment.hostname, environment.libraries, launch.error
+  environment.cpu, environment.gpu, environment.hostname, environment.libraries, launch.error,
+  attempt.energy_source, attempt.energy_joules
 FROM pairs JOIN trial USING (trial) JOIN sweep USING (sweep)
   LEFT JOIN launch ON launch.trial = pairs.trial AND launch.launch = pairs.launch
   -- Containers use process numbers again: the time tells which of them it was.

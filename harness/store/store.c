@@ -29,12 +29,24 @@ static const Migration migrations[] = {
         "CREATE TABLE import (unfinished INTEGER PRIMARY KEY CHECK (unfinished = 1)) STRICT;"},
     /* Lists of this program and new tables, which schema.sql makes and fills. */
     {5, "DROP TABLE IF EXISTS metric_kind; DROP TABLE IF EXISTS scorer_kind;"},
+    {6, "ALTER TABLE attempt ADD COLUMN energy_source TEXT;"
+        "ALTER TABLE attempt ADD COLUMN energy_joules REAL;"
+        "ALTER TABLE attempt ADD COLUMN energy_step_joules REAL;"
+        "ALTER TABLE attempt ADD COLUMN energy_images INTEGER;"
+        "ALTER TABLE attempt ADD COLUMN energy_own_share REAL;"
+        "ALTER TABLE attempt ADD COLUMN energy_others INTEGER;"},
     {0, NULL}};
 
 static TrialStatus status_from_name(const char *name) {
   for (TrialStatus status = TRIAL_PENDING; status < TRIAL_DONE; status++)
     if (!strcmp(name, trial_status_name(status))) return status;
   return TRIAL_DONE;
+}
+
+const char *store_library(void) {
+  static char text[32];
+  snprintf(text, sizeof text, "SQLite %s", sqlite3_libversion());
+  return text;
 }
 
 /* Statements ----------------------------------------------------------------------------------*/

@@ -169,4 +169,7 @@ bool store_judge_paper(Store *, const char *experiment, char **text, Error *);
  * interval (stats_iqm). For the end of a run; planning takes them back. */
 bool store_judge_points(Store *, const char *experiment, Error *);
 
+/* "SQLite 3.40.1": the library that is loaded. */
+const char *store_library(void);
+
 #endif

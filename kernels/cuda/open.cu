@@ -41,6 +41,15 @@ static void explain_absence(char *message, size_t size, cudaError_t result) {
              cudaGetErrorName(result));
 }
 
+void cuda_libraries(char *text, size_t size) {
+  int runtime = 0;
+  char version[16], linear[64];
+  cudaRuntimeGetVersion(&runtime);
+  version_text(version, runtime);
+  linear_library(linear, sizeof linear);
+  snprintf(text, size, "CUDA %s, %s", version, linear);
+}
+
 int cuda_count(void) {
   int count = 0;
   if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
@@ -146,18 +155,16 @@ void cuda_close(Device *device) {
 void cuda_info(Device *device, DeviceInfo *info) {
   CudaDevice *d = cuda_device(device);
   const cudaDeviceProp *p = &d->properties;
-  int driver = 0, runtime = 0;
-  char driver_text[16], runtime_text[16];
+  int driver = 0;
+  char driver_text[16];
   memset(info, 0, sizeof *info);
   cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
   version_text(driver_text, driver);
-  version_text(runtime_text, runtime);
   snprintf(info->name, sizeof info->name, "%.127s", p->name);
-  size_t length =
-      (size_t)snprintf(info->libraries, sizeof info->libraries, "CUDA %s, ", runtime_text);
-  linear_library(info->libraries + length, sizeof info->libraries - length);
-  length = (size_t)snprintf(info->features, sizeof info->features,
+  snprintf(info->bus, sizeof info->bus, "%04x:%02x:%02x.0", p->pciDomainID, p->pciBusID,
+           p->pciDeviceID);
+  cuda_libraries(info->libraries, sizeof info->libraries);
+  size_t length = (size_t)snprintf(info->features, sizeof info->features,
                             "compute capability %d.%d, %d multiprocessors, driver for CUDA %s; ",
                             p->major, p->minor, p->multiProcessorCount, driver_text);
   linear_describe(d, info->features + length, sizeof info->features - length);

@@ -11,6 +11,8 @@ extern "C" {
 
 /* Opening the ordinal-th GPU; NULL and a message when that cannot be. */
 Device *cuda_open(int ordinal, char *message, size_t size);
+/* As backend_cuda_libraries(). */
+void cuda_libraries(char *text, size_t size);
 /* GPUs that the driver offers; 0 without one, or without a driver. */
 int cuda_count(void);
 

@@ -51,7 +51,7 @@ static void print_help(const CommandLine *line) {
     if (option->help) print_option(option->name, option->argument, option->help);
   }
   print_option(help_name, NULL, "print this help");
-  print_option(version_name, NULL, "print the version");
+  print_option(version_name, NULL, "print version, build, libraries and GPUs");
   if (line->after) printf("\n%s\n", line->after);
 }
 

@@ -17,10 +17,14 @@ enum { COMMANDS_MAX = 48 };
 /* Commands that every program has. */
 static const char manual_name[] = "manual", completion_name[] = "completion";
 
+/* The program that runs: its commands answer --version too. */
+static const Program *running;
+
 void commands_print_version(void) {
   char products[128];
   backend_cpu_products(products, sizeof products);
   printf("maebench " MAEBENCH_VERSION "\nmatrix products on the CPU: %s\n", products);
+  if (running && running->print_parts) running->print_parts();
 }
 
 static int unknown_command(const Program *program, const char *name) {
@@ -100,6 +104,7 @@ static bool close_output(const char *program, const char *command) {
 }
 
 int commands_run(const Program *program, int argc, char **argv) {
+  running = program;
   occupy_streams();
   /* A write beyond `ulimit -f` shall fail with a message, as on any full disk. */
   signal(SIGXFSZ, SIG_IGN);

@@ -13,14 +13,16 @@ typedef struct Program {
   const char *summary; /* half a sentence, for the manual's first line */
   const Command *commands;
   int count;
-  const char *after_list; /* ends the help: what else is there to know, exit codes */
+  const char *after_list;    /* ends the help: what else is there to know, exit codes */
+  void (*print_parts)(void); /* what --version says behind its first two lines; or NULL */
 } Program;
 
 /* Runs the command that argv names, or answers --help, --version, `manual`, `completion SHELL` and
  * what is none of them. Returns the process's exit code: that of the command, or EXIT_DATA when
  * what it printed on standard output could not be written, which no command needs to check. */
 int commands_run(const Program *, int argc, char **argv);
-/* "maebench 1.0.0" and what multiplies matrices on the CPU, on standard output. */
+/* "maebench 1.0.0" and what multiplies matrices on the CPU, on standard output; then what the
+ * program that runs has to say of its parts. */
 void commands_print_version(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* mae: trains and examines masked autoencoders. Each command is in mae/cmd/NAME.c. */
 #include "mae/base/commands.h"
 #include "mae/cmd/cmd.h"
+#include "mae/record/versions.h"
 
 static const Command commands[] = {
     {"train", cmd_train, "train a model into a run folder"},
@@ -15,12 +16,18 @@ static const Command commands[] = {
 };
 
 static const char after_list[] =
-    "`mae COMMAND --help` explains a command, `mae --version` prints the version.\n"
+    "`mae COMMAND --help` explains a command; `mae --version` prints version, build, libraries\n"
+    "and GPUs.\n"
     "Exit codes: 0 done, 2 usage or configuration, 3 device or memory, 4 data or files,\n"
     "5 a loss that is not finite, 75 stopped by a time limit, 128+N stopped by signal N.\n";
 
-static const Program program = {"mae", "trains and examines masked autoencoders", commands,
-                                sizeof commands / sizeof *commands, after_list};
+static void print_parts(void) {
+  versions_print("");
+}
+
+static const Program program = {"mae",      "trains and examines masked autoencoders",
+                                commands,   sizeof commands / sizeof *commands,
+                                after_list, print_parts};
 
 int main(int argc, char **argv) {
   return commands_run(&program, argc, argv);

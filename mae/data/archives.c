@@ -207,6 +207,10 @@ static bool list_one(Archives *all, int which, size_t *capacity, PassedOver *pas
   return ok;
 }
 
+const char *archives_library(void) {
+  return archive_version_string();
+}
+
 Archives *archives_list(NameList *names, bool mounted, PassedOver *passed, Error *e) {
   Archives *all = calloc(1, sizeof *all);
   if (!all) {

@@ -19,6 +19,9 @@
 
 enum { ARCHIVED_FILE_MAX = 256 << 20, ARCHIVED_TEXT_MAX = 1 << 20 }; /* bytes */
 
+/* "libarchive 3.6.2"; "" where it is not there. */
+const char *archives_library(void);
+
 typedef struct ArchivedFile {
   char *path;
   size_t size;

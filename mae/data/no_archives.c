@@ -1,6 +1,10 @@
 /* no_archives.c - in place of archives.c where libarchive was not there at build time. */
 #include "mae/data/archives.h"
 
+const char *archives_library(void) {
+  return "";
+}
+
 Archives *archives_list(NameList *names, bool mounted, PassedOver *passed, Error *e) {
   (void)mounted;
   (void)passed;

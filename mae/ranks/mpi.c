@@ -249,18 +249,24 @@ static bool find_place(Ranks *ranks, Error *e) {
   return true;
 }
 
+void ranks_mpi_library(char *text, size_t size) {
+  char library[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+  int length;
+  MPI_Get_library_version(library, &length); /* may be called before MPI_Init */
+  snprintf(text, size, "%.*s", (int)strcspn(library, ",\n"), library);
+}
+
 /* Names of the nodes, and the line for the provenance. */
 static void describe(Ranks *ranks, const RankLaunch *launch) {
   RankMpi *m = ranks->mpi;
-  char library[MPI_MAX_LIBRARY_VERSION_STRING] = "";
-  int length, nodes = 0, first = ranks->node_rank == 0;
+  char library[128];
+  int nodes = 0, first = ranks->node_rank == 0;
   gethostname(m->nodes[ranks->rank], NAME_BYTES - 1);
   MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, m->nodes, NAME_BYTES, MPI_BYTE, m->comm);
   MPI_Allreduce(&first, &nodes, 1, MPI_INT, MPI_SUM, m->comm);
-  MPI_Get_library_version(library, &length);
-  snprintf(ranks->started, sizeof ranks->started, "%.*s: %d ranks on %d node%s, by %s",
-           (int)strcspn(library, ",\n"), library, ranks->count, nodes, nodes == 1 ? "" : "s",
-           launch->launcher);
+  ranks_mpi_library(library, sizeof library);
+  snprintf(ranks->started, sizeof ranks->started, "%s: %d ranks on %d node%s, by %s", library,
+           ranks->count, nodes, nodes == 1 ? "" : "s", launch->launcher);
 }
 
 static bool check_counts(const Ranks *ranks, const RankLaunch *launch, Error *e) {

@@ -157,6 +157,12 @@ static bool first_collectives(RankNccl *n, Error *e) {
   return true;
 }
 
+void ranks_nccl_library(char *text, size_t size) {
+  int version = 0; /* 22501: 2.25.1 */
+  ncclGetVersion(&version);
+  snprintf(text, size, "NCCL %d.%d.%d", version / 10000, version / 100 % 100, version % 100);
+}
+
 bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
   RankNccl *n = ranks->nccl = calloc(1, sizeof *n);
   if (!n) return error_set(e, EXIT_DEVICE, "out of memory for NCCL");

@@ -10,3 +10,7 @@ bool ranks_mpi_start(Ranks *ranks, const RankLaunch *launch, Error *e) {
                    "train.ranks processes itself; or, for separate runs, unset %s",
                    launch->launcher, launch->count, launch->variable, launch->variable);
 }
+
+void ranks_mpi_library(char *text, size_t size) {
+  if (size) *text = 0;
+}

@@ -6,6 +6,10 @@ bool ranks_nccl_open(Ranks *ranks, Device *device, Error *e) {
   return true;
 }
 
+void ranks_nccl_library(char *text, size_t size) {
+  if (size) *text = 0;
+}
+
 void ranks_nccl_close(Ranks *ranks, bool failed) {
   (void)ranks, (void)failed;
 }

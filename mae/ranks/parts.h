@@ -31,11 +31,14 @@ bool ranks_gather(Ranks *, void *all, const void *own, size_t bytes, Error *);
 bool ranks_local_start(Ranks *, Error *);
 /* Ranks of many; no_mpi.c where MPI is not there. */
 bool ranks_mpi_start(Ranks *, const RankLaunch *, Error *);
+/* The library's name and version, or "". */
+void ranks_mpi_library(char *text, size_t size);
 
 /* Ranks with a GPU each; no_nccl.c where NCCL is not there, and then ranks->nccl stays NULL.
  * Between open and close a thread watches the other ranks. Closed because the run has failed, it
  * leaves ranks->nccl as it is: what the device still has to do may wait for ranks that are gone. */
 bool ranks_nccl_open(Ranks *, Device *, Error *);
+void ranks_nccl_library(char *text, size_t size); /* as ranks_mpi_library */
 void ranks_nccl_close(Ranks *, bool failed);
 void ranks_nccl_ready(Ranks *, Model *, size_t decayed_from, size_t rest_from);
 void ranks_nccl_exchange(Ranks *, Model *);

@@ -56,6 +56,13 @@ GradientExchange ranks_exchange(Ranks *ranks) {
                             .user = ranks};
 }
 
+void ranks_libraries(char *text, size_t size) {
+  char mpi[128], nccl[64];
+  ranks_mpi_library(mpi, sizeof mpi);
+  ranks_nccl_library(nccl, sizeof nccl);
+  snprintf(text, size, "%s%s%s", mpi, *mpi && *nccl ? ", " : "", nccl);
+}
+
 bool ranks_barrier(Ranks *ranks, Error *e) {
   return ranks_gather(ranks, NULL, NULL, 0, e);
 }
@@ -72,6 +79,18 @@ bool ranks_decide(Ranks *ranks, int64_t *value, Error *e) {
   bool ok = all && ranks_gather(ranks, all, value, sizeof *all, e);
   for (int r = 0; ok && r < ranks->count; r++)
     if ((*value = all[r])) break;
+  free(all);
+  return ok;
+}
+
+bool ranks_sum(Ranks *ranks, double *values, int count, Error *e) {
+  size_t n = (size_t)count;
+  double *all = message_space(ranks, n * sizeof *all, e);
+  bool ok = all && ranks_gather(ranks, all, values, n * sizeof *all, e);
+  for (size_t i = 0; ok && i < n; i++) {
+    values[i] = 0;
+    for (size_t r = 0; r < (size_t)ranks->count; r++) values[i] += all[r * n + i];
+  }
   free(all);
   return ok;
 }

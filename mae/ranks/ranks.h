@@ -31,6 +31,10 @@ RankLaunch ranks_launch(void);
  * programs that this one starts. */
 bool ranks_launch_variable(const char *entry);
 
+/* "Open MPI v4.1.4, NCCL 2.25.1": what this build joins ranks by; "" where it has neither. May be
+ * asked before anything has started. */
+void ranks_libraries(char *text, size_t size);
+
 typedef struct RankNccl RankNccl;
 typedef struct RankMpi RankMpi;
 typedef struct RankLink RankLink;
@@ -67,6 +71,8 @@ bool ranks_check(Ranks *, Error *);
 bool ranks_barrier(Ranks *, Error *);
 /* All ranks return the first value, in rank order, that is not 0. */
 bool ranks_decide(Ranks *, int64_t *value, Error *);
+/* The `count` (at most 16) values become their sums over all ranks. */
+bool ranks_sum(Ranks *, double *values, int count, Error *);
 /* All ranks must have the same text, of at most 64 characters; else the error, with this exit code,
  * says that `what` of two ranks differ, and the advice. */
 bool ranks_compare(Ranks *, const char *what, const char *text, int code, const char *advice,

@@ -8,7 +8,8 @@
  *              binary_sha256, steps, steps_per_epoch, resumed_from (step or 0), params_encoder,
  *              params_decoder, gflops_per_image, gflops_decoder_per_image (its decoder's part),
  *              dataset{source, sha256, train_images, eval_images, skipped},
- *              memory_planned_bytes, pid (see REPORT_PID_VARIABLE), attempt (EventLog.attempt)
+ *              memory_planned_bytes, pid (see REPORT_PID_VARIABLE), attempt (EventLog.attempt),
+ *              energy_source (nvml-counter | nvml-power | rapl; absent: nothing can be read)
  *  step        step (from 1), epoch (fraction), loss (float), lr, grad_norm, loss_scale, seconds,
  *              images_per_second
  *  eval        step, scorer (absent: the model), images, and every number of metrics.h that has a
@@ -20,6 +21,12 @@
  *  artifact    kind (sheet | weights), path, sha256, bytes
  *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,
  *              gflops_per_second, steps (counted), warmup_steps (left out), peak_memory_bytes
+ *  energy      what the device took since the attempt opened it, of all ranks: joules, step_joules
+ *              (while training steps were computed), images (of those steps); rapl: own_share (of
+ *              all processor time that was not idle, this run's); nvml: others (the most other
+ *              processes seen on a GPU). Instead of all of these `problem` once a reading failed.
+ *              Told before a checkpoint is written, at the end, and between steps when half a
+ *              minute has passed, so that how many there are depends on time alone
  *  work        what, done, total (absent: nobody knows): how far a long job is between the events
  *              above, such as "probe, held-out features". Only says that the run is alive: how many
  *              there are, and whether any, depends on time alone (REPORT_WORK_SECONDS). The one

@@ -63,14 +63,17 @@ static void write_cpu(EventLog *log) {
   text_free(&kept);
 }
 
+void provenance_libraries(char *text, size_t size) {
+  snprintf(text, size, "libjpeg-turbo %d.%d.%d, libpng %s, OpenSSL %s, jansson %s, glibc %s",
+           LIBJPEG_TURBO_VERSION_NUMBER / 1000000, LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000,
+           LIBJPEG_TURBO_VERSION_NUMBER % 1000, png_get_libpng_ver(NULL),
+           OpenSSL_version(OPENSSL_VERSION_STRING), jansson_version_str(), gnu_get_libc_version());
+}
+
 static void write_libraries(EventLog *log, const DeviceInfo *info) {
-  char text[512];
-  snprintf(text, sizeof text,
-           "%s, libjpeg-turbo %d.%d.%d, libpng %s, OpenSSL %s, jansson %s, glibc %s",
-           info->libraries, LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
-           LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000,
-           png_get_libpng_ver(NULL), OpenSSL_version(OPENSSL_VERSION_STRING), jansson_version_str(),
-           gnu_get_libc_version());
+  char libraries[256], text[sizeof info->libraries + sizeof libraries + 2];
+  provenance_libraries(libraries, sizeof libraries);
+  snprintf(text, sizeof text, "%s, %s", info->libraries, libraries);
   event_string(log, "libraries", text);
 }
 

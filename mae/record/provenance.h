@@ -8,6 +8,8 @@
 
 /* SHA-256 of the running executable (/proc/self/exe). */
 bool provenance_binary_hash(char hex[65], Error *);
+/* "libjpeg-turbo 2.1.5, libpng 1.6.39, ...": those that every build has, as they are loaded. */
+void provenance_libraries(char *text, size_t size);
 /* Writes the members of the provenance object into the open event: version, git_commit, git_dirty,
  * git_diff_sha256 (of the trainer's own sources: see build_info.cmake), compiler, flags, libraries,
  * cpu, cpu_features, kernel, hostname, device, device_features, gpu, driver ("" without one),

@@ -128,6 +128,7 @@ bool report_start(Report *report, const ReportStart *start, int64_t steps, doubl
   const char *pid = getenv(REPORT_PID_VARIABLE);
   event_int(log, "pid", pid ? atoi(pid) : getpid());
   event_int(log, "attempt", log->attempt);
+  if (*start->energy_source) event_string(log, "energy_source", start->energy_source);
   return event_end(log, e);
 }
 
@@ -265,6 +266,38 @@ bool report_throughput(Report *report, Device *device, Error *e) {
               rate, (long long)count, rate * model_gflops_per_image(report->config, true),
               (double)info.memory_peak / 1048576.0);
   return event_end(log, e);
+}
+
+static void tell_energy(Report *report, const ReportEnergy *energy, int64_t images) {
+  char each[48] = "", shared[64] = "";
+  if (images > 0)
+    snprintf(each, sizeof each, ", %.3g J per image in steps",
+             energy->step_joules / (double)images);
+  if (energy->own_share < ENERGY_ALONE)
+    snprintf(shared, sizeof shared, "; only %.0f%% of the busy processor time was this run's",
+             100 * energy->own_share);
+  if (energy->others > 0) snprintf(shared, sizeof shared, "; other processes were on the GPU");
+  report_line(report, "%.3g kWh%s (%s)%s", energy->joules / 3.6e6, each, energy->source, shared);
+}
+
+bool report_energy(Report *report, const ReportEnergy *energy, bool last, Error *e) {
+  EventLog *log = &report->log;
+  int64_t images = report->timed * report->config->train.batch;
+  event_begin(log, "energy");
+  event_double(log, "joules", energy->joules);
+  event_double(log, "step_joules", energy->step_joules);
+  event_int(log, "images", images);
+  if (!isnan(energy->own_share)) event_double(log, "own_share", energy->own_share);
+  if (energy->others >= 0) event_int(log, "others", energy->others);
+  if (last) tell_energy(report, energy, images);
+  return event_end(log, e);
+}
+
+bool report_energy_problem(Report *report, const char *problem, Error *e) {
+  event_begin(&report->log, "energy");
+  event_string(&report->log, "problem", problem);
+  return event_end(&report->log, e) &&
+         report_warning(report, e, "energy: not counted: %s", problem);
 }
 
 bool report_warning(Report *report, Error *e, const char *format, ...) {

@@ -31,7 +31,16 @@ typedef struct ReportStart {
   const char *started; /* see Ranks */
   size_t memory_planned;
   int64_t resumed_from;
+  const char *energy_source; /* ""; see events.h */
 } ReportStart;
+
+/* What the device took so far; see events.h. */
+typedef struct ReportEnergy {
+  const char *source;
+  double joules, step_joules;
+  double own_share; /* NAN: not of this source, or unknown */
+  int others;       /* -1: not of this source */
+} ReportEnergy;
 
 /* In the environment: the number of the process that the harness started and knows, when that is a
  * launcher and not the trainer. */
@@ -41,6 +50,10 @@ typedef struct ReportStart {
  * --timeout, so that what works is not taken for what hangs. The variable is for tests. */
 #define REPORT_WORK_SECONDS 30.0
 extern double report_work_seconds;
+
+/* With less of the processors' busy time than this a run was not alone on them, and what they took
+ * is not known to be its own. The view `trials` has the same limit (harness/store/schema.sql). */
+#define ENERGY_ALONE 0.9
 
 /* Opens FOLDER/events.jsonl when active. The report must stay where it is until it is closed. */
 bool report_open(Report *, const Config *, const char *folder, bool active, bool quiet, Error *);
@@ -57,6 +70,10 @@ bool report_checkpoint(Report *, int64_t step, const char *state_hash, Error *);
 bool report_artifact(Report *, const char *kind, const char *folder, const char *file, Error *);
 /* From the steps so far, less the first max(5, 5%) of them; nothing when no step is left. */
 bool report_throughput(Report *, Device *, Error *);
+/* Of as many images as steps were reported. last: a line for people, too. */
+bool report_energy(Report *, const ReportEnergy *, bool last, Error *);
+/* It could not be read at some time: an event instead of the numbers, and a warning. */
+bool report_energy_problem(Report *, const char *problem, Error *);
 bool report_warning(Report *, Error *, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The last events of a run: `error` when it failed, and `end`. */

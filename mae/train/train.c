@@ -21,12 +21,13 @@
 #include "mae/train/memory.h"
 #include "mae/train/report.h"
 #include "mae/train/schedule.h"
+#include "mae/train/spent.h"
 #include "mae/train/step.h"
 
 enum { SHEET_IMAGES = 8 };
 
-/* No signal has this number. */
-enum { STOP_FOR_TIME = 1000 };
+/* No signal has these numbers. The second stops nothing: all ranks tell what they have spent. */
+enum { STOP_FOR_TIME = 1000, TELL_SPENT };
 
 typedef struct Run {
   const Config *config;
@@ -34,6 +35,7 @@ typedef struct Run {
   Ranks ranks;
   RunFolder folder; /* rank 0's: what was there before */
   Report report;
+  Spent spent;
   Device *device;
   Dataset dataset;
   Model model;
@@ -163,16 +165,23 @@ static void greet(Run *run) {
               dtype_name(config_dtype(run->config)), info.name, threads);
   if (run->state.step > 0)
     report_line(&run->report, "continuing after step %llu", (unsigned long long)run->state.step);
+  const char *source = run->spent.source, *problem = run->spent.meter.problem;
+  report_line(&run->report, "energy: %s%s", *source ? source : "not measured: ",
+              *source    ? ""
+              : *problem ? problem
+                         : "another rank cannot read it");
 }
 
 static bool start(Run *run, Error *e) {
   const Config *config = run->config;
   size_t planned = memory_plan(config, &run->dataset).total;
+  if (!spent_agree(&run->spent, &run->ranks, e)) return false;
   ReportStart facts = {.model = &run->model,
                        .dataset = &run->dataset,
                        .started = run->ranks.started,
                        .memory_planned = planned,
-                       .resumed_from = (int64_t)run->state.step};
+                       .resumed_from = (int64_t)run->state.step,
+                       .energy_source = run->spent.source};
   if (!report_start(&run->report, &facts, run->steps, run->steps_per_epoch, e)) return false;
   greet(run);
   double warmup = schedule_warmup_epochs(config, run->steps_per_epoch);
@@ -183,6 +192,12 @@ static bool start(Run *run, Error *e) {
                         warmup, (double)run->steps / run->steps_per_epoch);
 }
 
+static bool open_device(Run *run, Error *e) {
+  run->device = device_open(run->config, run->ranks.gpu, run->ranks.sharers, e);
+  if (run->device) spent_open(&run->spent, run->device, &run->ranks);
+  return run->device != NULL;
+}
+
 static bool prepare(Run *run, Error *e) {
   const Config *config = run->config;
   const TrainOptions *options = run->options;
@@ -190,9 +205,9 @@ static bool prepare(Run *run, Error *e) {
   if (run->ranks.rank == 0 && !open_folder(run, e)) return false;
   return ranks_barrier(&run->ranks, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
-         (run->device = device_open(config, run->ranks.gpu, run->ranks.sharers, e)) &&
-         ranks_connect(&run->ranks, run->device, e) && memory_check(config, NULL, run->device, e) &&
-         open_data(run, e) && memory_check(config, &run->dataset, run->device, e) &&
+         open_device(run, e) && ranks_connect(&run->ranks, run->device, e) &&
+         memory_check(config, NULL, run->device, e) && open_data(run, e) &&
+         memory_check(config, &run->dataset, run->device, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
          model_create(&run->model, config, run->device, true, e) && create_step(run, e) &&
          load_state(run, e) && start(run, e);
@@ -200,11 +215,13 @@ static bool prepare(Run *run, Error *e) {
 
 /* Training -------------------------------------------------------------------------------------*/
 
-/* All ranks compute the state's hash; rank 0 writes. */
+/* All ranks compute the state's hash; rank 0 writes. What was spent on these steps is told before,
+ * so that a checkpoint never has steps that seem to have cost nothing. */
 static bool save(Run *run, Error *e) {
   int64_t step = (int64_t)run->state.step;
   if (run->saved == step) return true;
-  if (!checkpoint_state_hash(run->state_hash, &run->model, &run->state, e) ||
+  if (!spent_tell(&run->spent, &run->ranks, &run->report, e) ||
+      !checkpoint_state_hash(run->state_hash, &run->model, &run->state, e) ||
       !ranks_compare(&run->ranks, "training states", run->state_hash, EXIT_DEVICE,
                      "a memory or processor fault; the last checkpoint is from before it", e))
     return false;
@@ -319,17 +336,32 @@ static bool ask_stop(Run *run, Error *e) {
   run->stop = stop_signal;
   if (run->ranks.rank == 0 && time_is_up(run) && !run->stop) run->stop = STOP_FOR_TIME;
   if (!run->stop && after > 0 && run->queued >= after) run->stop = SIGINT;
-  return ranks_decide(&run->ranks, &run->stop, e);
+  if (!run->stop && run->ranks.rank == 0 && spent_is_due(&run->spent)) run->stop = TELL_SPENT;
+  if (!ranks_decide(&run->ranks, &run->stop, e)) return false;
+  if (run->stop != TELL_SPENT) return true;
+  run->stop = 0; /* what another rank asks for, it asks again before the next step */
+  return spent_tell(&run->spent, &run->ranks, &run->report, e);
 }
 
 static bool is_due(const Run *run, int64_t every) {
   return every > 0 && run->queued % every == 0 && run->queued < run->steps;
 }
 
+/* What comes between two steps is not counted as theirs. */
+static bool save_and_score(Run *run, bool saves, bool scores, bool probes, Error *e) {
+  if (!saves && !scores && !probes) return true;
+  energy_steps(&run->spent.meter, false);
+  bool ok = (!saves || save(run, e)) && (!scores || score(run, false, false, e)) &&
+            (!probes || score(run, false, true, e));
+  energy_steps(&run->spent.meter, true);
+  return ok;
+}
+
 /* While a GPU computes a step, the next one is queued before the result is waited for; but what
  * reads the weights comes before the next step. */
 static bool train(Run *run, Error *e) {
   int ahead = run->device->kernels->host_memory ? 0 : 1;
+  energy_steps(&run->spent.meter, true);
   while (run->queued < run->steps) {
     if (!ask_stop(run, e)) return false;
     if (run->stop) break;
@@ -338,11 +370,11 @@ static bool train(Run *run, Error *e) {
     bool scores = is_due(run, run->config->eval.every);
     bool probes = is_due(run, run->config->probe.every);
     if (!read_results(run, saves || scores || probes ? 0 : ahead, e)) return false;
-    if ((saves && !save(run, e)) || (scores && !score(run, false, false, e)) ||
-        (probes && !score(run, false, true, e)))
-      return false;
+    if (!save_and_score(run, saves, scores, probes, e)) return false;
   }
-  return read_results(run, 0, e) && (!run->stop || save(run, e));
+  if (!read_results(run, 0, e)) return false;
+  energy_steps(&run->spent.meter, false);
+  return !run->stop || save(run, e);
 }
 
 static bool draw_sheet(Run *run, Error *e) {
@@ -372,6 +404,7 @@ static void release(Run *run) {
   step_destroy(&run->step);
   model_destroy(&run->model);
   if (run->dataset.map) data_close(&run->dataset);
+  spent_close(&run->spent);
   if (run->device) run->device->kernels->close(run->device);
   report_close(&run->report);
   run_folder_free(&run->folder);
@@ -402,6 +435,7 @@ int train_run(const Config *config, const TrainOptions *options, Error *e) {
   if (ok && run.stop == STOP_FOR_TIME)
     report_line(&run.report, "the time limit is near: stopped after step %llu; --resume continues",
                 (unsigned long long)run.state.step);
+  spent_tell_last(&run.spent, &run.report);
   const char *status = !ok ? "failed" : run.stop ? "interrupted" : "done";
   int64_t step = (int64_t)run.state.step;
   if (!report_end(&run.report, status, step, code, run.state_hash, ok ? NULL : e, e))

@@ -105,6 +105,10 @@ static void in_pieces(SimtComm *comm, const float *from, size_t count, Take take
   }
 }
 
+ncclResult_t ncclGetVersion(int *version) {
+  *version = 20000;
+  return ncclSuccess;
+}
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
   snprintf(id->internal, sizeof id->internal, "/maebench-simt-nccl-%d", (int)getpid());
   int fd = shm_open(id->internal, O_RDWR | O_CREAT | O_EXCL, 0600);

@@ -412,6 +412,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   properties->major = runtime.capability / 10;
   properties->minor = runtime.capability % 10;
   properties->multiProcessorCount = simt::MULTIPROCESSORS;
+  properties->pciBusID = device + 1;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {

@@ -57,6 +57,7 @@ struct cudaDeviceProp {
   char name[256];
   size_t totalGlobalMem, sharedMemPerBlock, sharedMemPerBlockOptin;
   int major, minor, multiProcessorCount;
+  int pciDomainID, pciBusID, pciDeviceID;
 };
 struct cudaFuncAttributes {
   int maxThreadsPerBlock;

@@ -27,6 +27,7 @@ typedef enum ncclResult_t {
 typedef enum ncclDataType_t { ncclFloat = 7 } ncclDataType_t;
 typedef enum ncclRedOp_t { ncclSum = 0 } ncclRedOp_t;
 
+ncclResult_t ncclGetVersion(int *);
 ncclResult_t ncclGetUniqueId(ncclUniqueId *);
 ncclResult_t ncclCommInitRank(ncclComm_t *, int count, ncclUniqueId, int rank);
 ncclResult_t ncclCommAbort(ncclComm_t);
