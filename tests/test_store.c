@@ -32,7 +32,7 @@ START_TEST(open_creates_and_reopens) {
   const char *path = at("new.db");
   store_close(open_db(path));
   Store *store = open_db(path);
-  expect(store, "PRAGMA user_version", "6");
+  expect(store, "PRAGMA user_version", "7");
   expect(store, "PRAGMA journal_mode", "wal");
   expect(store, "PRAGMA foreign_keys", "1");
   expect(store, "SELECT count(*) FROM trials", "0");

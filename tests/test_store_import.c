@@ -66,7 +66,7 @@ START_TEST(an_old_database_is_brought_up_to_date) {
   /* A reader brings it up to date as a writer does. */
   Error e = {0};
   ck_assert_msg(store_open_readonly(&old, at("results/old.db"), &e), "%s", e.message);
-  expect(old, "PRAGMA user_version", "6");
+  expect(old, "PRAGMA user_version", "7");
   /* What was read by the old program has no mark, and is read once more by the next run, whose end
    * computes the interquartile means. */
   sqlite3_exec(fresh->db, "UPDATE file_read SET line_at = 0, mark = ''; DELETE FROM point_iqm",
@@ -107,7 +107,7 @@ START_TEST(a_database_of_before_probes_takes_them_in) {
   ck_assert_msg(sqlite3_exec(store->db, back, NULL, NULL, &problem) == SQLITE_OK, "%s", problem);
   store_close(store);
   store = open_db(at("results/results.db"));
-  expect(store, "PRAGMA user_version", "6");
+  expect(store, "PRAGMA user_version", "7");
   char *after = dump(store);
   ck_assert_msg(!strcmp(after, before), "the database differs from what it was");
   expect(store, "SELECT count(probe_seconds), count(knn_mean) FROM trials", "0|0");

@@ -320,6 +320,27 @@ START_TEST(test_loss_that_is_not_finite) {
 }
 END_TEST
 
+/* A run that is killed and goes on from a checkpoint has the scores of its step, for they came
+ * before it. */
+START_TEST(test_scores_come_before_their_checkpoint) {
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=6 run.checkpoint_every=2 eval.every=2 "
+                           "--out @/run"),
+                   EXIT_OK);
+  json_t *events = read_events("run"), *event;
+  char order[256] = "";
+  size_t i;
+  json_array_foreach(events, i, event) {
+    const char *name = event_name(event);
+    if (strcmp(name, "eval") && strcmp(name, "checkpoint")) continue;
+    size_t length = strlen(order);
+    snprintf(order + length, sizeof order - length, "%s %d, ", name,
+             (int)event_number(event, "step"));
+  }
+  ck_assert_str_eq(order, "eval 2, checkpoint 2, eval 4, checkpoint 4, checkpoint 6, eval 6, ");
+  json_decref(events);
+}
+END_TEST
+
 START_TEST(test_signal) {
   pid_t child = start_mae("train " TINY "train.steps=100000 --out @/run");
   ck_assert(wait_for_step(child, "run", 3));
@@ -370,6 +391,7 @@ int main(void) {
   tcase_add_test(runs, test_refusals);
   tcase_add_test(runs, test_launchers);
   tcase_add_test(runs, test_loss_that_is_not_finite);
+  tcase_add_test(runs, test_scores_come_before_their_checkpoint);
   tcase_add_test(runs, test_signal);
   tcase_add_test(runs, test_lost_rank);
   suite_add_tcase(suite, runs);

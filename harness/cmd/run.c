@@ -12,6 +12,7 @@
 #include "harness/run/place.h"
 #include "harness/run/report.h"
 #include "harness/run/room.h"
+#include "harness/run/rungs.h"
 #include "harness/run/runner.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
@@ -67,6 +68,7 @@ static bool load_plans(RunCommand *run, Error *e) {
     snprintf(text, sizeof text, "%lld", (long long)run->jobs_per_gpu);
     overrides_add(&overrides, "resources.jobs_per_gpu", text);
   }
+  if (run->no_prune) overrides_add(&overrides, "prune.rule", "none");
   run->plans = need(calloc((size_t)run->line.word_count, sizeof *run->plans));
   for (int i = 0; ok && i < run->line.word_count; i++) {
     Plan *plan = &run->plans[run->plan_count];
@@ -178,16 +180,23 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   Places places;
   Error elsewhere = {0};
   char basis[256];
+  Rungs rungs;
   if (!run_make_jobs(&jobs, run, plan, e)) return false;
   jobs_estimate(jobs, plan->count, basis, sizeof basis);
+  if (!rungs_open(&rungs, plan, jobs, &run->build, e)) {
+    jobs_free(jobs, plan->count);
+    return false;
+  }
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
+  if (!run->json) rungs_say(stdout, &rungs);
   fflush(stdout);
   /* A plan may be for another machine than this one. */
   if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
   if (run->time_limit > 0 && !run->json) say_sessions(run, jobs, plan->count, places.count);
   bool ok = run_measure_disk(run, plan, jobs, places.count, !run->json, e);
   places_free(&places);
+  rungs_close(&rungs);
   jobs_free(jobs, plan->count);
   return ok;
 }
@@ -234,14 +243,16 @@ static bool say_other_length(Store *store, const Job *jobs, int count, Error *e)
 
 static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build) {
   const char *why = "";
-  int done = 0, other = 0, go_on = 0, elsewhere = 0;
+  int done = 0, other = 0, go_on = 0, elsewhere = 0, pruned = 0;
   for (int i = 0; i < plan->count; i++) {
     done += jobs[i].action == JOB_SKIP;
     if (jobs[i].action == JOB_REPLACE && !other++) why = jobs[i].why_anew;
     go_on += jobs[i].action == JOB_CONTINUE;
     elsewhere += jobs[i].action == JOB_ELSEWHERE;
+    pruned += jobs[i].pruned.step > 0;
   }
   if (done) fprintf(stderr, "%d of %d trials are done already\n", done, plan->count);
+  if (pruned) fprintf(stderr, "%d are pruned; --no-prune continues them\n", pruned);
   if (elsewhere) fprintf(stderr, "%d are left to other parts\n", elsewhere);
   if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
   if (other)
@@ -272,6 +283,7 @@ static void note_finished(const Job *jobs, int count) {
 
 static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) {
   Job *jobs;
+  Rungs rungs = {0};
   if (!run_make_jobs(&jobs, run, plan, e)) return false;
   Progress progress;
   SuperviseResult result = {0};
@@ -287,11 +299,14 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
                               .stop_at = run->started + limit_of(run) - time_to_stop(run),
                               .keep_going = run->keep_going};
   run_introduce(plan);
-  bool ok = make_places(&places, run, jobs, plan->count, e) &&
+  places = (Places){0};
+  bool ok = rungs_open(&rungs, plan, jobs, &run->build, e) &&
+            make_places(&places, run, jobs, plan->count, e) &&
             run_measure_disk(run, plan, jobs, places.count, false, e) &&
             take_earlier(run, plan, jobs, e);
   if (ok) {
     jobs_compare_images(jobs, plan->count, &run->build);
+    rungs_look(&rungs); /* what has been taken, or is of no use after all */
     say_skipped(plan, jobs, &run->build);
     ok = folder_of_sweep(sweep_folder, run->out, plan, e) &&
          run_enter_trials(store, plan, jobs, run->out, e) &&
@@ -299,7 +314,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   }
   if (ok) {
     progress_open(&progress);
-    supervise(jobs, plan->count, store, &options, &progress, &result);
+    ok = rungs_supervise(&rungs, store, &options, &progress, &result, e);
     note_finished(jobs, plan->count);
   }
   if (ok) report_results(stdout, plan, jobs, run->json);
@@ -308,9 +323,11 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   run->out_of_disk = result.out_of_disk;
   for (int i = 0; i < plan->count; i++) {
     if (jobs[i].action == JOB_ELSEWHERE) continue;
-    run->failed += jobs[i].status == TRIAL_FAILED;
-    run->out_of_time |=
-        result.out_of_time && jobs[i].status != TRIAL_FAILED && jobs[i].status != TRIAL_DONE;
+    TrialStatus status = jobs[i].status;
+    run->failed += status == TRIAL_FAILED;
+    run->pruned += status == TRIAL_PRUNED;
+    run->out_of_time |= result.out_of_time && status != TRIAL_FAILED && status != TRIAL_PRUNED &&
+                        status != TRIAL_DONE;
   }
   if (ok && result.unrecorded)
     ok = error_set(e, EXIT_DATA,
@@ -319,6 +336,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
                    result.unrecorded, run->db, result.problem);
   ok = ok && judge(run, store, plan, e);
   places_free(&places);
+  rungs_close(&rungs);
   jobs_free(jobs, plan->count);
   return ok;
 }
@@ -358,6 +376,10 @@ static bool run_all(RunCommand *run, Error *e) {
 }
 
 static void say_next(const RunCommand *run) {
+  if (run->pruned)
+    fprintf(stderr, "\n%d trial%s pruned: paused with %s, until the same command with --no-prune\n",
+            run->pruned, run->pruned == 1 ? " is" : "s are",
+            run->pruned == 1 ? "its checkpoint" : "their checkpoints");
   if (run->signal)
     fputs("\nstopped; the same command continues\n", stderr);
   else if (run->out_of_time)
@@ -419,12 +441,26 @@ static bool check_trials(const RunCommand *run, Error *e) {
   return true;
 }
 
+/* A part does not see the trials of the others, and --slurm makes parts. */
+static bool check_parts(const RunCommand *run, Error *e) {
+  for (int p = 0; p < run->plan_count && (run->parts > 1 || run->slurm.items); p++)
+    if (run->plans[p].prune.rule != PRUNE_NONE)
+      return error_set(e, EXIT_CONFIG,
+                       "%s%s: %s has a [prune], which compares all of its trials: run it without "
+                       "%s, or with --no-prune",
+                       run->slurm.items ? "--slurm" : "--part ",
+                       run->slurm.items ? "" : run->part_text, run->plans[p].name,
+                       run->slurm.items ? "--slurm" : "--part");
+  return true;
+}
+
 static bool prepare(RunCommand *run, Error *e) {
   Error missing = {0};
   /* What is run elsewhere need not run here. */
   bool here = !run->dry_run && !run->slurm.items;
   if ((run->disk_text && !disk_parse(run->disk_text, &run->disk_limit, e)) ||
-      (run->slurm.items && !run_slurm_read(run, e)) || !read_part(run, e) || !load_plans(run, e))
+      (run->slurm.items && !run_slurm_read(run, e)) || !read_part(run, e) || !load_plans(run, e) ||
+      !check_parts(run, e))
     return false;
   if (!check_trials(run, here ? e : &missing)) {
     if (here) return false;
@@ -469,6 +505,8 @@ int cmd_run(int argc, char **argv) {
        "start no more trials after N that failed in a row (0: any number)"},
       {"--dry-run", CMD_FLAG, &run.dry_run, NULL, "print the plan: trials, cost, state"},
       {"--json", CMD_FLAG, &run.json, NULL, "print the plan or the results as JSON"},
+      {"--no-prune", CMD_FLAG, &run.no_prune, NULL,
+       "leave [prune] out: what it paused goes on to its end"},
       {"--any-build", CMD_FLAG, &run.build.any, NULL,
        "accept results and checkpoints of other builds of mae"},
       {"--mae", CMD_TEXT, &run.trainer_given, "PATH", "the trainer program"},

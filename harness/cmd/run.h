@@ -24,12 +24,12 @@ typedef struct RunCommand {
   const char *disk_text;
   double timeout, time_limit, disk_limit; /* disk_limit: bytes, 0: none */
   double started;                         /* clock: the time limit counts from there */
-  bool dry_run, json;
+  bool dry_run, json, no_prune;
   char trainer[CONFIG_PATH_MAX];
   JobBuild build;
   Plan *plans;
   int plan_count;
-  int failed, signal;
+  int failed, pruned, signal;
   bool out_of_time, out_of_disk, gave_up;
   Incoming incoming;
 } RunCommand;

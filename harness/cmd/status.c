@@ -23,7 +23,8 @@ static const char about[] =
 static const char experiments_sql[] =
     "SELECT experiment, count(*) AS trials, sum(status = 'done') AS done, "
     "sum(status = 'running') AS running, sum(status = 'interrupted') AS interrupted, "
-    "sum(status = 'failed') AS failed, sum(status = 'pending') AS pending, "
+    "sum(status = 'pruned') AS pruned, sum(status = 'failed') AS failed, sum(status = 'pending') "
+    "AS pending, "
     "round(min(psnr_masked), 2) AS psnr_masked_min, round(max(psnr_masked), 2) AS psnr_masked_max, "
     "round(sum(wall_seconds) / 60, 1) AS minutes FROM trials WHERE planned GROUP BY experiment "
     "ORDER BY experiment";

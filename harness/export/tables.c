@@ -10,7 +10,9 @@ enum { METRICS_SHOWN_MAX = 24 };
 /* How a form writes what a table is made of. */
 typedef struct Form {
   void (*text)(FILE *, const char *);
-  void (*head)(FILE *, const char *experiment, const char *question, int words, int columns);
+  /* also: what else the caption says, "; ..." or "" */
+  void (*head)(FILE *, const char *experiment, const char *question, const char *also, int words,
+               int columns);
   const char *row_begin, *between, *row_end;
   void (*names_end)(FILE *, int columns);
   const char *number, *bold; /* of a mean; %s is the number's text */
@@ -63,14 +65,15 @@ static void latex_text(FILE *out, const char *text) {
     }
 }
 
-static void latex_head(FILE *out, const char *experiment, const char *question, int words,
-                       int columns) {
+static void latex_head(FILE *out, const char *experiment, const char *question, const char *also,
+                       int words, int columns) {
   fputs("% needs \\usepackage{booktabs}\n\\begin{table}\n  \\centering\n  \\caption{", out);
   latex_text(out, question);
   fputs(" (", out);
   latex_text(out, experiment);
-  fputs("; mean $\\pm$ standard deviation over seeds, best mean in bold)}\n  \\begin{tabular}{",
-        out);
+  fputs("; mean $\\pm$ standard deviation over seeds, best mean in bold", out);
+  latex_text(out, also);
+  fputs(")}\n  \\begin{tabular}{", out);
   for (int i = 0; i < columns; i++) fputc(i < words ? 'l' : 'r', out);
   fputs("}\n    \\toprule\n", out);
 }
@@ -111,13 +114,15 @@ static void markdown_text(FILE *out, const char *text) {
   }
 }
 
-static void markdown_head(FILE *out, const char *experiment, const char *question, int words,
-                          int columns) {
+static void markdown_head(FILE *out, const char *experiment, const char *question, const char *also,
+                          int words, int columns) {
   (void)words, (void)columns;
   markdown_text(out, question);
   fputs(" (", out);
   markdown_text(out, experiment);
-  fputs("; mean ± standard deviation over seeds, best mean in bold)\n\n", out);
+  fputs("; mean ± standard deviation over seeds, best mean in bold", out);
+  markdown_text(out, also);
+  fputs(")\n\n", out);
 }
 
 static void markdown_names_end(FILE *out, int columns) {
@@ -268,6 +273,17 @@ static void write_names(FILE *out, const Form *form, const Rows *rows, const Sho
   form->names_end(out, first + count);
 }
 
+/* A pruned trial has no score that could stand in the table. */
+static char *pruned_text(const Export *export, const char *const *bindings, Error *e) {
+  static const char sql[] =
+      "SELECT coalesce((SELECT '; left out because [prune] paused them early: ' || "
+      "group_concat(name, ', ') FROM (SELECT coalesce((SELECT group_concat(value, '/') FROM "
+      "settings WHERE settings.trial = trials.trial AND swept = 1 AND key <> 'run.seed'), 'all') "
+      "|| ' (' || count(*) || ')' AS name FROM trials WHERE experiment = @experiment AND planned "
+      "AND status = 'pruned' GROUP BY point ORDER BY min(trial)) HAVING count(*)), '')";
+  return rows_first(export->store, sql, bindings, e);
+}
+
 static bool write_table(FILE *out, const Form *form, const Export *export, const char *experiment,
                         Error *e) {
   const char *const bindings[] = {"@experiment", experiment, NULL};
@@ -280,13 +296,14 @@ static bool write_table(FILE *out, const Form *form, const Export *export, const
                                     "@experiment",
                                     bindings, e)
                        : NULL;
-  if (question) {
+  char *also = question ? pruned_text(export, bindings, e) : NULL;
+  if (also) {
     Rows *rows = rows_open(export->store, sql, bindings);
     find_best(rows, shown, count, words + 1, &lines);
     ok = rows_close(rows, e);
     rows = rows_open(export->store, sql, bindings);
     if (lines) {
-      form->head(out, experiment, question, words, words + 1 + count);
+      form->head(out, experiment, question, also, words, words + 1 + count);
       write_names(out, form, rows, shown, count, words + 1);
       while (rows_next(rows)) write_row(out, form, rows, shown, count, words + 1, lines > 1);
       fputs(form->tail, out);
@@ -299,7 +316,8 @@ static bool write_table(FILE *out, const Form *form, const Export *export, const
     free(shown[i].name);
     free(shown[i].unit);
   }
-  ok = ok && question;
+  ok = ok && also;
+  free(also);
   free(question);
   free(sql);
   return ok;

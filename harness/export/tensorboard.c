@@ -98,6 +98,7 @@ enum { PLUGIN_START = 3, PLUGIN_END = 4, START_HPARAMS = 1, START_GROUP = 4, STA
 enum {
   VALUE_NUMBER = 2,
   VALUE_STRING = 3,
+  STATUS_UNKNOWN = 0,
   STATUS_SUCCESS = 1,
   STATUS_FAILURE = 2,
   STATUS_RUNNING = 3
@@ -134,6 +135,7 @@ static bool write_hparams(const Run *run, const char *point, const char *status,
   proto_int(&end, 1,
             !strcmp(status, "done")      ? STATUS_SUCCESS
             : !strcmp(status, "running") ? STATUS_RUNNING
+            : !strcmp(status, "pruned")  ? STATUS_UNKNOWN
                                          : STATUS_FAILURE);
   proto_double(&end, 2, run->ended);
   write_session(run, PLUGIN_END, &end, "_hparams_/session_end_info");

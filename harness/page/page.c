@@ -129,7 +129,9 @@ static bool write_means(Page *page, Error *e) {
 
 /* The question; *expected receives the answer that was expected, which the caller frees. */
 static bool write_question(Page *page, char **expected, Error *e) {
-  static const char sql[] = "SELECT question, expected, done, trials FROM experiments "
+  static const char sql[] = "SELECT question, expected, done, trials, (SELECT count(*) FROM "
+                            "trials WHERE trials.experiment = experiments.experiment AND planned "
+                            "AND status = 'pruned') FROM experiments "
                             "WHERE experiment = @experiment";
   Rows *rows = rows_open(page->store, sql, PAGE_BINDINGS(page, ""));
   if (rows_next(rows)) {
@@ -139,8 +141,12 @@ static bool write_question(Page *page, char **expected, Error *e) {
              "<p class=\"soft\">%s: ",
              page->number, page->number, page->number, *question ? question : page->experiment,
              page->experiment);
-    html_put(page->out, "%s of %s planned trials are done.</p>\n", rows_text(rows, 2),
-             rows_text(rows, 3));
+    html_put(page->out, "%s of %s planned trials are done", rows_text(rows, 2), rows_text(rows, 3));
+    if (rows_int(rows, 4))
+      html_put(page->out,
+               ", %s %s pruned: paused early by the rule in [prune], and in no mean or figure",
+               rows_text(rows, 4), rows_int(rows, 4) == 1 ? "is" : "are");
+    fputs(".</p>\n", page->out);
     *expected = string_copy(rows_text(rows, 1));
   }
   return rows_close(rows, e);

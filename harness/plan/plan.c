@@ -14,6 +14,7 @@ typedef struct Reading {
   Config base;
   Sweep sweep;
   PaperEntries paper;
+  PruneEntries prune;
   const IniEntry *zip, *exclude;
   IniEntry set_zip, set_exclude; /* the same from --set */
   const PlanOverride *sets;
@@ -109,6 +110,9 @@ static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Err
     } else if (!strcmp(entry->section, "paper") || !strncmp(entry->section, "paper.", 6)) {
       if (!paper_is_section(entry->section, reading->plan->scale)) continue;
       if (!paper_take(&reading->paper, entry, e)) return false;
+    } else if (!strcmp(entry->section, "prune") || !strncmp(entry->section, "prune.", 6)) {
+      if (!prune_is_section(entry->section, reading->plan->scale)) continue;
+      if (!prune_take(&reading->prune, entry, e)) return false;
     } else {
       ConfigOrigin origin = {entry->file, entry->line, entry->column};
       char *key = string_format("%s.%s", entry->section, entry->key);
@@ -139,6 +143,11 @@ static bool apply_override(Reading *reading, const PlanOverride *set, Error *e) 
     entry.section = (char *)"paper";
     entry.key = (char *)set->key + 6;
     return paper_take(&reading->paper, &entry, e);
+  }
+  if (!strncmp(set->key, "prune.", 6)) {
+    entry.section = (char *)"prune";
+    entry.key = (char *)set->key + 6;
+    return prune_take(&reading->prune, &entry, e);
   }
   if (!strncmp(set->key, "sweep.", 6)) {
     entry.section = (char *)"sweep";
@@ -277,6 +286,18 @@ static bool expand(Plan *plan, const Reading *reading, const char *file, Error *
   return ok;
 }
 
+/* How many steps a trial has may only be known once its images have been counted (rungs.h). */
+static bool check_prune(const Plan *plan, Error *e) {
+  bool ok = true;
+  for (int i = 0; ok && plan->prune.rule != PRUNE_NONE && i < plan->count; i++) {
+    const PlanTrial *trial = &plan->trials[i];
+    char *values = plan_describe(trial);
+    ok = prune_accepts(&plan->prune, &trial->config, trial->config.train.steps, values, e);
+    free(values);
+  }
+  return ok;
+}
+
 static void write_line(FILE *out, const char *key, const char *value) {
   fprintf(out, "%s = ", key);
   ini_write_quoted(out, value);
@@ -305,6 +326,7 @@ static void write_text(Plan *plan, const Reading *reading) {
   if (reading->zip) write_line(out, "zip", reading->zip->value);
   if (reading->exclude) write_line(out, "exclude", reading->exclude->value);
   paper_write(out, &reading->paper);
+  prune_write(out, &reading->prune, &plan->prune);
   fclose(out);
 }
 
@@ -344,7 +366,8 @@ static bool read_all(Reading *reading, const char *file, const char *scale_file,
       return false;
   }
   return paper_read(&plan->paper, &reading->paper, &reading->base, plan->x, e) &&
-         expand(plan, reading, file, e);
+         prune_read(&plan->prune, &reading->prune, &reading->base, e) &&
+         expand(plan, reading, file, e) && check_prune(plan, e);
 }
 
 bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanOverride *sets,
@@ -381,6 +404,7 @@ void plan_free(Plan *plan) {
   free(plan->scale);
   free(plan->text);
   paper_free(&plan->paper);
+  prune_free(&plan->prune);
   *plan = (Plan){0};
 }
 
@@ -393,4 +417,43 @@ char *plan_describe(const PlanTrial *trial) {
   if (!trial->swept_count) fputs("(no sweep)", out);
   fclose(out);
   return need(text);
+}
+
+typedef struct Named {
+  char *name; /* the swept values without the seed */
+  int trial;
+} Named;
+
+static int by_name(const void *a, const void *b) {
+  const Named *x = a, *y = b;
+  int order = strcmp(x->name, y->name);
+  return order ? order : (x->trial > y->trial) - (x->trial < y->trial);
+}
+
+static char *setting_name(const PlanTrial *trial) {
+  char *text = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&text, &size));
+  for (int i = 0; i < trial->swept_count; i++)
+    if (strcmp(trial->swept[i].key, "run.seed") != 0)
+      fprintf(out, "%s%s=%s", ftell(out) ? " " : "", trial->swept[i].key, trial->swept[i].value);
+  fclose(out);
+  return need(text);
+}
+
+int plan_settings(const Plan *plan, int *setting) {
+  int count = plan->count, settings = 0;
+  Named *names = need(calloc((size_t)count + 1, sizeof *names));
+  int *first = need(calloc((size_t)count + 1, sizeof *first)); /* the first trial of its setting */
+  for (int i = 0; i < count; i++) names[i] = (Named){setting_name(&plan->trials[i]), i};
+  qsort(names, (size_t)count, sizeof *names, by_name);
+  for (int i = 0; i < count; i++) {
+    bool same = i > 0 && !strcmp(names[i].name, names[i - 1].name);
+    first[names[i].trial] = same ? first[names[i - 1].trial] : names[i].trial;
+  }
+  for (int i = 0; i < count; i++) setting[i] = first[i] == i ? settings++ : setting[first[i]];
+  for (int i = 0; i < count; i++) free(names[i].name);
+  free(names);
+  free(first);
+  return settings;
 }

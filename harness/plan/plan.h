@@ -11,13 +11,15 @@
  *                  seeds = 1..3 or 1, 2            short for run.seed, slowest of all
  *   [sweep.NAME]   the same, and counts only with --scale NAME: replaces those keys' lists
  *   [paper]        published numbers to compare with: paper.h
+ *   [prune]        settings that are paused early: prune.h
  *
  * Later wins: defaults, the scale's file, FILE, --set. A --set of a swept key replaces its list; a
- * --set of sweep.KEY adds one, one of paper.KEY replaces that line of [paper]. */
+ * --set of sweep.KEY adds one, one of paper.KEY or prune.KEY replaces that line of the section. */
 #ifndef HARNESS_PLAN_PLAN_H
 #define HARNESS_PLAN_PLAN_H
 
 #include "harness/plan/paper.h"
+#include "harness/plan/prune.h"
 #include "mae/config/config.h"
 
 typedef struct PlanSetting { /* one swept key's value in a trial */
@@ -36,6 +38,7 @@ typedef struct Plan {
   char *scale; /* "" when none was applied */
   char *text;  /* what was read, merged, with --set applied: an INI file that gives this plan */
   Paper paper; /* empty (source NULL) when the experiment has none */
+  Prune prune; /* PRUNE_NONE when it has none */
   PlanTrial *trials;
   int count;
   int excluded, duplicates; /* combinations left out by exclude; dropped, their hash being there */
@@ -52,5 +55,8 @@ bool plan_load(Plan *, const char *file, const char *scale_file, const PlanOverr
 void plan_free(Plan *);
 /* "train.mask_ratio=0.75 run.seed=1", or "(no sweep)"; the caller frees. */
 char *plan_describe(const PlanTrial *);
+/* setting[count]: numbers from 0, in the plan's order; trials that differ in the seed alone have
+ * the same. How many there are. */
+int plan_settings(const Plan *, int *setting);
 
 #endif

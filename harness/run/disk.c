@@ -97,6 +97,7 @@ bool disk_sizes(DiskSizes *sizes, const Config *config, int64_t steps, Error *e)
   /* One that was interrupted has a checkpoint more than planned. */
   sizes->peak = beside + fmin(keep + 1, saves + 1) * one;
   sizes->kept = beside + kept[kept_choice(config, &files)];
+  sizes->paused = beside + keep * one;
   return true;
 }
 
@@ -110,15 +111,20 @@ void disk_plan(DiskPlan *plan, const Job *jobs, int count, const char *sweep_fol
   double sum = plan->there;
   plan->kept = plan->there;
   for (int i = 0; i < count; i++) {
+    const Job *job = &jobs[i];
+    bool pruned = job->pruned.step > 0;
+    double kept = pruned ? job->disk.paused : job->disk.kept;
     /* Of an earlier session: still to be copied. */
-    if (jobs[i].from && jobs[i].action == JOB_SKIP) {
-      plan->kept += jobs[i].disk.kept;
-      sum += jobs[i].disk.kept;
+    if (job->from && (job->action == JOB_SKIP || pruned)) {
+      plan->kept += kept;
+      sum += kept;
     }
-    if (!job_is_to_run(&jobs[i])) continue;
-    double there = disk_used(jobs[i].folder);
-    left[n++] = (Left){there, fmax(jobs[i].disk.peak, there), jobs[i].disk.kept};
-    plan->kept += jobs[i].disk.kept - there;
+    bool waits = job->action == JOB_PAUSED && job->status != TRIAL_FAILED && !pruned;
+    if (!job_is_to_run(job) && !waits) continue;
+    double there = disk_used(job->folder);
+    if (job->until > 0) kept = fmax(kept, job->disk.paused); /* nobody knows yet who goes on */
+    left[n++] = (Left){there, fmax(job->disk.peak, there), kept};
+    plan->kept += kept - there;
   }
   plan->peak = fmax(plan->there, plan->kept);
   /* They run in order: before those that run lies what is kept, behind them what is there now. */

@@ -19,16 +19,18 @@ double disk_used(const char *path);
 /* Free for us on the file system where the path is or would be; NAN: not known. */
 double disk_free(const char *path);
 
-/* A trial by its configuration: while it runs, and once it is done. */
+/* A trial by its configuration: while it runs, once it is done, and paused by [prune], which leaves
+ * its checkpoints. */
 typedef struct DiskSizes {
-  double peak, kept;
+  double peak, kept, paused;
 } DiskSizes;
 bool disk_sizes(DiskSizes *, const Config *, int64_t steps, Error *);
 
-/* A plan, with so many trials at a time. */
+/* A plan, with so many trials at a time. With [prune] all trials may be paused together, and stay
+ * so. */
 typedef struct DiskPlan {
   double there; /* in the experiment's folder now */
-  double kept;  /* there when all is done */
+  double kept;  /* there when all is done; with [prune] the most that can be */
   double peak;  /* the most on the way */
 } DiskPlan;
 void disk_plan(DiskPlan *, const struct Job *, int count, const char *sweep_folder, int at_once);

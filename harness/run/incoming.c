@@ -322,6 +322,8 @@ bool incoming_take(Job *job, const JobBuild *build, Error *e) {
   }
   *job->holder = 0; /* whoever holds it is told of when the trial is to start */
   if (!ok) return error_suffix(e, "nothing in %s was changed", job->from);
+  free(job->from); /* from now on its own folder says how far it is */
+  job->from = NULL;
   job_look(job, build);
   if (!job->id) job->id = folder_trial_id(job->folder);
   return true;

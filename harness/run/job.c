@@ -16,6 +16,7 @@
 #include "mae/base/io.h"
 #include "mae/data/dataset.h"
 #include "mae/model/params.h"
+#include "mae/record/step_folders.h"
 #include "mae/train/memory.h"
 #include "mae/train/schedule.h"
 
@@ -114,6 +115,7 @@ static bool measure_config(Job *job, Counted *counted, Error *e) {
 static TrialStatus recorded_status(const Launches *launches, const Facts *facts) {
   if (facts_finished(facts)) return TRIAL_DONE;
   if (facts->broken_line) return TRIAL_FAILED;
+  if (launches->pruned.step > 0) return TRIAL_PRUNED;
   if (launches->count > 0 && !launches->open && launches->last.status != TRIAL_DONE)
     return launches->last.status;
   if (!strcmp(facts->end, "failed")) return TRIAL_FAILED;
@@ -148,7 +150,8 @@ static void judge(Job *job, const JobBuild *build) {
   Launches launches;
   folder_launches(&launches, job->folder);
   job->status = recorded_status(&launches, &job->facts);
-  snprintf(job->error, sizeof job->error, "%s", launches.last.error);
+  snprintf(job->error, sizeof job->error, "%s",
+           job->status == TRIAL_PRUNED ? launches.pruned.reason : launches.last.error);
   bool checkpoint = folder_has_checkpoint(job->folder);
   job->starts_at_checkpoint = checkpoint;
   job->why_anew = unusable(job, build);
@@ -211,7 +214,14 @@ void jobs_keep_part(Job *jobs, int count, int part, int parts) {
 }
 
 bool job_is_to_run(const Job *job) {
-  return job->action != JOB_SKIP && job->action != JOB_ELSEWHERE;
+  return job->action != JOB_SKIP && job->action != JOB_ELSEWHERE && job->action != JOB_PAUSED;
+}
+
+int64_t job_reached(const Job *job) {
+  int64_t step = -1;
+  if (job->action == JOB_SKIP) return job->facts.step;
+  if (job->action == JOB_REPLACE || job->facts.starts == 0) return -1;
+  return step_folders_newest(job->from ? job->from : job->folder, &step, NULL) ? step : -1;
 }
 
 const char *job_action_text(JobAction action) {
@@ -228,6 +238,8 @@ const char *job_action_text(JobAction action) {
     return "not usable, to run again";
   case JOB_ELSEWHERE:
     return "of another part";
+  case JOB_PAUSED:
+    return "paused by [prune]";
   }
   return "";
 }
@@ -246,7 +258,8 @@ double job_work(const Job *job, int64_t from, int64_t to, bool ends) {
 double job_work_left(const Job *job) {
   if (!job_is_to_run(job)) return 0;
   bool anew = job->action == JOB_START || job->action == JOB_REPLACE || !job->starts_at_checkpoint;
-  return job_work(job, anew ? 0 : job->facts.step, job->steps, true);
+  bool ends = job->until == 0;
+  return job_work(job, anew ? 0 : job->facts.step, ends ? job->steps : job->until, ends);
 }
 
 /* GFLOP/s of a product of the size that small models have. */

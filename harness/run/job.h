@@ -15,6 +15,7 @@ typedef enum JobAction {
   JOB_RETRY,     /* failed before; from its checkpoint when there is one */
   JOB_REPLACE,   /* of no use (why_anew): set aside, and anew from the beginning */
   JOB_ELSEWHERE, /* another part's, see jobs_keep_part */
+  JOB_PAUSED,    /* by [prune]: pruned, or at a step where it waits for others (rungs.h) */
 } JobAction;
 
 typedef struct Job {
@@ -27,7 +28,9 @@ typedef struct Job {
   JobAction action;
   TrialStatus status;
   Facts facts;
-  char error[1024];       /* why it failed */
+  PrunedRecord pruned;    /* by [prune], now (rungs.h) */
+  int64_t until;          /* the step at which [prune] stops it for a decision; 0: its end */
+  char error[1024];       /* why it failed, or is pruned */
   char images_sha256[65]; /* of the images now, where they are compared (images.h); "": not known */
   bool images_known;      /* they have been looked for */
   char holder[FOLDER_HOLDER_MAX]; /* who was found to work in its folder; "": nobody */
@@ -65,11 +68,13 @@ void jobs_keep_part(Job *, int count, int part, int parts);
 /* This harness runs it. */
 bool job_is_to_run(const Job *);
 const char *job_action_text(JobAction);
+/* The step of its newest checkpoint; of a finished one the last of all. -1: none. */
+int64_t job_reached(const Job *);
 /* GFLOP of the steps after `from` up to `to`, and of the probes between them: images of an
  * optimiser step times GFLOP of each, and mae/probe's estimate. ends: the run does, with the probes
  * of its end. */
 double job_work(const Job *, int64_t from, int64_t to, bool ends);
-/* Of all that is still to do; 0 of a job that this harness does not run. */
+/* Of all that is still to do, up to `until`; 0 of a job that this harness does not run. */
 double job_work_left(const Job *);
 /* Fills `seconds` from recorded throughput, of the same configuration where there is one, else of
  * its neighbours in the sweep, else from a product timed here; basis says which. */

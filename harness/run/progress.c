@@ -101,10 +101,13 @@ char *progress_line(const ProgressTrial *trial, int columns) {
 }
 
 static char *sweep_line(const ProgressSweep *sweep) {
-  char left[32], failed[32] = "";
+  char left[32], failed[32] = "", paused[32] = "", until[48] = "";
   format_duration(left, sizeof left, sweep->seconds_left);
   if (sweep->failed) snprintf(failed, sizeof failed, ", %d failed", sweep->failed);
-  return string_format("%d of %d trials done%s, %s left", sweep->done, sweep->total, failed, left);
+  if (sweep->paused) snprintf(paused, sizeof paused, ", %d paused", sweep->paused);
+  if (sweep->until) snprintf(until, sizeof until, " to step %lld", (long long)sweep->until);
+  return string_format("%d of %d trials done%s%s, %s left%s", sweep->done, sweep->total, failed,
+                       paused, left, until);
 }
 
 /* At most a screen line of text: a wrapped one could not be erased. */

@@ -16,8 +16,9 @@ typedef struct ProgressTrial {
 } ProgressTrial;
 
 typedef struct ProgressSweep {
-  int done, failed, total;
-  double seconds_left; /* NAN: not known yet */
+  int done, failed, paused, total; /* paused: by [prune] */
+  int64_t until;                   /* the step to which those that run go; 0: their end */
+  double seconds_left;             /* NAN: not known yet */
 } ProgressSweep;
 
 typedef struct Progress {

@@ -32,13 +32,25 @@ static void print_json(FILE *out, json_t *object, json_t *trials) {
   json_decref(object);
 }
 
+/* Of a plan's trial; text: where it may be made. */
+static const char *state_text(char text[64], const Job *job) {
+  if (job->action != JOB_PAUSED) return job_action_text(job->action);
+  if (job->status == TRIAL_FAILED) return "failed, not run again under [prune]";
+  if (job->pruned.step)
+    snprintf(text, 64, "pruned at step %lld", (long long)job->pruned.step);
+  else
+    snprintf(text, 64, "waits at step %lld", (long long)job->until);
+  return text;
+}
+
 static void plan_json(FILE *out, const Plan *plan, const Job *jobs) {
   json_t *trials = json_array(), *object = plan_object(plan);
+  char text[64];
   for (int i = 0; i < plan->count; i++) {
     const Job *job = &jobs[i];
     json_t *trial = json_pack(
         "{s:s, s:o, s:s, s:I, s:I, s:I, s:o, s:I, s:o, s:I, s:I}", "config_hash", job->trial->hash,
-        "swept", swept_object(job->trial), "state", job_action_text(job->action), "params_encoder",
+        "swept", swept_object(job->trial), "state", state_text(text, job), "params_encoder",
         (json_int_t)job->params_encoder, "params_decoder", (json_int_t)job->params_decoder,
         "memory_bytes", (json_int_t)job->memory, "gflops_per_image", real(job->gflops_per_image),
         "steps", (json_int_t)job->steps, "seconds", real(job->seconds), "disk_peak_bytes",
@@ -91,8 +103,9 @@ static void plan_table(FILE *out, const Plan *plan, const Job *jobs) {
     else
       table_cell(&table, "%s", "?");
     format_duration(text, sizeof text, job->seconds);
-    table_cell(&table, "%s", job_is_to_run(job) ? text : "-");
-    table_cell(&table, "%s%s", job_action_text(job->action), job->from ? " (--from)" : "");
+    bool waits = job->action == JOB_PAUSED && !job->pruned.step;
+    table_cell(&table, "%s", job_is_to_run(job) || waits ? text : "-");
+    table_cell(&table, "%s%s", state_text(text, job), job->from ? " (--from)" : "");
     total += job->seconds;
   }
   table_print(&table, out);
@@ -120,7 +133,8 @@ static void results_json(FILE *out, const Plan *plan, const Job *jobs) {
                   jobs[i].folder, "images_per_second", real(facts->images_per_second));
     for (int m = 0; m < metric_count; m++)
       if (metric_list[m].headline)
-        json_object_set_new(trial, metric_list[m].name, real(facts->metrics[m]));
+        json_object_set_new(trial, metric_list[m].name,
+                            real(jobs[i].status == TRIAL_DONE ? facts->metrics[m] : NAN));
     for (int f = 0; (name = facts_baseline_name(f)); f++)
       json_object_set_new(trial, name, real(facts->baselines[f]));
     json_array_append_new(trials, trial);
@@ -160,8 +174,9 @@ static void results_row(Table *table, const Job *job, const bool shown[METRICS_M
   table_cell(table, "%lld", (long long)job->id);
   swept_cells(table, job->trial);
   table_cell(table, "%s", trial_status_name(job->status));
+  bool done = job->status == TRIAL_DONE; /* a score of the way is none of the end */
   for (int m = 0; m < metric_count; m++)
-    if (shown[m]) number_cell(table, metric_list[m].digits, facts->metrics[m]);
+    if (shown[m]) number_cell(table, metric_list[m].digits, done ? facts->metrics[m] : NAN);
   for (int f = 0; facts_baseline_name(f); f++)
     number_cell(table, metric_find("psnr_masked")->digits, facts->baselines[f]);
   number_cell(table, 0, facts->images_per_second);
@@ -180,6 +195,10 @@ void report_results(FILE *out, const Plan *plan, const Job *jobs, bool json) {
   for (int i = 0; i < plan->count; i++) results_row(&table, &jobs[i], shown);
   table_print(&table, out);
   table_free(&table);
+  for (int i = 0, pruned = 0; i < plan->count; i++)
+    if (jobs[i].status == TRIAL_PRUNED)
+      fprintf(out, "%strial %lld (%s) pruned: %s\n", pruned++ ? "" : "\n", (long long)jobs[i].id,
+              jobs[i].label, jobs[i].error);
   for (int i = 0; i < plan->count; i++)
     if (jobs[i].status == TRIAL_FAILED)
       fprintf(out, "\ntrial %lld (%s) failed: %s\n  %s/stderr.log\n", (long long)jobs[i].id,

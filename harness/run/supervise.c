@@ -110,8 +110,7 @@ static void catch_up(Run *run) {
   progress_say(run->progress, "the database takes results again, and has all of them");
 }
 
-/* The harness of an earlier run was killed before it could write how this launch ended. */
-static bool close_lost_launch(Job *job, int *launch, Error *e) {
+bool supervise_close_lost(Job *job, int *launch, Error *e) {
   Launches launches;
   folder_launches(&launches, job->folder);
   *launch = launches.count + 1;
@@ -130,17 +129,22 @@ static void keep_what_is_wanted(Run *run, const Job *job) {
     progress_say(run->progress, "warning: %s; `harness clean` tries again", e.message);
 }
 
-/* Another harness, or the trainer that an earlier one left behind, finished the trial while this
- * one waited for the folder. */
+static bool waits_for_others(const Job *job) {
+  return job->until > 0 && job->status != TRIAL_DONE && job_reached(job) >= job->until;
+}
+
+/* Another harness, or the trainer that an earlier one left behind, brought the trial to its end, or
+ * as far as it is to go, while this one waited for the folder. */
 static void take_finished(Run *run, const Job *job) {
   FileReport report;
   Error problem = {0};
-  keep_what_is_wanted(run, job);
+  if (job->status == TRIAL_DONE) keep_what_is_wanted(run, job);
   for (int f = 0; f < TRIAL_FILES; f++)
     if (!store_take_file(run->store, job->id, job->folder, trial_files[f], &report, &problem))
       note_unrecorded(run, &problem);
-  progress_say(run->progress, "trial %lld  %s  was finished by another process meanwhile",
-               (long long)job->id, job->label);
+  progress_say(run->progress, "trial %lld  %s  was %s by another process meanwhile",
+               (long long)job->id, job->label,
+               job->status == TRIAL_DONE ? "finished" : "brought to its step of [prune]");
 }
 
 /* What is in the folder is of no use, or gone: the database must not go on showing it. */
@@ -169,8 +173,8 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
                  (long long)job->id, job->label, job->holder);
   if (*job->holder) return true;
   job_look(job, run->options->build); /* nobody writes there any more */
-  if (job->action == JOB_SKIP) {
-    bool closed = close_lost_launch(job, &slot->launch, e);
+  if (job->action == JOB_SKIP || waits_for_others(job)) {
+    bool closed = supervise_close_lost(job, &slot->launch, e);
     take_finished(run, job);
     close(slot->lock);
     return closed;
@@ -182,9 +186,10 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
                         .threads = slot->place->threads,
                         .ranks = slot->place->ranks,
                         .cuda_devices = slot->place->gpus,
+                        .stop_after = job->until,
                         .lock = slot->lock,
                         .timeout = run->options->timeout};
-  bool ok = close_lost_launch(job, &slot->launch, e) && begin_anew(run, job, e) &&
+  bool ok = supervise_close_lost(job, &slot->launch, e) && begin_anew(run, job, e) &&
             trainer_start(&slot->trainer, &start, take_event, slot, e);
   if (!ok) {
     close(slot->lock);
@@ -228,7 +233,12 @@ static char *describe_metrics(const Facts *facts) {
 
 static void say_outcome(Run *run, const Job *job) {
   char *line;
-  if (job->status == TRIAL_DONE) {
+  if (job->status == TRIAL_INTERRUPTED && waits_for_others(job)) {
+    char *metrics = describe_metrics(&job->facts);
+    line = string_format("trial %lld  %s  is at step %lld: %s%.0f images/s", (long long)job->id,
+                         job->label, (long long)job->facts.step, metrics, job->facts.speed);
+    free(metrics);
+  } else if (job->status == TRIAL_DONE) {
     char *metrics = describe_metrics(&job->facts);
     line = string_format("trial %lld  %s  done: %s%.0f images/s", (long long)job->id, job->label,
                          metrics, job->facts.images_per_second);
@@ -245,7 +255,7 @@ static void say_outcome(Run *run, const Job *job) {
  * card that has gone. */
 static void count_failures(Run *run, TrialStatus status) {
   int64_t most = run->options->keep_going;
-  if (status == TRIAL_DONE) run->failed_in_row = 0;
+  if (status != TRIAL_FAILED) run->failed_in_row = 0;
   if (status != TRIAL_FAILED || ++run->failed_in_row != most) return;
   run->result->gave_up = true;
   run->next = run->count;
@@ -253,10 +263,13 @@ static void count_failures(Run *run, TrialStatus status) {
                (long long)most, most == 1 ? "" : "s");
 }
 
-static void end_job(Run *run, Slot *slot, const Outcome *outcome) {
+static void end_job(Run *run, Slot *slot, Outcome *outcome) {
   Job *job = slot->job;
   job->status = outcome->status;
   job->facts = slot->trainer.facts;
+  if (job->status == TRIAL_INTERRUPTED && waits_for_others(job))
+    snprintf(outcome->error, sizeof outcome->error,
+             "waits at step %lld for the other trials ([prune])", (long long)job->facts.step);
   snprintf(job->error, sizeof job->error, "%s", outcome->error);
   if (job->status == TRIAL_DONE) keep_what_is_wanted(run, job);
   record_outcome(run, slot, outcome);
@@ -408,6 +421,11 @@ static int poll_slots(Run *run) {
   return running;
 }
 
+/* By its event file; what show() asks ten times a second is not looked up on the disk. */
+static bool is_at_step(const Job *job) {
+  return job->until > 0 && job->status == TRIAL_INTERRUPTED && job->facts.step >= job->until;
+}
+
 static void show(Run *run) {
   ProgressTrial *trials = need(calloc((size_t)run->slot_count, sizeof *trials));
   ProgressSweep sweep = {.total = run->count};
@@ -417,6 +435,8 @@ static void show(Run *run) {
     bool waits = i >= run->next || *run->jobs[i].holder;
     bool settled = !job_is_to_run(&run->jobs[i]) || !waits;
     sweep.done += settled && run->jobs[i].status == TRIAL_DONE;
+    sweep.paused += settled && (run->jobs[i].action == JOB_PAUSED || is_at_step(&run->jobs[i]));
+    if (run->jobs[i].until) sweep.until = run->jobs[i].until;
     sweep.failed += settled && run->jobs[i].status == TRIAL_FAILED;
     if (waits) left += job_work_left(&run->jobs[i]);
   }
@@ -427,8 +447,8 @@ static void show(Run *run) {
     trials[count++] =
         (ProgressTrial){slot->job->label, facts, slot->trainer.started, slot->step_was};
     done += job_work(slot->job, slot->step_was, facts->step, false);
-    int64_t steps = facts->steps > 0 ? facts->steps : slot->job->steps;
-    left += job_work(slot->job, facts->step, steps, true);
+    int64_t steps = facts->steps > 0 ? facts->steps : slot->job->steps, until = slot->job->until;
+    left += job_work(slot->job, facts->step, until ? until : steps, until == 0);
   }
   sweep.seconds_left = done > 0 ? left * (clock_seconds() - run->started) / done : NAN;
   progress_show(run->progress, trials, count, &sweep);

@@ -31,7 +31,8 @@ typedef struct SuperviseResult {
   double wall_seconds; /* of the run */
 } SuperviseResult;
 
-/* Works through the jobs that are not JOB_SKIP; their status, facts and error are updated.
+/* Works through the jobs that are to run; their status, facts and error are updated. One that has a
+ * step to stop at (`until`) is recorded as interrupted there.
  * SIGINT, SIGTERM and SIGHUP stop it: trainers checkpoint and are recorded as interrupted; a second
  * signal kills them. So does the time limit. The caller has blocked these signals and SIGCHLD
  * (runner_block_signals). */
@@ -41,5 +42,9 @@ void supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, 
  * the database knows it by, whatever trial.json says. Lines that are no events are counted in a
  * warning. */
 bool supervise_record(Store *, int64_t sweep, Job *, Error *);
+
+/* Writes how the newest launch ended when the harness that made it was killed before it could.
+ * *launch: the number of the next one. The caller has the folder's lock. */
+bool supervise_close_lost(Job *, int *launch, Error *);
 
 #endif

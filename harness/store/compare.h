@@ -61,6 +61,9 @@ bool store_list_metrics(Store *, const char *text, StringList *, Error *);
 /* Adds a row for each comparison below a heading: with_points: what A and B are, else the metric
  * and the means. */
 void comparisons_print(FILE *, const Comparison *, size_t count, bool with_points);
+/* Says how many trials are pruned and so have no part in what was printed; nothing when none are.
+ * experiment: NULL: all. */
+bool store_say_pruned(Store *, FILE *, const char *experiment, Error *);
 /* "N comparisons at once: ..." */
 void comparisons_explain(FILE *, size_t count);
 

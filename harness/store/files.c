@@ -42,6 +42,7 @@ bool store_forget_file(Store *store, int64_t trial, const char *file, Error *e) 
                                        "file = 'events.jsonl'",
                                        NULL};
   static const char *const launches[] = {"DELETE FROM launch WHERE trial = ?",
+                                         "DELETE FROM pruning WHERE trial = ?",
                                          "DELETE FROM file_read WHERE trial = ? AND file IN "
                                          "('attempts.jsonl', 'launches.jsonl')",
                                          NULL};

@@ -356,6 +356,26 @@ static bool take_kept(const Line *line, Error *e) {
          member_need_integer(line->json, "step", &step, e);
 }
 
+static bool take_pruned(const Line *line, Error *e) {
+  const json_t *j = line->json;
+  int64_t launch, step;
+  const char *rule, *metric, *reason;
+  return member_need_integer(j, "launch", &launch, e) && member_need_integer(j, "step", &step, e) &&
+         member_need_text(j, "rule", &rule, e) && member_need_text(j, "metric", &metric, e) &&
+         member_need_text(j, "reason", &reason, e) &&
+         store_run(line->store, e,
+                   "INSERT OR REPLACE INTO pruning (trial, launch, time, step, rule, metric, "
+                   "reason) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   "iirittt", line->trial, launch, line->time, step, rule, metric, reason);
+}
+
+static bool take_unpruned(const Line *line, Error *e) {
+  int64_t launch;
+  return member_need_integer(line->json, "launch", &launch, e) &&
+         store_run(line->store, e, "DELETE FROM pruning WHERE trial = ? AND launch = ?", "ii",
+                   line->trial, launch);
+}
+
 static bool take_verification(const Line *line, Error *e) {
   const json_t *j = line->json;
   const char *asked, *class, *outcome, *detail = member_text(j, "detail");
@@ -394,10 +414,9 @@ static const Taker trainer_events[] = {{"start", take_start, false},
                                        {"error", take_error, false},
                                        {"end", take_end, false},
                                        {NULL, NULL, false}};
-static const Taker harness_events[] = {{"launch", take_launch, false},
-                                       {"exit", take_exit, false},
-                                       {"kept", take_kept, false},
-                                       {NULL, NULL, false}};
+static const Taker harness_events[] = {
+    {"launch", take_launch, false}, {"exit", take_exit, false},         {"kept", take_kept, false},
+    {"pruned", take_pruned, false}, {"unpruned", take_unpruned, false}, {NULL, NULL, false}};
 static const Taker verify_events[] = {{"verification", take_verification, false},
                                       {NULL, NULL, false}};
 

@@ -10,7 +10,7 @@
 
 enum {
   STORE_APPLICATION_ID = 0x4d414562, /* "MAEb" */
-  STORE_VERSION = 6,                 /* of the tables; see migrations in store.c */
+  STORE_VERSION = 7,                 /* of the tables; see migrations in store.c */
   STORE_STATEMENTS = 64,
   STORE_PIECE_ROWS = 50000,
   STORE_LINE_MAX = 16 << 20 /* bytes; a start event with its diff and configuration is far below */

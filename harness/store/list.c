@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/base/strings.h"
+#include "harness/store/compare.h"
 #include "harness/store/internal.h"
 #include "mae/base/suggest.h"
 
@@ -192,6 +193,9 @@ bool store_best(Store *store, FILE *out, const char *metric, const char *experim
               "\n%s: %s is better; 95%% intervals over seeds. What overlaps the best may be as "
               "good: `harness compare A B` tests two.\n",
               metric, better > 0 ? "higher" : "lower");
+    if (ok && !json && !experiment) ok = store_say_pruned(store, out, NULL, e);
+    for (int i = 0; ok && !json && i < named.count; i++)
+      ok = store_say_pruned(store, out, named.items[i], e);
   }
   strings_free(&columns);
   strings_free(&named);

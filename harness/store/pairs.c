@@ -68,6 +68,7 @@ static bool compare_points(Store *store, FILE *out, const char *experiment, cons
     comparisons_print(out, list, count, true);
     fputc('\n', out);
     comparisons_explain(out, count);
+    ok = store_say_pruned(store, out, experiment, e);
   }
   for (size_t i = 0; i < count; i++) comparison_free(&list[i]);
   for (size_t i = 0; i < points; i++) side_free(&sides[i]);

@@ -157,6 +157,19 @@ CREATE TABLE IF NOT EXISTS launch (
   PRIMARY KEY (trial, launch)
 ) STRICT, WITHOUT ROWID;
 
+-- A trial that [prune] paused after a launch (prune.h); it counts until the next launch, and the
+-- row goes when the rule no longer says so.
+CREATE TABLE IF NOT EXISTS pruning (
+  trial INTEGER NOT NULL REFERENCES trial,
+  launch INTEGER NOT NULL,
+  time REAL NOT NULL,
+  step INTEGER NOT NULL, -- at which its setting was compared
+  rule TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  reason TEXT NOT NULL, -- all of it in words
+  PRIMARY KEY (trial, launch)
+) STRICT, WITHOUT ROWID;
+
 -- A trainer process as it saw itself (the start, throughput and end events of events.jsonl).
 CREATE TABLE IF NOT EXISTS attempt (
   trial INTEGER NOT NULL REFERENCES trial,
@@ -353,7 +366,8 @@ INSERT OR REPLACE INTO t_quantile VALUES
 -- Views ---------------------------------------------------------------------------------------
 
 -- trials: one row per trial.
---   status   pending, running, interrupted, failed or done
+--   status   pending, running, interrupted, failed, pruned (paused by [prune], with its checkpoint)
+--            or done
 --   planned  1 when the experiment's newest plan names it
 --   metrics  of the last evaluation of a trial that is done, on the held-out images; NULL before.
 --            The view `metrics` says what each is.
@@ -412,15 +426,17 @@ energies AS (
 launches AS (
   SELECT trial, max(launch) AS launch, status, device, error FROM launch GROUP BY trial),
 state AS (
-  SELECT trial.trial, CASE
+  SELECT trial.trial, pruning.reason, CASE
       -- The trainer's own end counts, whatever became of its process or of a later launch; and
       -- a launch that ended well counts for nothing without it.
       WHEN tries.status = 'done' THEN 'done'
       WHEN launches.status = 'done' THEN 'failed'
+      WHEN pruning.trial IS NOT NULL THEN 'pruned'
       WHEN launches.trial IS NOT NULL THEN coalesce(launches.status, 'running')
       WHEN tries.trial IS NOT NULL THEN coalesce(tries.status, 'running')
       ELSE 'pending' END AS status
-  FROM trial LEFT JOIN launches USING (trial) LEFT JOIN tries USING (trial)),
+  FROM trial LEFT JOIN launches USING (trial) LEFT JOIN tries USING (trial)
+    LEFT JOIN pruning USING (trial, launch)),
 final AS (
   SELECT trial, max(step) AS step FROM metric JOIN state USING (trial)
   WHERE metric.scorer = 'model' AND state.status = 'done' GROUP BY trial),
@@ -441,7 +457,8 @@ SELECT sweep.experiment, trial.trial, state.status, trial.seed, trial.swept, con
   tries.params_encoder + tries.params_decoder AS params, tries.gflops_per_image,
   walls.seconds AS wall_seconds, tries.gflops_decoder_per_image, config.decoder_pos_embed,
   config.mask, config.norm_pix, tries.steps, scores.eval_images, scores.nonfinite,
-  CASE WHEN state.status <> 'done' THEN coalesce(nullif(launches.error, ''),
+  CASE WHEN state.status = 'pruned' THEN state.reason
+    WHEN state.status <> 'done' THEN coalesce(nullif(launches.error, ''),
     (SELECT text FROM message WHERE message.trial = trial.trial AND level = 'error'
      ORDER BY offset DESC LIMIT 1),
     CASE WHEN launches.status = 'done' THEN 'its event file does not say that it finished: damaged, '

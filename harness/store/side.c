@@ -16,16 +16,16 @@ void side_free(Side *side) {
   free(side->values);
 }
 
-/* The condition on `trials` that a side's text stands for: a trial id, or
+/* The condition on `trials` of a status that a side's text stands for: a trial id, or
  * [EXPERIMENT:]key=value key=value. Free with sqlite3_free. */
-static char *side_condition(const char *text, Error *e) {
+static char *side_condition(const char *text, const char *status, Error *e) {
   if (*text && text[strspn(text, "0123456789")] == '\0')
-    return sqlite3_mprintf("trial = %s AND status = 'done'", text);
+    return sqlite3_mprintf("trial = %s AND status = %Q", text, status);
   const char *equals = strchr(text, '='), *colon = strchr(text, ':');
-  char *sql =
-      colon && (!equals || colon < equals)
-          ? sqlite3_mprintf("status = 'done' AND experiment = '%.*q'", (int)(colon - text), text)
-          : sqlite3_mprintf("status = 'done' AND planned");
+  char *sql = colon && (!equals || colon < equals)
+                  ? sqlite3_mprintf("status = %Q AND experiment = '%.*q'", status,
+                                    (int)(colon - text), text)
+                  : sqlite3_mprintf("status = %Q AND planned", status);
   char *rest = string_copy(colon && (!equals || colon < equals) ? colon + 1 : text), *save = NULL;
   for (char *word = strtok_r(rest, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
     char *value = strchr(word, '=');
@@ -87,9 +87,28 @@ static bool explain_setting(Store *store, const char *experiment, const char *ke
   return explained;
 }
 
+/* What fits may be pruned. */
+static bool explain_pruned(Store *store, const char *text, Error *e) {
+  char *condition = side_condition(text, "pruned", NULL);
+  sqlite3_stmt *statement =
+      condition ? prepare(store,
+                          sqlite3_mprintf("SELECT trial, error FROM trials WHERE %s ORDER BY trial",
+                                          condition),
+                          NULL)
+                : NULL;
+  bool row = false;
+  if (statement && store_row(store, NULL, statement, &row) && row)
+    error_suffix(e, "trial %d is pruned %.300s", sqlite3_column_int(statement, 0),
+                 (const char *)sqlite3_column_text(statement, 1));
+  sqlite3_finalize(statement);
+  sqlite3_free(condition);
+  return row;
+}
+
 /* Why nothing fits: the experiment, or the first setting with a value that is not there. */
 static bool explain_absent(Store *store, const char *text, Error *e) {
   error_set(e, EXIT_CONFIG, "\"%.300s\": no trial that is done fits", text);
+  if (explain_pruned(store, text, e)) return false;
   const char *equals = strchr(text, '='), *colon = strchr(text, ':');
   bool named = colon && (!equals || colon < equals), explained = false;
   char *experiment = named ? need(strndup(text, (size_t)(colon - text))) : NULL;
@@ -174,7 +193,7 @@ bool side_load_where(Store *store, Side *side, const char *text, const char *con
 }
 
 char *side_select(Store *store, const char *text, Error *e) {
-  char *condition = side_condition(text, e);
+  char *condition = side_condition(text, "done", e);
   if (condition && check_one_point(store, text, condition, e)) return condition;
   sqlite3_free(condition);
   return NULL;
@@ -187,4 +206,19 @@ bool side_load(Store *store, Side *side, const char *text, const char *metric, E
     ok = error_set(e, EXIT_CONFIG, "\"%s\": no finite %s there", text, metric);
   sqlite3_free(condition);
   return ok;
+}
+
+bool store_say_pruned(Store *store, FILE *out, const char *experiment, Error *e) {
+  int64_t count = 0;
+  bool found;
+  if (!store_int(store, e, &count, &found,
+                 "SELECT count(*) FROM trials WHERE planned AND status = 'pruned' AND (?1 IS NULL "
+                 "OR experiment = ?1)",
+                 "t", experiment))
+    return false;
+  if (count)
+    fprintf(out, "\n%lld trial%s%s%s %s pruned: paused early by [prune], and not in this.\n",
+            (long long)count, count == 1 ? "" : "s", experiment ? " of " : "",
+            experiment ? experiment : "", count == 1 ? "is" : "are");
+  return true;
 }

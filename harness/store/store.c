@@ -35,6 +35,8 @@ static const Migration migrations[] = {
         "ALTER TABLE attempt ADD COLUMN energy_images INTEGER;"
         "ALTER TABLE attempt ADD COLUMN energy_own_share REAL;"
         "ALTER TABLE attempt ADD COLUMN energy_others INTEGER;"},
+    /* The table `pruning`, which schema.sql makes. */
+    {7, ""},
     {0, NULL}};
 
 static TrialStatus status_from_name(const char *name) {

@@ -22,6 +22,7 @@ static const struct RowsOf {
     {"param", "SELECT key, * FROM param WHERE trial = ? ORDER BY key", 1},
     {"attempt", "SELECT attempt, * FROM attempt WHERE trial = ? ORDER BY attempt", 1},
     {"launch", "SELECT launch, * FROM launch WHERE trial = ? ORDER BY launch", 1},
+    {"pruning", "SELECT launch, * FROM pruning WHERE trial = ? ORDER BY launch", 1},
     {"dataset",
      "SELECT dataset, * FROM dataset WHERE dataset IN (SELECT dataset FROM attempt WHERE trial = "
      "?) ORDER BY dataset",

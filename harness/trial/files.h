@@ -21,6 +21,9 @@
  *                                       {"event":"kept","time","step","keep","file","sha256",
  *                                       "freed"} before files of the last checkpoint are removed:
  *                                       run.keep, what stays of them (may be ""), bytes of the rest
+ *                                       {"event":"pruned","time","launch" (the newest), "step",
+ *                                       "rule","metric","reason"}: [prune] paused the trial, until
+ *                                       its next launch or {"event":"unpruned","time","launch"}
  *                                       It was called attempts.jsonl once; a folder may have both,
  *                                       and then the old one's launches come first
  *   OUT/EXPERIMENT/TRIAL/stderr.log     the trainer's standard error
@@ -43,6 +46,7 @@ typedef enum TrialStatus {
   TRIAL_RUNNING,
   TRIAL_INTERRUPTED,
   TRIAL_FAILED,
+  TRIAL_PRUNED, /* paused by [prune], with its checkpoint */
   TRIAL_DONE
 } TrialStatus;
 const char *trial_status_name(TrialStatus);

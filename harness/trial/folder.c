@@ -321,6 +321,18 @@ static void take_kept(KeptRecord *kept, const json_t *event) {
   snprintf(kept->sha256, sizeof kept->sha256, "%s", sha256 ? sha256 : "");
 }
 
+static void copy_member(char *out, size_t size, const json_t *event, const char *key) {
+  const char *text = member_text(event, key);
+  snprintf(out, size, "%s", text ? text : "");
+}
+
+static void take_pruned(PrunedRecord *pruned, const json_t *event) {
+  pruned->step = member_integer(event, "step", 0);
+  copy_member(pruned->rule, sizeof pruned->rule, event, "rule");
+  copy_member(pruned->metric, sizeof pruned->metric, event, "metric");
+  copy_member(pruned->reason, sizeof pruned->reason, event, "reason");
+}
+
 enum { LAUNCHES_MAX = 1000000 };
 
 static void take_launch_line(void *user, const char *line, size_t length, uint64_t offset) {
@@ -334,7 +346,10 @@ static void take_launch_line(void *user, const char *line, size_t length, uint64
     launches->count = launch;
     launches->open = true;
     launches->kept.step = -1; /* it may write checkpoints */
+    launches->pruned.step = 0;
   }
+  if (event_line_is(&event, "pruned")) take_pruned(&launches->pruned, event.json);
+  if (event_line_is(&event, "unpruned")) launches->pruned.step = 0;
   if (event_line_is(&event, "kept")) take_kept(&launches->kept, event.json);
   if (launch && event_line_is(&event, "exit") && launch == launches->count) {
     launches->open = false;
@@ -400,5 +415,20 @@ bool folder_append_kept(const char *trial_folder, const KeptRecord *kept, int64_
   event_string(&log, "file", kept->file);
   event_string(&log, "sha256", kept->sha256);
   event_int(&log, "freed", freed);
+  return close_launches(&log, e);
+}
+
+bool folder_append_pruned(const char *trial_folder, int launch, const PrunedRecord *pruned,
+                          Error *e) {
+  EventLog log;
+  if (!open_launches(&log, trial_folder, e)) return false;
+  event_begin(&log, pruned->step ? "pruned" : "unpruned");
+  event_int(&log, "launch", launch);
+  if (pruned->step) {
+    event_int(&log, "step", pruned->step);
+    event_string(&log, "rule", pruned->rule);
+    event_string(&log, "metric", pruned->metric);
+    event_string(&log, "reason", pruned->reason);
+  }
   return close_launches(&log, e);
 }

@@ -59,12 +59,20 @@ typedef struct KeptRecord {
   char sha256[65]; /* of that file */
 } KeptRecord;
 
+/* Why [prune] paused a trial (prune.h). */
+typedef struct PrunedRecord {
+  int64_t step; /* at which its setting was compared; 0: it did not, or it has gone on since */
+  char rule[16], metric[64];
+  char reason[512];
+} PrunedRecord;
+
 /* What launches.jsonl says, and before it attempts.jsonl, as it was once called. */
 typedef struct Launches {
   int count;
   bool open;    /* the last one has no exit line: it runs, or its harness was killed */
   Outcome last; /* of the newest exit line */
   KeptRecord kept;
+  PrunedRecord pruned;
 } Launches;
 void folder_launches(Launches *, const char *trial_folder);
 bool folder_append_launch(const char *trial_folder, int launch, int pid, const char *device,
@@ -72,5 +80,7 @@ bool folder_append_launch(const char *trial_folder, int launch, int pid, const c
 bool folder_append_exit(const char *trial_folder, int launch, const Outcome *, Error *);
 /* freed: bytes that the rest had. */
 bool folder_append_kept(const char *trial_folder, const KeptRecord *, int64_t freed, Error *);
+/* That it is paused after its newest launch, or, with step 0, no longer is. */
+bool folder_append_pruned(const char *trial_folder, int launch, const PrunedRecord *, Error *);
 
 #endif

@@ -252,6 +252,17 @@ bool config_set(Config *config, const char *key, const char *value, const Config
   return set_error(e, origin, key, "'%.100s' is not %s", value, allowed);
 }
 
+/* [sweep], [sweep.NAME]: what only the harness reads. */
+static bool is_for_harness(const char *section) {
+  static const char *const names[] = {"experiment", "sweep", "paper", "prune"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    size_t length = strlen(names[i]);
+    if (!strncmp(section, names[i], length) && (!section[length] || (i && section[length] == '.')))
+      return true;
+  }
+  return false;
+}
+
 bool config_load(Config *config, const char *path, Error *e) {
   IniFile ini;
   if (!ini_read(&ini, path, e)) return false;
@@ -261,9 +272,7 @@ bool config_load(Config *config, const char *path, Error *e) {
     ConfigOrigin origin = {entry->file, entry->line, entry->column};
     char key[256];
     snprintf(key, sizeof key, "%.100s.%.100s", entry->section, entry->key);
-    if (!strcmp(entry->section, "experiment") || !strcmp(entry->section, "sweep") ||
-        !strncmp(entry->section, "sweep.", 6) || !strcmp(entry->section, "paper") ||
-        !strncmp(entry->section, "paper.", 6))
+    if (is_for_harness(entry->section))
       ok = set_error(e, &origin, key, "section [%s] is for `harness run`; a single run has none",
                      entry->section);
     else

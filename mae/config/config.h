@@ -102,8 +102,8 @@ void config_init(Config *);
 /* Sets one option ("section.name") from text. False: unknown key (with a suggestion), not a value
  * of its type, or out of range; the message begins with the origin. */
 bool config_set(Config *, const char *key, const char *value, const ConfigOrigin *, Error *);
-/* Reads an INI file (see ini.h) over the defaults. Sections [experiment], [sweep] and
- * [paper] are the harness's and are refused here. */
+/* Reads an INI file (see ini.h) over the defaults. Sections [experiment], [sweep],
+ * [paper] and [prune] are the harness's and are refused here. */
 bool config_load(Config *, const char *path, Error *);
 /* Checks between options: heads divide widths, patches divide the image, the mask keeps and hides
  * at least one patch, shards divide the batch, ranks, 16-bit widths, data path present... */

@@ -351,8 +351,9 @@ static bool is_due(const Run *run, int64_t every) {
 static bool save_and_score(Run *run, bool saves, bool scores, bool probes, Error *e) {
   if (!saves && !scores && !probes) return true;
   energy_steps(&run->spent.meter, false);
-  bool ok = (!saves || save(run, e)) && (!scores || score(run, false, false, e)) &&
-            (!probes || score(run, false, true, e));
+  /* The checkpoint comes last: a run that goes on from it must have the scores of its step. */
+  bool ok = (!scores || score(run, false, false, e)) && (!probes || score(run, false, true, e)) &&
+            (!saves || save(run, e));
   energy_steps(&run->spent.meter, true);
   return ok;
 }
