@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -202,6 +203,19 @@ typedef bool DeviceSynchronize(Device *, char *message, size_t size);
 typedef void LinearPrepare(Device *, Dtype y_type, Dtype type, size_t rows, int in, int out,
                            bool trains);
 
+/* Which of its library's algorithms a GPU multiplies with follows a rule, or a table that was made
+ * by timing and says which for each shape. A CPU has no choice: false, with a message.
+ *
+ * Products follow the table text[text_size], which products_write made, from now on; those that it
+ * lacks follow the rule. To be called before any product is prepared. `name` is the table's file. A
+ * table of another device or library, or a damaged one, is false and a message with its line. */
+typedef bool ProductsRead(Device *, const char *name, const char *text, size_t text_size,
+                          char *message, size_t size);
+/* Every product is timed from now on, with memory of its own, when it is prepared or first run. */
+typedef bool ProductsTime(Device *, char *message, size_t size);
+/* The table of the products that were timed. */
+typedef void ProductsWrite(Device *, FILE *);
+
 /* Operations -----------------------------------------------------------------------------------*/
 
 /* dst[count] (type) = src[count] (fp32), round to nearest even. */
@@ -370,7 +384,10 @@ typedef void AdamWUpdate(Device *, const AdamW *);
   X(repeat, DeviceRepeat)                                                                          \
   X(forget, DeviceForget)                                                                          \
   X(synchronize, DeviceSynchronize)                                                                \
-  X(linear_prepare, LinearPrepare)
+  X(linear_prepare, LinearPrepare)                                                                 \
+  X(products_read, ProductsRead)                                                                   \
+  X(products_time, ProductsTime)                                                                   \
+  X(products_write, ProductsWrite)
 
 #define KERNEL_OPERATIONS(X)                                                                       \
   X(convert, Convert)                                                                              \

@@ -104,6 +104,7 @@ static const struct {
               {"run.device", "cuda:1"},
               {"run.threads", "2"},
               {"run.emulate", "true"},
+              {"run.products", "h100.txt"},
               {"run.checkpoint_every", "250"},
               {"run.keep_checkpoints", "3"},
               {"run.keep", "encoder"},

@@ -17,6 +17,7 @@
 #include "harness/verify/evidence.h"
 #include "harness/verify/verify.h"
 #include "mae/base/io.h"
+#include "mae/model/products.h"
 #include "mae/record/events.h"
 
 enum { STOP_GRACE_SECONDS = 10 };
@@ -114,6 +115,31 @@ static bool choose_name(Verification *v, Error *e) {
   }
 }
 
+static bool write_config(const char *path, const char *text, Error *e) {
+  int fd = io_create(path, e);
+  if (fd < 0) return false;
+  bool ok = io_write(fd, path, text, strlen(text), e);
+  if (!io_finish(fd, path, ok ? e : NULL)) ok = false;
+  return ok;
+}
+
+/* A run that followed a table of products follows its own copy again, wherever the table lies now.
+ */
+static bool follow_products(Verification *v, const char *path, Error *e) {
+  Config *config = &v->config;
+  if (!member_text(json_object_get(v->then.start, "provenance"), "products_sha256")) return true;
+  if (!io_join(config->run.products, sizeof config->run.products, v->folder, PRODUCTS_FILE, e))
+    return false;
+  char *text = NULL;
+  size_t size;
+  FILE *memory = need(open_memstream(&text, &size));
+  config_dump(config, memory, false);
+  fclose(memory);
+  bool ok = write_config(path, need(text), e);
+  free(text);
+  return ok;
+}
+
 /* The scratch folder beside the recorded files, with the configuration that was recorded. */
 static bool make_scratch(Verification *v, Error *e) {
   char path[CONFIG_PATH_MAX], holder[FOLDER_HOLDER_MAX];
@@ -124,12 +150,9 @@ static bool make_scratch(Verification *v, Error *e) {
       !folder_lock(&v->lock, v->scratch, holder, e) ||
       !io_join(path, sizeof path, v->scratch, "config.ini", e))
     return false;
-  int fd = io_create(path, e);
-  if (fd < 0) return false;
-  bool ok = io_write(fd, path, text, strlen(text), e);
-  if (!io_finish(fd, path, ok ? e : NULL)) ok = false;
   config_init(&v->config);
-  return ok && config_load(&v->config, path, e);
+  return write_config(path, text, e) && config_load(&v->config, path, e) &&
+         follow_products(v, path, e);
 }
 
 static bool check_evidence(Verification *v, Error *e) {

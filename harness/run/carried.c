@@ -10,6 +10,7 @@
 #include "harness/trial/files.h"
 #include "harness/trial/found.h"
 #include "mae/base/io.h"
+#include "mae/model/products.h"
 #include "mae/record/kept.h"
 #include "mae/record/step_folders.h"
 
@@ -71,6 +72,8 @@ bool carried_files(StringList *files, const char *trial_folder, const Config *co
     if (!kept_sizes(&sizes, config, e)) return false;
     if (facts_finished(&facts)) keep = kept_choice(config, &sizes);
   }
+  /* Before the events that name it: a run does not go on without it. */
+  if (is_file(trial_folder, PRODUCTS_FILE)) strings_add(files, string_copy(PRODUCTS_FILE));
   found_entries(&names, trial_folder, "");
   for (int i = 0; i < names.count; i++)
     if (is_carried(names.items[i]) && is_file(trial_folder, names.items[i]))

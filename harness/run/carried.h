@@ -6,8 +6,9 @@
 #include "mae/config/config.h"
 
 /* Files, and folders of checkpoints before what is in them, relative to the trial's folder: events,
- * launches, verifications, pictures, configuration, and of the newest checkpoint all, or, of a
- * trial that is done, what run.keep of `config` keeps (NULL: what is there). */
+ * launches, verifications, pictures, configuration, the table of products, and of the newest
+ * checkpoint all, or, of a trial that is done, what run.keep of `config` keeps (NULL: what is
+ * there). */
 bool carried_files(StringList *files, const char *trial_folder, const Config *config, Error *);
 
 #endif

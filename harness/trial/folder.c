@@ -18,6 +18,7 @@
 #include "harness/trial/facts.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
+#include "mae/model/products.h"
 #include "mae/record/event_line.h"
 #include "mae/record/events.h"
 #include "mae/record/step_folders.h"
@@ -243,7 +244,8 @@ bool folder_has_checkpoint(const char *trial_folder) {
 
 /* What an attempt leaves. */
 static bool is_of_attempt(const char *name) {
-  static const char *const names[] = {"checkpoints", "events.jsonl", FACTS_NOTE, "stderr.log"};
+  static const char *const names[] = {"checkpoints", "events.jsonl", FACTS_NOTE, "stderr.log",
+                                      PRODUCTS_FILE};
   size_t length = strlen(name);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(name, names[i])) return true;

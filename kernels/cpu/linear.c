@@ -58,6 +58,26 @@ void cpu_linear_prepare(Device *device, Dtype y_type, Dtype type, size_t rows, i
   (void)device, (void)y_type, (void)type, (void)rows, (void)in, (void)out, (void)trains;
 }
 
+static bool no_choice(char *message, size_t size) {
+  snprintf(message, size, "a CPU has one algorithm for matrix products, and no table of them");
+  return false;
+}
+
+bool cpu_products_read(Device *device, const char *name, const char *text, size_t text_size,
+                       char *message, size_t size) {
+  (void)device, (void)name, (void)text, (void)text_size;
+  return no_choice(message, size);
+}
+
+bool cpu_products_time(Device *device, char *message, size_t size) {
+  (void)device;
+  return no_choice(message, size);
+}
+
+void cpu_products_write(Device *device, FILE *out) {
+  (void)device, (void)out;
+}
+
 void cpu_linear_forward(Device *device, void *y, Dtype y_type, const void *x, const void *w,
                         const void *bias, Dtype type, size_t rows, int in, int out) {
   CpuDevice *cpu = cpu_device(device);

@@ -4,57 +4,27 @@
  * leading dimension c. So y = x w^T is computed as y^T[out,rows] = w x^T, with w given as its
  * transpose, and likewise the two backward products; see the three callers of product() below.
  *
- * An algorithm is chosen the first time a product of some shape is prepared, by a rule that looks
- * at the shape and the device and measures nothing, so the same build on the same device model
- * always takes the same one: of the answers of the library's heuristic, which come in the order of
- * the time that it expects, the first that keeps half of the device busy; if none does, the first
- * answer with its sum split into 2, 4, ... parts, as few as keep half of the device busy; if that
- * is not to be had either, of all these the one that keeps most of it busy. It is the gradients of
- * small weights that need it: a 384 x 384 result has 9 tiles of 128 x 128, for the 132
- * multiprocessors of an H200, and sums over 50,000 rows. Split sums that meet through atomics are
- * excluded; those that meet in the work space, in a fixed order, are not. */
-#include <cublasLt.h>
+ * An algorithm is chosen the first time a product of some shape is prepared. Where a table says
+ * which (linear_table.cu), by that; while a table is made, by timing (linear_timing.cu); otherwise
+ * by a rule that looks at the shape and the device and measures nothing, so the same build on the
+ * same device model always takes the same one: of the answers of the library's heuristic, which
+ * come in the order of the time that it expects, the first that keeps half of the device busy; if
+ * none does, the first answer with its sum split into 2, 4, ... parts, as few as keep half of the
+ * device busy; if that is not to be had either, of all these the one that keeps most of it busy. It
+ * is the gradients of small weights that need it: a 384 x 384 result has 9 tiles of 128 x 128, for
+ * the 132 multiprocessors of an H200, and sums over 50,000 rows. Split sums that meet through
+ * atomics are excluded; those that meet in the work space, in a fixed order, are not. */
+#include "kernels/cuda/linear.cuh"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cuda/cuda.cuh"
-
 enum {
-  ALIGNMENT = 16, /* what prepare() may promise of every operand; no access moves more bytes */
-  ANSWERS = 8,    /* of the heuristic */
   SPLITS_MAX = 32,
   SPLIT_LENGTH = 1024, /* terms in a part of a split sum, at the least */
 };
 static const float busy = 0.5f; /* waves, the library's word for the part of the device in use */
-
-/* d[m,n] = op(a)[m,k] op(b)[k,n] (+ bias[m] to each column) (+ d), column-major. */
-typedef struct ProductShape {
-  size_t m, n, k;
-  bool a_transposed, b_transposed, has_bias, accumulate;
-  Dtype type, d_type;
-  int alignment; /* of every operand, at most ALIGNMENT */
-} ProductShape;
-
-typedef struct Product {
-  struct Product *next;
-  ProductShape shape;
-  cublasLtMatmulDesc_t operation;
-  cublasLtMatrixLayout_t a, b, d;
-  cublasLtMatmulAlgo_t algorithm;
-  int answer;  /* the heuristic's, from 1; 0: the first with its sum split here */
-  float waves; /* below 1: this part of the device has work */
-} Product;
-
-struct CudaLinear {
-  cublasLtHandle_t handle;
-  void *workspace;
-  Product *products, **end;
-};
-
-static cudaDataType_t library_type(Dtype type) {
-  return type == DTYPE_F32 ? CUDA_R_32F : type == DTYPE_F16 ? CUDA_R_16F : CUDA_R_16BF;
-}
 
 bool linear_open(CudaDevice *d, char *message, size_t size) {
   CudaLinear *l = d->linear = static_cast<CudaLinear *>(calloc(1, sizeof *l));
@@ -91,6 +61,7 @@ void linear_close(CudaDevice *d) {
     product_free(p);
   }
   cudaFree(l->workspace);
+  free(l->table);
   if (l->handle) cublasLtDestroy(l->handle);
   free(l);
   d->linear = NULL;
@@ -101,42 +72,25 @@ void linear_library(char *text, size_t size) {
   snprintf(text, size, "cuBLASLt %zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
 }
 
-static int algorithm_number(const Product *p, cublasLtMatmulAlgoConfigAttributes_t attribute) {
-  union {
-    uint32_t word;
-    uint16_t half;
-  } value = {0};
-  size_t written = 0;
-  if (cublasLtMatmulAlgoConfigGetAttribute(&p->algorithm, attribute, &value, sizeof value,
-                                           &written) != CUBLAS_STATUS_SUCCESS)
-    return -1;
-  return written == sizeof value.half ? value.half : (int)value.word;
-}
-
 /* "products m x n x k types:algorithm.tile.stages.split.swizzle.custom.inner.cluster/answer/waves
- * ...". */
+ * ...", where "table" stands for an answer that a table gave. */
 void linear_describe(const CudaDevice *d, char *text, size_t size) {
-  static const cublasLtMatmulAlgoConfigAttributes_t attributes[] = {
-      CUBLASLT_ALGO_CONFIG_ID,
-      CUBLASLT_ALGO_CONFIG_TILE_ID,
-      CUBLASLT_ALGO_CONFIG_STAGES_ID,
-      CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
-      CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING,
-      CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION,
-      CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID,
-      CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID,
-  };
   size_t used = (size_t)snprintf(text, size, "products");
   for (const Product *p = d->linear->products; p; p = p->next) {
     const ProductShape *s = &p->shape;
+    AlgorithmWords words;
     char line[192];
     int length = snprintf(line, sizeof line, " %zux%zux%zu%c%c", s->m, s->n, s->k,
                           s->a_transposed ? 't' : 'n', s->b_transposed ? 't' : 'n');
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
+    linear_read_words(&words, &p->algorithm);
+    for (int i = 0; i < REDUCTION_WORD; i++)
       length += snprintf(line + length, sizeof line - (size_t)length, "%c%d", i ? '.' : ':',
-                         algorithm_number(p, attributes[i]));
-    length += snprintf(line + length, sizeof line - (size_t)length, "/%d/%.2f", p->answer,
-                       (double)p->waves);
+                         words.word[i]);
+    if (p->chooser == BY_TABLE)
+      length += snprintf(line + length, sizeof line - (size_t)length, "/table");
+    else
+      length += snprintf(line + length, sizeof line - (size_t)length, "/%d", p->answer);
+    length += snprintf(line + length, sizeof line - (size_t)length, "/%.2f", (double)p->waves);
     if (used + (size_t)length >= size) return;
     memcpy(text + used, line, (size_t)length + 1);
     used += (size_t)length;
@@ -158,9 +112,10 @@ static cublasStatus_t describe_operation(Product *p, const void *bias) {
   cublasStatus_t status = cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
   int32_t a = s->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   int32_t b = s->b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+  /* Never the library's GELU, which is the approximation by tanh and so another function. */
   uint32_t epilogue = s->has_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
   /* The library takes a bias of the result's own type only. */
-  int32_t bias_type = library_type(s->d_type);
+  int32_t bias_type = linear_type(s->d_type);
   if (!status)
     status =
         cublasLtMatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_TRANSA, &a, sizeof a);
@@ -181,19 +136,18 @@ static cublasStatus_t describe_operation(Product *p, const void *bias) {
 
 static cublasStatus_t describe_operands(Product *p) {
   const ProductShape *s = &p->shape;
-  cudaDataType_t type = library_type(s->type);
+  cudaDataType_t type = linear_type(s->type);
   size_t a_rows = s->a_transposed ? s->k : s->m, a_columns = s->a_transposed ? s->m : s->k;
   size_t b_rows = s->b_transposed ? s->n : s->k, b_columns = s->b_transposed ? s->k : s->n;
   cublasStatus_t status =
       cublasLtMatrixLayoutCreate(&p->a, type, a_rows, a_columns, (int64_t)a_rows);
   if (!status) status = cublasLtMatrixLayoutCreate(&p->b, type, b_rows, b_columns, (int64_t)b_rows);
   if (!status)
-    status = cublasLtMatrixLayoutCreate(&p->d, library_type(s->d_type), s->m, s->n, (int64_t)s->m);
+    status = cublasLtMatrixLayoutCreate(&p->d, linear_type(s->d_type), s->m, s->n, (int64_t)s->m);
   return status;
 }
 
-/* found[count]: what the heuristic offers, in its order. */
-static cublasStatus_t ask(const Product *p, cublasLtHandle_t handle,
+cublasStatus_t linear_ask(const Product *p, cublasLtHandle_t handle,
                           cublasLtMatmulHeuristicResult_t found[ANSWERS], int *count) {
   static const cublasLtMatmulPreferenceAttributes_t alignments[] = {
       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
@@ -247,10 +201,10 @@ static bool split_sum(const Product *p, cublasLtHandle_t handle, int32_t parts,
   return !status && offer->workspaceSize <= CUDA_WORKSPACE_BYTES;
 }
 
-static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
+cublasStatus_t linear_choose(Product *p, cublasLtHandle_t handle) {
   cublasLtMatmulHeuristicResult_t found[ANSWERS], first = {};
   int count = 0;
-  cublasStatus_t status = ask(p, handle, found, &count);
+  cublasStatus_t status = linear_ask(p, handle, found, &count);
   if (status) return status;
   p->answer = -1;
   for (int i = 0; i < count; i++) {
@@ -266,18 +220,35 @@ static cublasStatus_t choose_algorithm(Product *p, cublasLtHandle_t handle) {
   return CUBLAS_STATUS_SUCCESS;
 }
 
-static bool same_shape(const ProductShape *a, const ProductShape *b) {
-  return a->m == b->m && a->n == b->n && a->k == b->k && a->a_transposed == b->a_transposed &&
-         a->b_transposed == b->b_transposed && a->has_bias == b->has_bias &&
-         a->accumulate == b->accumulate && a->type == b->type && a->d_type == b->d_type &&
-         a->alignment == b->alignment;
+/* By the table's row for it. */
+static cublasStatus_t choose_by_row(CudaDevice *d, Product *p, const TableRow *row) {
+  const CudaLinear *l = d->linear;
+  cublasLtMatmulHeuristicResult_t offer;
+  if (!linear_from_words(p, l->handle, &row->words, &offer)) {
+    cuda_fail(d, "%s:%d: cuBLASLt has no such algorithm for this product: make the table anew",
+              l->table_name, row->line);
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  }
+  p->algorithm = offer.algo;
+  p->waves = offer.wavesCount;
+  p->chooser = BY_TABLE;
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Nothing is timed while a step is recorded: it has run once before, so all its products are there.
+ */
+static cublasStatus_t choose_algorithm(CudaDevice *d, Product *p) {
+  const TableRow *row = linear_find_row(d->linear, &p->shape);
+  if (row) return choose_by_row(d, p, row);
+  if (d->linear->timing && !d->recording) return linear_choose_by_timing(d, p);
+  return linear_choose(p, d->linear->handle);
 }
 
 /* The product of this shape, made when it is new; NULL when the library cannot compute it. */
 static Product *product_find(CudaDevice *d, const ProductShape *shape) {
   CudaLinear *l = d->linear;
   for (Product *p = l->products; p; p = p->next)
-    if (same_shape(&p->shape, shape)) return p;
+    if (linear_same_shape(&p->shape, shape)) return p;
   Product *p = static_cast<Product *>(calloc(1, sizeof *p));
   if (!p) {
     cuda_fail(d, "out of memory for a matrix product's description");
@@ -286,7 +257,7 @@ static Product *product_find(CudaDevice *d, const ProductShape *shape) {
   p->shape = *shape;
   cublasStatus_t status = describe_operation(p, d->scratch);
   if (!status) status = describe_operands(p);
-  if (!status) status = choose_algorithm(p, l->handle);
+  if (!status) status = choose_algorithm(d, p);
   if (!check(d, status, shape, "no algorithm")) {
     product_free(p);
     return NULL;

@@ -164,6 +164,18 @@ bool io_remove(const char *path, Error *e) {
   return ok;
 }
 
+bool io_read(int fd, const char *path, void *bytes, size_t size, Error *e) {
+  for (size_t have = 0; have < size;) {
+    ssize_t n = read(fd, (char *)bytes + have, size - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      return error_set(e, EXIT_DATA, "%s: cannot read: %s", path,
+                       n ? strerror(errno) : "it became shorter");
+    have += (size_t)n;
+  }
+  return true;
+}
+
 void *io_buffer(size_t size, const char *purpose, Error *e) {
   void *buffer = fault(IO_MALLOC, purpose, &size) ? NULL : malloc(size ? size : 1);
   if (!buffer)

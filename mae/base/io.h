@@ -27,6 +27,8 @@ bool io_remove(const char *path, Error *);
 /* Opens a regular file for reading; -1 on failure. A FIFO or a device is an error at once, not a
  * wait for somebody who writes into it. */
 int io_open(const char *path, size_t *size, Error *);
+/* So many bytes; fewer are an error. */
+bool io_read(int fd, const char *path, void *bytes, size_t size, Error *);
 /* What a file's content cannot be changed without, short of writing to the disk below it: its size,
  * its times and its number on the disk, as text. A later write may leave the same text only within
  * one tick of the file system's clock. */

@@ -8,6 +8,7 @@
 
 #include "mae/cmd/cmd.h"
 #include "mae/model/device.h"
+#include "mae/model/products.h"
 #include "mae/train/bench.h"
 #include "mae/train/profile.h"
 
@@ -29,14 +30,17 @@ typedef struct BenchOptions {
   int64_t steps, warmup;
   bool peak, profile, pipeline;
   ProfilePeaks assumed; /* --floors */
+  const char *products; /* file for a table of products; NULL: none is made */
 } BenchOptions;
 
 static bool run_on(Report *r, const Config *config, Device *device, const BenchOptions *o) {
   Error *e = &r->error;
+  if (o->products && !products_time(device, e)) return false;
   if (o->profile) profile_attach(device, false);
   bool ok = bench_steps(&r->result, config, device, o->pipeline, (int)o->steps, (int)o->warmup, e);
   if (o->profile) profile_detach(device);
   device->kernels->info(device, &r->device);
+  ok = ok && (!o->products || products_save(device, o->products, e));
   return ok && (!o->peak || bench_peak(&r->peak, device, config_dtype(config), e)) &&
          (!o->profile || bench_memory(&r->memory, device, e));
 }
@@ -105,6 +109,7 @@ static void print_report(const Report *r, const Config *config, const BenchOptio
            100 * b->gflops_per_second / r->peak);
   printf("memory       %.4g MiB at most, of it %.4g MiB planned for the model\n",
          (double)b->memory_peak / 0x1p20, (double)b->memory_planned / 0x1p20);
+  if (o->products) printf("products     %s: use it with run.products\n", o->products);
   if (o->profile) {
     ProfilePeaks peaks = {1e9 * r->peak, 1e9 * r->memory};
     printf("\nBeside the floors that %.4g TFLOP/s of matrix products and %.4g GB/s of memory set, "
@@ -265,6 +270,9 @@ int cmd_bench(int argc, char **argv) {
        "device"},
       {"--profile", CMD_FLAG, &o.profile, NULL,
        "also print the time of every operation beside the least it can take"},
+      {"--products", CMD_TEXT, &o.products, "FILE",
+       "time the best algorithms of every matrix product on this GPU and write the\n"
+       "table that run.products names; the steps that are timed follow it"},
       {"--floors", CMD_TEXT, &floors, "GB/S:TFLOP/S",
        "only print what a step takes at the least on a device with such memory\n"
        "and such matrix products: nothing is run"},
@@ -286,6 +294,12 @@ int cmd_bench(int argc, char **argv) {
   }
   if (as_json && o.profile) {
     error_set(&r.error, EXIT_CONFIG, "--json and --profile exclude each other");
+    return command_fail("mae bench", &r.error);
+  }
+  if (o.products && (floors || whole_suite || *command.config.run.products)) {
+    error_set(&r.error, EXIT_CONFIG,
+              "--products excludes --floors, --suite and run.products: a table is made for one "
+              "configuration, from the start");
     return command_fail("mae bench", &r.error);
   }
   if (floors) {

@@ -78,10 +78,11 @@ typedef struct Config {
   } probe;
   struct {
     uint64_t seed;
-    char device[32];          /* auto, cpu, cuda, cuda:N */
-    int threads;              /* 0: see device_threads */
-    bool emulate;             /* allow 16-bit types on a CPU without them, slowly */
-    int64_t checkpoint_every; /* steps; 0: only at the end and when stopped */
+    char device[32];                /* auto, cpu, cuda, cuda:N */
+    int threads;                    /* 0: see device_threads */
+    bool emulate;                   /* allow 16-bit types on a CPU without them, slowly */
+    char products[CONFIG_PATH_MAX]; /* a table of algorithms for a GPU; empty: the rule */
+    int64_t checkpoint_every;       /* steps; 0: only at the end and when stopped */
     int keep_checkpoints;
     Keep keep; /* for the harness, of a trial that is done */
   } run;

@@ -439,6 +439,16 @@ const Option config_options[] = {
      MEMBER(run.emulate),
      .initial = "false",
      .help = "Allows a 16-bit train.precision on a CPU without such instructions, slowly."},
+    {.key = "run.products",
+     .type = OPTION_TEXT,
+     MEMBER(run.products),
+     .initial = "",
+     .recorded = "Not part of the config hash: a run records the SHA-256 of the table, and keeps a "
+                 "copy in its folder, which --resume and harness verify follow.",
+     .help = "File that says by which of its library's algorithms a GPU computes each matrix "
+             "product, made by `mae bench --products FILE`. Another table gives other last bits. "
+             "One of another device or library is refused. A CPU passes it over. Empty: a fixed "
+             "rule chooses, without measuring."},
     {.key = "run.checkpoint_every",
      .type = OPTION_INTEGER,
      MEMBER(run.checkpoint_every),

@@ -122,18 +122,6 @@ bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size
   return ok;
 }
 
-static bool read_all(int fd, const char *path, uint8_t *bytes, size_t size, Error *e) {
-  for (size_t have = 0; have < size;) {
-    ssize_t n = read(fd, bytes + have, size - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0)
-      return error_set(e, EXIT_DATA, "%s: cannot read: %s", path,
-                       n ? strerror(errno) : "it became shorter");
-    have += (size_t)n;
-  }
-  return true;
-}
-
 bool picture_read(Picture *p, const char *path, const PictureOptions *options, Error *e) {
   size_t size;
   *p = (Picture){0};
@@ -142,7 +130,7 @@ bool picture_read(Picture *p, const char *path, const PictureOptions *options, E
   uint8_t *bytes = NULL;
   bool ok = size <= file_max || error_set(e, EXIT_DATA, "%s: larger than 1 GiB", path);
   if (ok && options) take(options, size);
-  ok = ok && (bytes = io_buffer(size, path, e)) && read_all(fd, path, bytes, size, e);
+  ok = ok && (bytes = io_buffer(size, path, e)) && io_read(fd, path, bytes, size, e);
   close(fd);
   ok = ok && picture_decode(p, path, bytes, size, options, e);
   free(bytes);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mae/model/products.h"
+
 /* Where OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY bind threads to CPUs, OpenMP binds the main
  * thread before main() runs: sched_getaffinity then tells of that one CPU. OpenMP has counted the
  * process's CPUs before. */
@@ -60,7 +62,10 @@ Device *device_open(const Config *config, int gpu, int sharers, Error *e) {
   }
   DeviceInfo info;
   device->kernels->info(device, &info);
-  if (device_accepts(config, name, &info, e)) return device;
+  bool follows = *config->run.products && !device->kernels->host_memory;
+  if (device_accepts(config, name, &info, e) &&
+      (!follows || products_follow(device, config->run.products, config->run.products, NULL, e)))
+    return device;
   device->kernels->close(device);
   return NULL;
 }

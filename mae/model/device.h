@@ -8,6 +8,7 @@
 /* Opens run.device (auto: the first GPU when there is one, else the CPU) for one of several
  * processes: GPU number `gpu` from that one on, or the CPU with its share of the threads among
  * `sharers` processes. A device that lacks train.precision is an error unless run.emulate is set.
+ * A GPU follows the table run.products.
  * NULL on failure. */
 Device *device_open(const Config *, int gpu, int sharers, Error *);
 

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include "mae/base/io.h"
+#include "mae/base/sha256.h"
 #include "mae/config/ini.h"
+#include "mae/model/products.h"
 #include "mae/model/weights.h"
 #include "mae/record/event_line.h"
 #include "mae/record/kept.h"
@@ -28,9 +30,13 @@ static bool take_line(RunFolder *run, const char *line, size_t length) {
   if (event_line_is(&event, "start")) {
     const char *hash = member_text(event.json, "config_hash");
     const char *images = member_text(json_object_get(event.json, "dataset"), "sha256");
+    const char *products =
+        member_text(json_object_get(event.json, "provenance"), "products_sha256");
     run->started = true;
     snprintf(run->dataset_sha256, sizeof run->dataset_sha256, "%s", images ? images : "");
     snprintf(run->config_hash, sizeof run->config_hash, "%s", hash ? hash : "");
+    /* A start on a CPU in between follows none. */
+    if (products) snprintf(run->products_sha256, sizeof run->products_sha256, "%s", products);
     ok = keep_text(&run->config, member_text(event.json, "config"));
   } else if (event_line_is(&event, "end")) {
     const char *status = member_text(event.json, "status");
@@ -183,6 +189,33 @@ bool run_folder_admit_images(const RunFolder *run, const char *folder, const cha
                    folder, run->dataset_sha256, *path ? path : "data.source", sha256);
 }
 
+/* The hash of a table, which must be the one that the run began with. */
+static bool same_products(const RunFolder *run, const char *path, const char *advice, Error *e) {
+  char hash[65];
+  if (!sha256_file(hash, path, e)) return error_suffix(e, "%s", advice);
+  if (!strcmp(hash, run->products_sha256)) return true;
+  return error_set(e, EXIT_DATA,
+                   "%s: the run was started with another table of products: its sha256 was %.12s, "
+                   "this one's is %.12s; %s",
+                   path, run->products_sha256, hash, advice);
+}
+
+bool run_folder_admit_products(const RunFolder *run, const char *folder, const char *table,
+                               Error *e) {
+  char copy[CONFIG_PATH_MAX];
+  if (!io_join(copy, sizeof copy, folder, PRODUCTS_FILE, e)) return false;
+  if (!run->started) return *table ? products_copy(table, copy, e) : io_remove(copy, e);
+  if (!*run->products_sha256)
+    return !*table || error_set(e, EXIT_CONFIG,
+                                "%s: the run there was started without run.products, whose table "
+                                "would change its bits; leave it out, or choose another --out "
+                                "folder",
+                                folder);
+  return same_products(run, copy, "put the old one back, or choose another --out folder", e) &&
+         (!*table ||
+          same_products(run, table, "leave run.products out: the run folder has a copy", e));
+}
+
 static bool metadata_config(Config *config, const char *weights, Error *e) {
   TensorFile file;
   if (!safetensors_open(&file, weights, e)) return false;
@@ -209,6 +242,10 @@ bool run_folder_locate(char weights[CONFIG_PATH_MAX], Config *config, const char
   if (!run_folder_read(&run, folder, e)) return false;
   bool ok = run.config ? parse_config(config, checkpoint, run.config, e)
                        : metadata_config(config, weights, e);
+  /* The file that the run was given may lie elsewhere now, or be another. */
+  *config->run.products = '\0';
+  if (ok && *run.products_sha256)
+    ok = io_join(config->run.products, sizeof config->run.products, folder, PRODUCTS_FILE, e);
   run_folder_free(&run);
   return ok;
 }

@@ -8,6 +8,7 @@ typedef struct RunFolder {
   bool started;                             /* events.jsonl has a start event */
   bool finished;                            /* ... and an end event with status done */
   char config_hash[65], dataset_sha256[65]; /* of the last start event; the latter also "" */
+  char products_sha256[65];                 /* of the table that it follows; "": none */
   char *config; /* the configuration's full text, NULL when not started; owned */
 } RunFolder;
 
@@ -23,9 +24,15 @@ bool run_folder_admit(const RunFolder *, const char *folder, const Config *, boo
 bool run_folder_admit_images(const RunFolder *, const char *folder, const char *sha256,
                              const char *path, Error *);
 
+/* Which table of products the run follows (PRODUCTS_FILE in the folder, made or removed here): that
+ * which it began with, or, when it begins, `table` (""; none). Resuming with another, or without
+ * the copy, is an error. */
+bool run_folder_admit_products(const RunFolder *, const char *folder, const char *table, Error *);
+
 /* From what the user calls a checkpoint - a run folder (its newest checkpoint is taken), a
  * checkpoint folder, or a weights file - to the weights' path and the configuration they were
- * trained with: the run folder's, or, for a file that lies in none, what its metadata holds. */
+ * trained with: the run folder's, or, for a file that lies in none, what its metadata holds.
+ * run.products names the run folder's own copy of the table, or nothing. */
 bool run_folder_locate(char weights[CONFIG_PATH_MAX], Config *config, const char *checkpoint,
                        Error *e);
 

@@ -106,6 +106,7 @@ bool report_start(Report *report, const ReportStart *start, int64_t steps, doubl
   event_object(log, "provenance");
   provenance_write(log, config, model->device);
   event_string(log, "started_by", start->started);
+  if (*start->products_sha256) event_string(log, "products_sha256", start->products_sha256);
   event_object_end(log);
   if (!write_config(log, config, e)) return false;
   event_string(log, "config_hash", hash);

@@ -31,7 +31,8 @@ typedef struct ReportStart {
   const char *started; /* see Ranks */
   size_t memory_planned;
   int64_t resumed_from;
-  const char *energy_source; /* ""; see events.h */
+  const char *energy_source;   /* ""; see events.h */
+  const char *products_sha256; /* of the table that the device follows; "": none */
 } ReportStart;
 
 /* What the device took so far; see events.h. */

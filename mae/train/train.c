@@ -15,6 +15,7 @@
 #include "mae/evaluate/scorers.h"
 #include "mae/evaluate/sheet.h"
 #include "mae/model/device.h"
+#include "mae/model/products.h"
 #include "mae/ranks/ranks.h"
 #include "mae/record/checkpoint.h"
 #include "mae/record/run_folder.h"
@@ -50,6 +51,7 @@ typedef struct Run {
   double steps_per_epoch;
   int64_t saved;       /* step of the newest checkpoint; -1: none */
   char state_hash[65]; /* of that checkpoint */
+  char products[65];   /* SHA-256 of the table that the device follows; "": none */
   bool noted;          /* what a probe leaves out has been said */
   int64_t stop;        /* 0; the signal the run stops as if received; or STOP_FOR_TIME */
   double time_begun;   /* clock: the time limit counts from there */
@@ -91,9 +93,25 @@ static void restore_signals(const struct sigaction *before) {
 
 static bool open_folder(Run *run, Error *e) {
   const TrainOptions *options = run->options;
+  const char *table = device_is_gpu(run->config) ? run->config->run.products : "";
   return run_folder_read(&run->folder, options->out, e) &&
          run_folder_admit(&run->folder, options->out, run->config, options->resume, e) &&
-         io_make_folders(options->out, e);
+         io_make_folders(options->out, e) &&
+         run_folder_admit_products(&run->folder, options->out, table, e);
+}
+
+/* The device follows the run folder's copy of the table, in every rank: what lies where
+ * run.products says may change. */
+static bool open_device(Run *run, Error *e) {
+  Config config = *run->config;
+  char copy[CONFIG_PATH_MAX];
+  *config.run.products = '\0';
+  if (!io_join(copy, sizeof copy, run->options->out, PRODUCTS_FILE, e) ||
+      !(run->device = device_open(&config, run->ranks.gpu, run->ranks.sharers, e)))
+    return false;
+  if (run->device->kernels->host_memory || access(copy, F_OK) != 0) return true;
+  const char *given = run->config->run.products;
+  return products_follow(run->device, copy, *given ? given : copy, run->products, e);
 }
 
 /* On each machine one rank packs the images when they are not packed yet; the others open them
@@ -181,8 +199,12 @@ static bool start(Run *run, Error *e) {
                        .started = run->ranks.started,
                        .memory_planned = planned,
                        .resumed_from = (int64_t)run->state.step,
-                       .energy_source = run->spent.source};
+                       .energy_source = run->spent.source,
+                       .products_sha256 = run->products};
   if (!report_start(&run->report, &facts, run->steps, run->steps_per_epoch, e)) return false;
+  if (*run->products && run->ranks.rank == 0 &&
+      !report_artifact(&run->report, "products", run->options->out, PRODUCTS_FILE, e))
+    return false;
   greet(run);
   double warmup = schedule_warmup_epochs(config, run->steps_per_epoch);
   if (warmup * run->steps_per_epoch < (double)run->steps) return true;

@@ -11,7 +11,8 @@
 # check that fails does not stop the rest.
 #   --first  instead what tells most, in that order, for the first minutes on a machine:
 #            OUT/DEVICE-first.tsv, what the checks printed (-first-logs.txt), the products'
-#            algorithms (-algorithms.txt), operations (-profile.txt, -ncu.txt), -bench*.tsv
+#            algorithms (-algorithms.txt, -products.txt), operations (-profile.txt, -ncu.txt),
+#            -bench*.tsv
 #   --bench  instead measures this trainer beside PyTorch (bench.py) and every operation beside its
 #            floor: OUT/DEVICE-bench*.tsv, OUT/DEVICE-profile.txt
 #   --rest   keeps the rows that an earlier command with the same program has, and runs the others:
@@ -175,7 +176,8 @@ row() {
 
 # The order is that of what one wants to know first; each row stands alone.
 first_rows() {
-  [ "$rest" ] || rm -f "$STEM-profile.txt" "$STEM-ncu.txt" "$STEM-algorithms.txt"
+  [ "$rest" ] || rm -f "$STEM-profile.txt" "$STEM-ncu.txt" "$STEM-algorithms.txt" \
+    "$STEM-products.txt"
   row "flagship" 90 flagship
   row "algorithms" 90 algorithms
   row "profile" 60 profile preferred
@@ -184,6 +186,7 @@ first_rows() {
   row "repeat" 90 repeat
   row "kill and resume" 60 kill
   row "recorded steps" 60 pieces
+  row "table of products" 150 table
   row "beside PyTorch" 400 peer first
   row "not a number" 45 not_a_number
   row "1 rank through NCCL" 45 one_rank

@@ -481,6 +481,32 @@ check_algorithms() {
   grep -q '^[0-9]*x[0-9]*x[0-9]*nt' "$STEM-algorithms.txt" || fail "no product was recorded"
 }
 
+# What a table of algorithms made by timing gains over the rule; it stays, in STEM-products.txt. The
+# steps that follow it must come to the same loss twice.
+check_table() {
+  find_batch "$preferred"
+  table="$STEM-products.txt"
+  set --
+  # shellcheck disable=SC2086
+  [ ! "$FAKE" ] || set -- $timing
+  time_steps "$preferred" "$@"
+  rule=$(number_in "$RUN/speed.json" images_per_second)
+  time_steps "$preferred" --products "$table" "$@"
+  cat "$table"
+  loss=''
+  for turn in 1 2; do
+    time_steps "$preferred" run.products="$table" "$@"
+    own=$(number_in "$RUN/speed.json" loss)
+    [ "${loss:-$own}" = "$own" ] || fail "the loss is $loss and in turn $turn $own"
+    loss=$own
+  done
+  figure "batch $batch: $(awk -v rule="$rule" \
+    -v rate="$(number_in "$RUN/speed.json" images_per_second)" '
+    /# [0-9.e+-]* ms; rule/ { all++; other += $(NF - 4) != $(NF - 1) }
+    END { printf "%.0f images/s by the rule, %.0f by the table; %d of %d products differ", rule,
+      rate, other, all }' "$table"), in $(basename "$table")"
+}
+
 # Attention and GELU (map_elements) under the profiler ncu, one block of each size: durations, and
 # what part of the memory's speed, of the tensor cores and of the warps that fit is used.
 check_ncu() {

@@ -45,6 +45,8 @@ void enqueue_work(SimtStream *, const std::function<void()> &run);
 cudaError_t enter(const char *name);
 /* Takes memory as a library or the driver does for itself; an error when there is too little. */
 cudaError_t charge(size_t bytes);
+/* Work that is done now took so many seconds, by the clock of events; the host's does not know. */
+void pretend(double seconds);
 enum { MULTIPROCESSORS = 40 };
 /* Compute capability, 10 x major + minor. */
 int capability();

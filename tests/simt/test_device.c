@@ -296,8 +296,8 @@ static void assert_product(Device *device, const char *expected) {
 }
 
 /* Which algorithm a product takes, as the provenance tells it. A simulated device has 40
- * multiprocessors, and of the library's two answers the first has tiles of 128 x 128, the second of
- * 128 x 64. */
+ * multiprocessors, and of the library's answers the first has tiles of 128 x 128, the second of
+ * 128 x 64, the others larger ones. */
 START_TEST(products_keep_the_device_busy) {
   char message[512] = "";
   Device *device = backend_open("cuda:0", 1, false, message, sizeof message);
@@ -325,14 +325,211 @@ START_TEST(products_keep_the_device_busy) {
 }
 END_TEST
 
+/* Tables of products ---------------------------------------------------------------------------*/
+
+enum { TABLE_ROWS = 40, TABLE_IN = 48, TABLE_OUT = 24 };
+
+/* One layer's products, forward and back, and whatever a test looks at. */
+typedef struct Layer {
+  float y[TABLE_ROWS * TABLE_OUT], d_x[TABLE_ROWS * TABLE_IN], d_w[TABLE_IN * TABLE_OUT];
+  char features[4096], message[512];
+} Layer;
+
+static Device *open_gpu(void) {
+  char message[512] = "";
+  Device *device = backend_open("cuda:0", 1, false, message, sizeof message);
+  ck_assert_msg(device != NULL, "%s", message);
+  return device;
+}
+
+static float *upload_noise(Device *device, size_t count, uint32_t stream) {
+  float *there = device->kernels->alloc(device, count * sizeof(float));
+  float *host = malloc(count * sizeof *host);
+  for (size_t i = 0; i < count; i++)
+    host[i] = random_uniform(9, STREAM_INIT, stream, 0, (uint32_t)i) - 0.5f;
+  device->kernels->upload(device, there, host, count * sizeof *host);
+  free(host);
+  return there;
+}
+
+/* With the source rows `off` floats behind where a pack of 16 bytes may begin. */
+static bool run_layer(Layer *layer, Device *device, size_t off) {
+  const Kernels *k = device->kernels;
+  float *x = upload_noise(device, TABLE_ROWS * TABLE_IN + 4, 1) + off;
+  float *w = upload_noise(device, TABLE_IN * TABLE_OUT, 2);
+  float *d_y = upload_noise(device, TABLE_ROWS * TABLE_OUT, 3);
+  float *y = k->alloc(device, sizeof layer->y), *d_x = k->alloc(device, sizeof layer->d_x);
+  float *d_w = k->alloc(device, sizeof layer->d_w);
+  *layer = (Layer){.message = ""};
+  k->linear_forward(device, y, DTYPE_F32, x, w, d_y, DTYPE_F32, TABLE_ROWS, TABLE_IN, TABLE_OUT);
+  k->linear_backward_input(device, d_x, d_y, w, DTYPE_F32, TABLE_ROWS, TABLE_IN, TABLE_OUT);
+  for (int times = 0; times < 2; times++)
+    k->linear_backward_weight(device, d_w, NULL, d_y, x, DTYPE_F32, TABLE_ROWS, TABLE_IN, TABLE_OUT,
+                              times > 0);
+  k->download(device, layer->y, y, sizeof layer->y);
+  k->download(device, layer->d_x, d_x, sizeof layer->d_x);
+  k->download(device, layer->d_w, d_w, sizeof layer->d_w);
+  DeviceInfo info;
+  k->info(device, &info);
+  snprintf(layer->features, sizeof layer->features, "%s", info.features);
+  return k->synchronize(device, layer->message, sizeof layer->message);
+}
+
+/* A table, and what its products gave while it was made. */
+static char *make_table(Layer *layer, size_t off) {
+  char message[256], *text = NULL;
+  size_t size;
+  Device *device = open_gpu();
+  ck_assert(device->kernels->products_time(device, message, sizeof message));
+  ck_assert_msg(run_layer(layer, device, off), "%s", layer->message);
+  FILE *out = open_memstream(&text, &size);
+  device->kernels->products_write(device, out);
+  fclose(out);
+  device->kernels->close(device);
+  return text;
+}
+
+/* Reads "t.txt"; the message of a refusal, or of a product that could not be computed. */
+static bool follow_table(Layer *layer, const char *text) {
+  Device *device = open_gpu();
+  char message[512];
+  bool ok =
+      device->kernels->products_read(device, "t.txt", text, strlen(text), message, sizeof message);
+  if (ok)
+    ok = run_layer(layer, device, 0);
+  else
+    snprintf(layer->message, sizeof layer->message, "%s", message);
+  device->kernels->close(device);
+  return ok;
+}
+
+static bool same_results(const Layer *a, const Layer *b) {
+  return !memcmp(a->y, b->y, sizeof a->y) && !memcmp(a->d_x, b->d_x, sizeof a->d_x) &&
+         !memcmp(a->d_w, b->d_w, sizeof a->d_w);
+}
+
+/* `text` with every `from` made `to`; to be freed. */
+static char *replaced(const char *text, const char *from, const char *to) {
+  char *out = calloc(1, 16384), *end = out;
+  ck_assert_msg(strstr(text, from) != NULL, "no '%s' in %s", from, text);
+  for (const char *at; (at = strstr(text, from)); text = at + strlen(from))
+    end += sprintf(end, "%.*s%s", (int)(at - text), text, to);
+  strcpy(end, text);
+  return out;
+}
+
+/* The simulated library's algorithms: 66 is what the rule takes, 70 the fastest that gives the same
+ * bits twice, 72 faster and not so. */
+START_TEST(a_table_gives_the_bits_of_its_making) {
+  Layer made, followed, ruled, other;
+  char *table = make_table(&made, 0);
+  static const char best[] =
+      "id=70 tile=24 stages=4 split=1 swizzle=1 custom=3 inner=2 cluster=5 reduction=0 #";
+  ck_assert_msg(strstr(table, best) != NULL, "%s", table);
+  ck_assert_ptr_nonnull(strstr(table, "\n24x40x48 tn fp32 fp32 16 bias: id=70"));
+  ck_assert_ptr_nonnull(strstr(table, "\n48x24x40 nt fp32 fp32 16 add: id=70"));
+  ck_assert_ptr_null(strstr(table, "id=72"));
+  ck_assert_ptr_nonnull(strstr(table, "\nend = 4\n"));
+  ck_assert_msg(follow_table(&followed, table), "%s", followed.message);
+  ck_assert_ptr_nonnull(strstr(followed.features, " 24x40x48tn:70.24.4.1.1.3.2.5/table/"));
+  ck_assert(same_results(&made, &followed));
+  Device *device = open_gpu();
+  ck_assert(run_layer(&ruled, device, 0));
+  device->kernels->close(device);
+  ck_assert(!same_results(&made, &ruled));
+  /* Every word counts. */
+  static const char *const words[][2] = {
+      {"id=70 tile=24", "id=66 tile=20"},
+      {"stages=4", "stages=3"},
+      {"swizzle=1", "swizzle=0"},
+      {"custom=3", "custom=0"},
+      {"inner=2", "inner=1"},
+      {"cluster=5", "cluster=0"},
+      {"split=1 swizzle=1 custom=3 inner=2 cluster=5 reduction=0",
+       "split=2 swizzle=1 custom=3 inner=2 cluster=5 reduction=2"}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    char *changed = replaced(table, words[i][0], words[i][1]);
+    ck_assert_msg(follow_table(&other, changed), "%s: %s", words[i][1], other.message);
+    ck_assert_msg(!same_results(&made, &other), "%s makes no difference", words[i][1]);
+    free(changed);
+  }
+  free(table);
+}
+END_TEST
+
+/* Where addresses promise less, fewer algorithms are there; the rule's is not left for one that is
+ * not faster. */
+START_TEST(a_table_keeps_the_rules_choice_where_it_is_best) {
+  Layer made;
+  char *table = make_table(&made, 1);
+  ck_assert_ptr_nonnull(strstr(table, "\n24x40x48 tn fp32 fp32 4 bias: id=66 tile=20"));
+  ck_assert_ptr_nonnull(strstr(table, "\n48x40x24 nn fp32 fp32 16 plain: id=70"));
+  free(table);
+}
+END_TEST
+
+/* The first row is the table's sixth line. */
+#define ROW "24x40x48 tn fp32 fp32 16 bias: id=70"
+static const struct {
+  const char *from, *to, *message;
+} damages[] = {
+    {"maebench products 1", "maebench products 2", "t.txt:1: expected 'maebench products 1'"},
+    {"device = simulated", "device = another",
+     "t.txt:2: the table was made with device = another GPU, and here it is simulated GPU"},
+    {"capability = 8.0", "capability = 9.0",
+     "t.txt:3: the table was made with capability = 9.0, and here it is 8.0"},
+    {"multiprocessors = 40", "multiprocessors = 132", "t.txt:4: the table was made with"},
+    {"cuBLASLt 13.0.0", "cuBLASLt 12.8.4",
+     "t.txt:5: the table was made with library = cuBLASLt 12.8.4, and here it is cuBLASLt 13.0.0"},
+    {"library =", "libraries =", "t.txt:5: expected 'library = cuBLASLt 13.0.0'"},
+    {ROW, "24x40 tn fp32 fp32 16 bias: id=70", "t.txt:6: expected a product"},
+    {ROW, "24x-40x48 tn fp32 fp32 16 bias: id=70", "t.txt:6: expected a product"},
+    {ROW, "24x40x48 tx fp32 fp32 16 bias: id=70", "t.txt:6: expected a product"},
+    {ROW, "24x40x48 tn fp64 fp32 16 bias: id=70", "t.txt:6: expected a product"},
+    {ROW, "24x40x48 tn fp32 fp32 16 gelu: id=70", "t.txt:6: expected a product"},
+    {ROW, "24x40x48 tn fp32 fp32 32 bias: id=70", "t.txt:6: expected a product"},
+    {ROW, "24x40x48 tn fp32 fp32 16 bias: id=", "t.txt:6: expected a product"},
+    {ROW, "24x40x48 tn fp32 fp32 16 bias: id=-1", "t.txt:6: expected a product"},
+    {"reduction=0 #", "reduction=0 more #", "t.txt:6: expected a product"},
+    {"reduction=0 #", "reduction=1 #", "t.txt:6: this reduction adds in another order"},
+    {"48x40x24 nn fp32 fp32 16 plain", "24x40x48 tn fp32 fp32 16 bias",
+     "t.txt:7: this product has a row already"},
+    {"end = 4", "end = 5", "t.txt:10: rows are missing"},
+    {"end = 4\n", "", "t.txt:10: the table is cut short"},
+    {"end = 4\n", "end = 4\nmore\n", "t.txt:11: something follows"},
+    /* A library of the same version has every algorithm that it had. */
+    {ROW, "24x40x48 tn fp32 fp32 16 bias: id=99",
+     "t.txt:6: cuBLASLt has no such algorithm for this product"},
+};
+enum { DAMAGES = sizeof damages / sizeof *damages };
+
+START_TEST(a_damaged_table_is_refused_with_its_line) {
+  Layer layer;
+  char *table = make_table(&layer, 0);
+  for (int i = 0; i < DAMAGES; i++) {
+    char *changed = replaced(table, damages[i].from, damages[i].to);
+    bool ok = follow_table(&layer, changed);
+    ck_assert_msg(!ok && strstr(layer.message, damages[i].message), "%s: %s", damages[i].to,
+                  ok ? "taken" : layer.message);
+    free(changed);
+  }
+  free(table);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("simulated device");
   TCase *tests = tcase_create("device"), *queues = tcase_create("queues");
+  TCase *products = tcase_create("products");
   tcase_set_timeout(tests, 300);
   tcase_add_loop_test(tests, a_model_computes_what_the_cpu_does, 0, CASES);
   tcase_add_loop_test(tests, steps_train_as_the_cpu_does, 0, CASES);
   tcase_add_test(tests, a_recording_refuses_transfers);
-  tcase_add_test(tests, products_keep_the_device_busy);
+  tcase_add_test(products, products_keep_the_device_busy);
+  tcase_add_test(products, a_table_gives_the_bits_of_its_making);
+  tcase_add_test(products, a_table_keeps_the_rules_choice_where_it_is_best);
+  tcase_add_test(products, a_damaged_table_is_refused_with_its_line);
+  suite_add_tcase(suite, products);
   suite_add_tcase(suite, tests);
   tcase_set_timeout(queues, 300);
   tcase_add_loop_test(queues, recorded_steps_are_plain_steps, 0, SMALL_CASES);

@@ -3,6 +3,7 @@
  * lost. The environment says what the device is like and where it fails: see runtime.h. */
 #include "tests/run_mae.h"
 
+#include <glob.h>
 #include <stdarg.h>
 
 #include "tests/simt/spoil.h"
@@ -123,6 +124,144 @@ START_TEST(scoring_allocates_nothing) {
   json_t *report = device_report();
   ck_assert_int_eq((int)event_number(report, "allocations_between_replays"), 0);
   json_decref(report);
+}
+END_TEST
+
+/* Tables of products ---------------------------------------------------------------------------*/
+
+static void make_table(const char *name) {
+  char command[1024];
+  snprintf(command, sizeof command, "bench " TINY "--steps 2 --warmup 1 --products @/%s", name);
+  ck_assert_msg(run_mae(command) == EXIT_OK, "%s", mae_output());
+}
+
+/* Puts `to` where `from` is in a file; both have the same length. */
+static void change_file(const char *name, const char *from, const char *to) {
+  char path[PATH_SIZE], text[16384];
+  FILE *file = fopen(in_folder(path, name), "r+");
+  ck_assert_ptr_nonnull(file);
+  text[fread(text, 1, sizeof text - 1, file)] = '\0';
+  char *at = strstr(text, from);
+  ck_assert_msg(at && strlen(from) == strlen(to), "no '%s' in %s", from, name);
+  memcpy(at, to, strlen(to));
+  rewind(file);
+  fputs(text, file);
+  fclose(file);
+}
+
+START_TEST(a_table_of_products_is_followed_to_the_same_bits) {
+  char path[PATH_SIZE];
+  make_table("t.txt");
+  const char *whole = trained("whole", "run.products=@/t.txt");
+  json_t *events = read_events("whole");
+  json_t *start = last_event(events, "start", NULL),
+         *artifact = last_event(events, "artifact", NULL);
+  const char *hash = event_text(json_object_get(start, "provenance"), "products_sha256");
+  ck_assert_uint_eq(strlen(hash), 64);
+  ck_assert_ptr_nonnull(artifact);
+  ck_assert_int_eq(access(in_folder(path, "whole/products.txt"), F_OK), 0);
+  json_decref(events);
+  ck_assert_str_ne(trained("rule", ""), whole);
+  /* The run has what it needs to go on, wherever the table is then. */
+  ck_assert_int_eq(train("pieces", "run.products=@/t.txt --stop-after 3"), 128 + SIGINT);
+  ck_assert_int_eq(unlink(in_folder(path, "t.txt")), 0);
+  ck_assert_int_eq(train("pieces", "--resume --stop-after 5"), 128 + SIGINT);
+  ck_assert_str_eq(trained("pieces", "--resume"), whole);
+  ck_assert_msg(run_mae("eval --checkpoint @/whole") == EXIT_OK, "%s", mae_output());
+  /* Not on another device: what stands there is not what it says. */
+  setenv("SIMT_CAPABILITY", "9.0", 1);
+  ck_assert_int_eq(run_mae("eval --checkpoint @/whole"), EXIT_DATA);
+  assert_names("whole/products.txt:3: the table was made with capability = 8.0", NULL);
+  ck_assert_msg(run_mae("eval --checkpoint @/whole run.products=") == EXIT_OK, "%s", mae_output());
+}
+END_TEST
+
+/* An early device has one attribute less to tell an algorithm by, and none that is faster than the
+ * rule's choice: the table makes that again. */
+START_TEST(a_table_of_products_of_an_early_device) {
+  setenv("SIMT_CAPABILITY", "7.5", 1);
+  make_table("t.txt");
+  const char *followed = trained("table", "run.products=@/t.txt");
+  json_t *events = read_events("table"), *start = last_event(events, "start", NULL);
+  const char *features = event_text(json_object_get(start, "provenance"), "device_features");
+  ck_assert_msg(strstr(features, ":66.20.5.1.0.0.0.-1/table/") != NULL, "%s", features);
+  json_decref(events);
+  ck_assert_str_eq(trained("rule", ""), followed);
+}
+END_TEST
+
+/* Runs `harness WORDS` in the test's folder. */
+static int run_harness(const char *words) {
+  char command[2048];
+  snprintf(command, sizeof command,
+           "cd '%s' && XDG_CACHE_HOME=cache '%s/harness' %s --mae '%s' > output 2>&1", test_folder,
+           PROGRAM_DIR, words, MAE_PROGRAM);
+  int status = system(command);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Verification follows the trial's own copy, wherever the table has gone, and notices a change. */
+START_TEST(a_trial_with_a_table_of_products_is_verified) {
+  static const char words[] =
+      "[experiment]\nname = t\nquestion = q?\nx = run.seed\n[sweep]\nrun.seed = 1\n[model]\n"
+      "image_size = 16\npatch_size = 4\nencoder = 16x1x2\ndecoder = 16x1x2\n[train]\nbatch = 4\n"
+      "shards = 2\nwarmup_epochs = 0\nwarmup_steps = 2\nsteps = 4\n[data]\ntrain_images = 20\n"
+      "[eval]\nimages = 4\n[run]\ndevice = auto\nproducts = t.txt\n";
+  char path[PATH_SIZE], copy[PATH_SIZE];
+  make_table("t.txt");
+  FILE *file = fopen(in_folder(path, "e.ini"), "w");
+  ck_assert(file && fputs(words, file) >= 0 && !fclose(file));
+  ck_assert_msg(!run_harness("run e.ini --scale none --out results"), "%s", mae_output());
+  ck_assert_int_eq(unlink(in_folder(path, "t.txt")), 0);
+  ck_assert_msg(!run_harness("verify 1"), "%s", mae_output());
+  ck_assert_ptr_nonnull(strstr(mae_output(), "trial 1: bitwise"));
+  /* It goes along to another place. */
+  ck_assert_msg(!run_harness("run e.ini --scale none --out second --db second.db --from results"),
+                "%s", mae_output());
+  glob_t found;
+  ck_assert_int_eq(glob(in_folder(path, "second/t/*/products.txt"), 0, NULL, &found), 0);
+  globfree(&found);
+  ck_assert_int_eq(glob(in_folder(path, "results/t/*/products.txt"), 0, NULL, &found), 0);
+  snprintf(copy, sizeof copy, "%s", found.gl_pathv[0] + strlen(test_folder) + 1);
+  globfree(&found);
+  change_file(copy, "custom=3", "custom=0");
+  ck_assert_int_eq(run_harness("verify 1"), EXIT_DEVICE);
+  ck_assert_ptr_nonnull(strstr(mae_output(), "products.txt: the file was changed"));
+}
+END_TEST
+
+START_TEST(a_table_of_products_that_cannot_be_followed) {
+  ck_assert_int_eq(train("run", "run.products=@/none.txt"), EXIT_DATA);
+  assert_names("run.products: ", "none.txt", "No such file", NULL);
+  make_table("t.txt");
+  make_table("other.txt");
+  change_file("other.txt", "custom=3", "custom=0");
+  /* A run keeps to what it began with. */
+  ck_assert_int_eq(train("run", "run.products=@/t.txt --stop-after 3"), 128 + SIGINT);
+  ck_assert_int_eq(train("run", "run.products=@/other.txt --resume"), EXIT_DATA);
+  assert_names("other.txt", "was started with another table of products", "has a copy", NULL);
+  ck_assert_int_eq(train("rule", "--stop-after 3"), 128 + SIGINT);
+  ck_assert_int_eq(train("rule", "run.products=@/t.txt --resume"), EXIT_CONFIG);
+  assert_names("started without run.products", NULL);
+  change_file("run/products.txt", "custom=3", "custom=0");
+  ck_assert_int_eq(train("run", "--resume"), EXIT_DATA);
+  assert_names("run/products.txt", "another table of products", "put the old one back", NULL);
+  /* One of another device, and one that is damaged: file and line, and a start that can be mended.
+   */
+  setenv("SIMT_CAPABILITY", "9.0", 1);
+  ck_assert_int_eq(train("new", "run.products=@/t.txt"), EXIT_DATA);
+  assert_names("/t.txt:3: the table was made with capability = 8.0, and here it is 9.0", NULL);
+  unsetenv("SIMT_CAPABILITY");
+  change_file("other.txt", "\nend = ", "\nand = ");
+  ck_assert_int_eq(train("new", "run.products=@/other.txt"), EXIT_DATA);
+  assert_names("other.txt:", "expected a product and its algorithm", NULL);
+  ck_assert_int_eq(train("new", "train.steps=3"), EXIT_OK);
+  char path[PATH_SIZE];
+  ck_assert_int_ne(access(in_folder(path, "new/products.txt"), F_OK), 0);
+  /* A CPU has no choice. */
+  ck_assert_int_eq(train("cpu", "run.device=cpu run.products=@/none.txt train.steps=3"), EXIT_OK);
+  ck_assert_int_eq(run_mae("bench " TINY "run.device=cpu --products @/cpu.txt"), EXIT_CONFIG);
+  assert_names("--products: a CPU has one algorithm", NULL);
 }
 END_TEST
 
@@ -284,15 +423,22 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("simulated program");
   TCase *runs = tcase_create("runs"), *faults = tcase_create("faults");
+  TCase *products = tcase_create("products");
   tcase_add_checked_fixture(runs, begin, remove_test_folder);
   tcase_add_checked_fixture(faults, begin, remove_test_folder);
   tcase_set_timeout(runs, 300);
+  tcase_add_checked_fixture(products, begin, remove_test_folder);
   tcase_set_timeout(faults, 300);
+  tcase_set_timeout(products, 300);
   tcase_add_loop_test(runs, same_bits_in_any_order_of_streams, 0, 3);
   tcase_add_loop_test(runs, a_resumed_run_is_the_whole_run, 0, 3);
   tcase_add_test(runs, streamed_images_are_the_same_images);
   tcase_add_test(runs, a_step_neither_waits_nor_allocates);
   tcase_add_test(runs, scoring_allocates_nothing);
+  tcase_add_test(products, a_table_of_products_is_followed_to_the_same_bits);
+  tcase_add_test(products, a_table_of_products_of_an_early_device);
+  tcase_add_test(products, a_trial_with_a_table_of_products_is_verified);
+  tcase_add_test(products, a_table_of_products_that_cannot_be_followed);
   tcase_add_test(faults, no_driver);
   tcase_add_test(faults, old_driver);
   tcase_add_test(faults, no_gpu);
@@ -309,5 +455,6 @@ int main(void) {
   tcase_add_test(faults, loss_scale_at_its_floor);
   suite_add_tcase(suite, runs);
   suite_add_tcase(suite, faults);
+  suite_add_tcase(suite, products);
   return suite_run(suite);
 }
