@@ -124,6 +124,26 @@ static inline void write_cifar(const char *name, int records, int first) {
   fclose(file);
 }
 
+/* A file of the test's folder. */
+typedef struct Bytes {
+  uint8_t *bytes;
+  size_t size;
+} Bytes;
+
+static inline Bytes read_bytes(const char *name) {
+  char path[PATH_SIZE];
+  Bytes b = {.bytes = NULL};
+  FILE *file = fopen(in_folder(path, name), "rb");
+  ck_assert_ptr_nonnull(file);
+  fseek(file, 0, SEEK_END);
+  b.size = (size_t)ftell(file);
+  rewind(file);
+  b.bytes = malloc(b.size);
+  ck_assert_uint_eq(fread(b.bytes, 1, b.size, file), b.size);
+  fclose(file);
+  return b;
+}
+
 /* A small TinyImageNet as it is published: three classes, two training and four held-out images of
  * each (PNGs under the names of JPEGs), val_0 to val_11, and what lies about beside them. */
 static inline void make_published(void) {

@@ -103,6 +103,25 @@ static int leftovers(void) {
 static const char *const kinds[] = {"x.zip", "x.tar", "x.tar.gz"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
+/* Files as they are encoded, too. */
+START_TEST(encoded_files_of_an_archive) {
+  char folder[65], archived[65], files[65];
+  make_published();
+  set("data.pack", "jpeg");
+  open_data();
+  ck_assert(data.encoded);
+  strcpy(files, data.content_sha256);
+  data_close(&data);
+  content_hash(folder);
+  archive_folder(kinds[_i], "images", "tiny-imagenet-200/");
+  set_path(kinds[_i]);
+  content_hash(archived);
+  ck_assert_str_eq(archived, folder);
+  open_data();
+  ck_assert_str_eq(data.content_sha256, files);
+}
+END_TEST
+
 START_TEST(tiny_imagenet_in_an_archive) {
   char folder[65], archived[65];
   make_published();
@@ -488,6 +507,7 @@ int main(void) {
   TCase *cases = tcase_create("archives");
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_set_timeout(cases, 120);
+  tcase_add_loop_test(cases, encoded_files_of_an_archive, 0, KINDS);
   tcase_add_loop_test(cases, tiny_imagenet_in_an_archive, 0, KINDS);
   tcase_add_loop_test(cases, counts_are_those_of_the_folder, 0, KINDS);
   tcase_add_loop_test(cases, imagefolder_in_an_archive_with_names_of_all_kinds, 0, KINDS);

@@ -88,6 +88,9 @@ static const struct {
               {"data.source", "tiny-imagenet"},
               {"data.path", "/a b/\"c\"; d\\#e"},
               {"data.cache", " x "},
+              {"data.pack", "jpeg"},
+              {"data.pack_side", "256"},
+              {"data.pack_quality", "80"},
               {"data.skip_bad", "true"},
               {"data.holdout", "0.25"},
               {"data.train_images", "4096"},
@@ -273,6 +276,7 @@ static const struct {
     {"train.clip", "1e999", "train.clip: '1e999' is not a number from 0 to 1000000"},
     {"train.norm_pix", "yes", "train.norm_pix: 'yes' is not true or false"},
     {"train.loss", "maskd", "train.loss: 'maskd' is not one of masked, all; did you mean masked?"},
+    {"data.pack", "jpg", "data.pack: 'jpg' is not one of pixels, jpeg; did you mean jpeg?"},
     {"train.loss", "1", "train.loss: '1' is not one of masked, all"},
     {"model.encoder", "192x6x5",
      "model.encoder: width 192 is not divisible by 5 heads in '192x6x5'"},
@@ -366,6 +370,9 @@ static const struct {
     {"train.min_lr=0.1", "train.min_lr = 0.1 is above the peak rate"},
     {"data.source=cifar10", "data.path is not set; data.source = cifar10 needs"},
     {"data.holdout=0.1", "data.holdout is for data.source other than shapes"},
+    {"data.pack=jpeg", "data.pack = jpeg is for image files; data.source = shapes has none"},
+    {"data.pack=jpeg data.source=cifar10 data.path=x", "data.source = cifar10 has none"},
+    {"data.pack_side=256", "data.pack_side = 256 is for data.pack = jpeg"},
     {"data.train_images=100", "data.train_images = 100 is less than train.batch = 128"},
     /* And near misses that are fine. */
     {"model.image_size=72", NULL},
@@ -382,6 +389,7 @@ static const struct {
     {"train.epochs=0 train.steps=5", NULL},
     {"train.epochs=1 train.warmup_steps=3", NULL},
     {"data.source=cifar10 data.path=x", NULL},
+    {"data.source=webdataset data.path=x data.pack=jpeg data.pack_side=256", NULL},
     {"model.encoder=vit_large model.decoder=512x8x16 train.precision=fp16", NULL},
 };
 

@@ -180,7 +180,7 @@ static void bench_open(Bench *b, const char *settings) {
                     model_create(&b->model, &b->config, b->device, false, &e) &&
                     model_init_weights(&b->model, &e) &&
                     evaluator_open(&b->evaluator, &b->model, &b->dataset, &b->pool, &e) &&
-                    pool_open(&b->pool, b->device, &b->dataset, &e),
+                    pool_open(&b->pool, b->device, &b->dataset, &b->config, 1, &e),
                 "%s", e.message);
   enlarge_weights(b);
 }
@@ -203,13 +203,13 @@ static void take_example(Example *example, Bench *b, const PackImage *image, int
   Dataset one = b->dataset;
   one.eval = image;
   data_eval_crop(ev->crops, &one, 0);
-  evaluator_load(ev, index, 1);
+  Error e = {0};
+  ck_assert_msg(evaluator_load(ev, index, 1, &e), "%s", e.message);
   Batch batch = batch_view(&ev->input, 0, 1);
   model_forward(&b->model, &batch);
   int extra = b->model.extra;
   k->download(b->device, pixels, ev->input.images, sizeof pixels);
   k->download(b->device, pred, b->model.pred, (size_t)(extra + L) * ROW * sizeof *pred);
-  Error e = {0};
   ck_assert(device_synchronize(b->device, &e));
   memcpy(example->masked, ev->masked, L);
   ck_assert(fill(picture, pixels, ev->masked, SIZE, PATCH));

@@ -266,7 +266,7 @@ END_TEST
 
 /* Without a folder every source that needs one says what should be in it. */
 START_TEST(every_missing_folder_is_explained) {
-#define ROW(id, name, holds, open, in_folder, images) {holds, in_folder},
+#define ROW(id, name, holds, open, in_folder, ...) {holds, in_folder},
   static const struct {
     const char *holds;
     bool in_folder;
@@ -287,7 +287,7 @@ START_TEST(bad_images_are_named_or_skipped) {
   make_imagefolder();
   shell("truncate -s -6 %s", "images/train/dog/b.jpg");
   expect_refusal("images/train/dog/b.jpg: damaged JPEG");
-  ck_assert_int_eq(cache_count(".pack") + cache_count(".tmp"), 0);
+  ck_assert_int_eq(cache_count(".pack") + cache_count(".part"), 0);
   write_text("images/train/cat/b.png", "not an image");
   set("data.skip_bad", "true");
   open_data();
@@ -351,7 +351,7 @@ START_TEST(damaged_packs_are_refused) {
   expect_refusal("delete");
   flip_bit(path, 40);
   flip_bit(path, PACK_PIXELS_AT + 100);
-  expect_refusal("its pixels do not match their SHA-256; delete the file");
+  expect_refusal("its images do not match their SHA-256; delete the file");
   flip_bit(path, PACK_PIXELS_AT + 100);
   open_data();
   data_close(&data);
@@ -405,8 +405,8 @@ START_TEST(content_is_verified_once_per_state_of_the_file) {
   flip_bit(path, PACK_PIXELS_AT + 5);
   struct timespec times[] = {about.st_atim, about.st_mtim};
   ck_assert_int_eq(utimensat(AT_FDCWD, path, times, 0), 0); /* as if it had not been written to */
-  expect_refusal("its pixels do not match their SHA-256");
-  expect_refusal("its pixels do not match their SHA-256"); /* and not only once */
+  expect_refusal("its images do not match their SHA-256");
+  expect_refusal("its images do not match their SHA-256"); /* and not only once */
   flip_bit(path, PACK_PIXELS_AT + 5);
   ck_assert_int_eq(times_verified(), 1);
   ck_assert_int_eq(times_verified(), 0);
@@ -459,11 +459,11 @@ START_TEST(a_killed_packer_leaves_no_pack) {
   }
   ck_assert_int_eq(wait_mae(child), 1000 + SIGKILL);
   ck_assert_int_eq(cache_count(".pack"), 0);
-  ck_assert_int_eq(cache_count(".tmp"), 1);
+  ck_assert_int_eq(cache_count(".part"), 1);
   open_data();
   ck_assert_int_eq(data.train_count, 48);
   ck_assert_int_eq(cache_count(".pack"), 1);
-  ck_assert_int_eq(cache_count(".tmp") + cache_count(".lock"), 0);
+  ck_assert_int_eq(cache_count(".part") + cache_count(".lock"), 0);
   ck_assert_msg(pack_verify(&data, NULL, &error), "%s", error.message);
 }
 END_TEST
@@ -529,7 +529,8 @@ START_TEST(loading_keeps_order_within_bounded_memory) {
   int taken = 0;
   loading = most_loading = 0;
   omp_set_num_threads(8);
-  ck_assert_msg(window_run(&source, SPLIT_TRAIN, take_next, &taken, &error), "%s", error.message);
+  ck_assert_msg(window_run(&source, SPLIT_TRAIN, 0, take_next, &taken, &error), "%s",
+                error.message);
   ck_assert_int_eq(taken, 300);
   ck_assert_int_ge(most_loading, 2);
   ck_assert_int_le(most_loading, 3); /* two in 256 MiB, and the one that is next */
@@ -545,7 +546,7 @@ START_TEST(loading_ends_with_the_first_failure) {
   const Source source = {.name = "large", .count = {300, 0}, .load = load_large};
   int taken = 0;
   omp_set_num_threads(8);
-  ck_assert(!window_run(&source, SPLIT_TRAIN, take_ten, &taken, &error));
+  ck_assert(!window_run(&source, SPLIT_TRAIN, 0, take_ten, &taken, &error));
   ck_assert_str_eq(error.message, "enough");
   ck_assert_int_eq(taken, 10);
 }

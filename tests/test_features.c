@@ -50,9 +50,10 @@ static void unmake(Made *made) {
   free(made);
 }
 
-static void open_pool(ImagePool *pool, Device *device, const Dataset *dataset) {
+static void open_pool(ImagePool *pool, Device *device, const Dataset *dataset,
+                      const Config *config) {
   Error e = {0};
-  ck_assert_msg(pool_open(pool, device, dataset, &e), "%s", e.message);
+  ck_assert_msg(pool_open(pool, device, dataset, config, 1, &e), "%s", e.message);
 }
 
 static Features choose(const Dataset *dataset, bool training, int wanted, int classes) {
@@ -109,7 +110,7 @@ static Features extract(const char *settings, bool trains) {
   Tiny *t = tiny_open(settings, trains);
   ImagePool pool;
   Error e = {0};
-  open_pool(&pool, t->device, &made->dataset);
+  open_pool(&pool, t->device, &made->dataset, &t->config);
   Features f = choose(&made->dataset, true, 0, 0);
   ck_assert_msg(features_extract(&f, &t->model, &pool, (1u << READOUT_COUNT) - 1, NULL, &e), "%s",
                 e.message);
@@ -232,7 +233,7 @@ START_TEST(features_are_those_of_the_encoder) {
   ImagePool pool;
   Error e = {0};
   memcpy(made->pixels, t->images, 6 * 8 * 8 * 3);
-  open_pool(&pool, t->device, &made->dataset);
+  open_pool(&pool, t->device, &made->dataset, &t->config);
   Features f = choose(&made->dataset, true, 0, 0);
   ck_assert_uint_eq(readouts_wanted(&t->config),
                     cls ? 15 : 1u << READOUT_mean | 1u << READOUT_mean_prenorm);
@@ -287,7 +288,7 @@ START_TEST(pixels_are_averaged_down) {
   Made *made = make(labels, 5, labels, 0, size, size);
   ImagePool pool;
   Error e = {0};
-  open_pool(&pool, device, &made->dataset);
+  open_pool(&pool, device, &made->dataset, &config);
   Features f = choose(&made->dataset, true, 0, 0);
   ck_assert_msg(features_pixels(&f, &config, device, &pool, NULL, &e), "%s", e.message);
   ck_assert_int_eq(f.width, 768);
@@ -355,7 +356,7 @@ START_TEST(little_to_tell_is_said) {
   Probe probe;
   ProbeScores scores;
   Error e = {0};
-  open_pool(&pool, device, &made->dataset);
+  open_pool(&pool, device, &made->dataset, &config);
   ck_assert_msg(probe_open(&probe, &config, device, &made->dataset, &e), "%s", e.message);
   ck_assert_str_eq(probe.note, poor[_i].note);
   ck_assert_int_eq(probe.eval.images > 0, poor[_i].scored);
@@ -416,7 +417,7 @@ START_TEST(features_that_are_not_finite) {
   Probe probe;
   ProbeScores scores;
   Error e = {0};
-  open_pool(&pool, t->device, &made->dataset);
+  open_pool(&pool, t->device, &made->dataset, &t->config);
   ck_assert_msg(probe_open(&probe, &t->config, t->device, &made->dataset, &e), "%s", e.message);
   ck_assert_msg(probe_model(&scores, &probe, &t->model, &pool, &e), "%s", e.message);
   ck_assert(!isnan(scores.linear[READOUT_cls].top1));
@@ -472,7 +473,7 @@ START_TEST(random_weights_are_lent) {
   Evaluator ev;
   Metrics trained, random, fresh;
   Error e = {0};
-  open_pool(&pool, t->device, &made->dataset);
+  open_pool(&pool, t->device, &made->dataset, &t->config);
   ck_assert(evaluator_open(&ev, &t->model, &made->dataset, &pool, &e));
   ck_assert_msg(scorer_probe.run(&trained, &ev, &e), "%s", e.message);
   ck_assert_msg(scorer_random.run(&random, &ev, &e), "%s", e.message);

@@ -178,10 +178,11 @@ START_TEST(batches_are_changed_image_by_image) {
   Error e = {0};
   ck_assert(loader_create(&loader, &config, &data, 0, BATCH, &e));
   ck_assert(batch_create(&batch, &config, device, BATCH, config_kept(&config), &e));
-  ck_assert(pool_open(&pool, device, &data, &e));
+  ck_assert(pool_open(&pool, device, &data, &config, 1, &e));
   loader_load(&loader, 1);
   for (int jitters = 0; jitters < 2; jitters++) {
-    pool_fill_batch(&pool, &batch, loader.crops, jitters ? loader.jitters : NULL, BATCH);
+    ck_assert(
+        pool_fill_batch(&pool, &batch, loader.crops, jitters ? loader.jitters : NULL, BATCH, &e));
     for (int i = 0; i < BATCH; i++) {
       uint8_t crop[BYTES], expected[BYTES];
       device->kernels->crop_resize(device, crop, pixels, &loader.crops[i], 1, SIZE);

@@ -282,8 +282,8 @@ START_TEST(reduction_averages_blocks) {
   Picture p;
   size_t taken = 0;
   const PictureRoom room = {count_bytes, &taken};
-  ck_assert_msg(picture_read(&p, path, &(PictureOptions){side, &room}, &error), "%s",
-                error.message);
+  ck_assert_msg(picture_read(&p, path, &(PictureOptions){.side = side, .room = &room}, &error),
+                "%s", error.message);
   ck_assert_int_eq(p.width, width / f);
   ck_assert_int_eq(p.height, height / f);
   ck_assert_uint_gt(taken, rgb_bytes(&p)); /* it, and the file */

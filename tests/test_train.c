@@ -201,7 +201,7 @@ START_TEST(test_changed_pixels_are_refused) {
   ck_assert_int_eq(pwrite(fd, "changed", 7, 10000), 7);
   close(fd);
   ck_assert_int_eq(run_mae("train " TINY "train.steps=8 --resume --out @/run"), EXIT_DATA);
-  assert_output_names("its pixels do not match their SHA-256");
+  assert_output_names("its images do not match their SHA-256");
   ck_assert_int_eq(run_mae("train " TINY "train.steps=8 --out @/other"), EXIT_DATA);
   ck_assert_int_eq(run_mae("eval --checkpoint @/run"), EXIT_DATA);
   ck_assert_int_eq(unlink(packs.gl_pathv[0]), 0);

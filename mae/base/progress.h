@@ -1,6 +1,7 @@
 /* progress.h - how far a long job is: who does it tells a listener, and the commonest listener is
  * one line on standard error. On a terminal that is redrawn in place; elsewhere a line is written
- * every ten seconds, and one at the end of a job. */
+ * every ten seconds, and one at the end of a job. After some seconds of a job it also says how long
+ * the rest takes at the pace so far. */
 #ifndef MAE_BASE_PROGRESS_H
 #define MAE_BASE_PROGRESS_H
 
@@ -25,6 +26,9 @@ void progress_tell(const ProgressListener *, const char *what, size_t done, size
 /* "packing: 12 of 80 (15%)", without "of" where the total is PROGRESS_UNKNOWN. Cut off where it
  * does not fit. */
 void progress_text(char *text, size_t size, const char *what, size_t done, size_t total);
+/* ", 12 min left" when `seconds` brought a job from `first` to `done`; "" when that says little. */
+void progress_time_left(char *text, size_t size, double seconds, size_t first, size_t done,
+                        size_t total);
 
 /* Passes on what it hears, with a name before it: "probe, vote" for "vote". */
 typedef struct ProgressPart {
@@ -36,6 +40,8 @@ ProgressListener progress_of_part(ProgressPart *);
 typedef struct ProgressLine { /* all zero but `terminal`, which says how to write */
   bool terminal, drawn;       /* drawn: the line is on the screen */
   double last;                /* clock_seconds when it was drawn, or the job began */
+  double began;               /* the same, when the job was first heard of, and */
+  size_t first;               /* how far it was then */
   char job[PROGRESS_WHAT_MAX];
 } ProgressLine;
 

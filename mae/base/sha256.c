@@ -34,16 +34,26 @@ void sha256_add(Sha256 *hash, const void *bytes, size_t size) {
   require(EVP_DigestUpdate(hash->context, bytes, size));
 }
 
-void sha256_finish(Sha256 *hash, char hex[65]) {
+static void finish(EVP_MD_CTX *context, char hex[65]) {
   unsigned char digest[EVP_MAX_MD_SIZE];
-  require(EVP_DigestFinal_ex(hash->context, digest, NULL));
+  require(EVP_DigestFinal_ex(context, digest, NULL));
   static const char digits[] = "0123456789abcdef";
   for (int i = 0; i < 32; i++) {
     hex[2 * i] = digits[digest[i] >> 4];
     hex[2 * i + 1] = digits[digest[i] & 15];
   }
   hex[64] = 0;
-  EVP_MD_CTX_free(hash->context);
+  EVP_MD_CTX_free(context);
+}
+
+void sha256_so_far(const Sha256 *hash, char hex[65]) {
+  EVP_MD_CTX *copy = EVP_MD_CTX_new();
+  require(copy && EVP_MD_CTX_copy_ex(copy, hash->context));
+  finish(copy, hex);
+}
+
+void sha256_finish(Sha256 *hash, char hex[65]) {
+  finish(hash->context, hex);
   free(hash);
 }
 

@@ -13,6 +13,7 @@ bool sha256_file(char hex[65], const char *path, Error *);
 typedef struct Sha256 Sha256;
 Sha256 *sha256_new(void);
 void sha256_add(Sha256 *, const void *bytes, size_t size);
+void sha256_so_far(const Sha256 *, char hex[65]); /* may be added to afterwards */
 void sha256_finish(Sha256 *, char hex[65]); /* frees */
 
 #endif

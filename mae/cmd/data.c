@@ -1,4 +1,5 @@
-/* mae data: packing a source ahead of training, and saying what the source and its pack hold. */
+/* mae data: packing a source ahead of training, saying what the source and its pack hold, and how
+ * fast crops come from it. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +9,14 @@
 #include "mae/base/progress.h"
 #include "mae/base/text.h"
 #include "mae/cmd/cmd.h"
+#include "mae/cmd/data_speed.h"
 #include "mae/data/pack.h"
 #include "mae/data/source.h"
 
 static const char about[] =
     "pack: packs the images of data.source into the cache, unless that was done\n"
-    "before. info: the same, and prints what the pack holds, in each class too.";
+    "before. info: the same, and prints what the pack holds, in each class too.\n"
+    "speed: the same, and times making training crops of it on this machine's CPUs.";
 
 typedef struct Sizes {
   int width_min, width_max, height_min, height_max;
@@ -140,9 +143,11 @@ static bool print_json(const Told *told, Error *e) {
   const Dataset *data = told->data;
   Sizes s = find_sizes(data);
   json_t *object = json_pack(
-      "{s:s, s:o, s:s, s:b, s:i, s:i, s:i, s:i, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}",
+      "{s:s, s:o, s:s, s:s, s:b, s:s, s:i, s:i, s:i, s:i, s:o, s:I, s:i, s:i, s:i, s:i, s:i, s:i, "
+      "s:i, s:o}",
       "source", data->source, "path", name_json(data->pack_path), "sha256", data->sha256,
-      "verified", told->verified, "train_images", data->train_count, "eval_images",
+      "content_sha256", data->content_sha256, "verified", told->verified, "holds",
+      data->encoded ? "files" : "pixels", "train_images", data->train_count, "eval_images",
       data->eval_count, "skipped", data->skipped, "odd", data->odd, "passed_over",
       name_json(told->source->passed_over), "file_bytes", (json_int_t)data->map_size, "width_min",
       s.width_min, "width_max", s.width_max, "height_min", s.height_min, "height_max", s.height_max,
@@ -193,8 +198,10 @@ static void print_text(const Told *told) {
   else
     printf("size          %d-%d x %d-%d pixels\n", s.width_min, s.width_max, s.height_min,
            s.height_max);
-  printf("pack          %s (%.1f MB)\n", data->pack_path, (double)data->map_size / 1e6);
+  printf("pack          %s (%.1f MB of %s)\n", data->pack_path, (double)data->map_size / 1e6,
+         data->encoded ? "files" : "pixels");
   printf("sha256        %s%s\n", data->sha256, told->verified ? " (verified)" : "");
+  if (data->encoded) printf("of the files  %s\n", data->content_sha256);
 }
 
 /* What is in the source beside what the pack tells. */
@@ -214,16 +221,32 @@ static bool tell(Told *told, bool json, Error *e) {
   return ok;
 }
 
+/* What is asked of a data set that is open. */
+static bool answer(const char *wanted, const Config *config, const Dataset *data, Told *told,
+                   int crops, bool json, Error *e) {
+  DataSpeed speed;
+  if (!strcmp(wanted, "speed")) {
+    if (!data_speed(&speed, config, data, crops, e)) return false;
+    data_speed_print(&speed, config);
+    return true;
+  }
+  if (json || !strcmp(wanted, "info")) return tell(told, json, e);
+  printf("%s\n", data->pack_path);
+  return true;
+}
+
 int cmd_data(int argc, char **argv) {
   bool json = false, verify = false, all_classes = false;
+  int64_t crops = 4000;
   const CmdOption options[] = {
       {"--json", CMD_FLAG, &json, NULL, "print one JSON object"},
       {"--classes", CMD_FLAG, &all_classes, NULL, "list the images of every class"},
-      {"--verify", CMD_FLAG, &verify, NULL, "read all pixels and compare their SHA-256"},
+      {"--crops", CMD_COUNT, &crops, "N", "crops that speed makes, at least (default: 4000)"},
+      {"--verify", CMD_FLAG, &verify, NULL, "read all images and compare their SHA-256"},
   };
   ConfigCommand command = {.line = {.name = "mae data",
                                     .about = about,
-                                    .usage = "pack|info",
+                                    .usage = "pack|info|speed",
                                     .words_min = 1,
                                     .words_max = 1,
                                     .options = options,
@@ -231,9 +254,9 @@ int cmd_data(int argc, char **argv) {
   int code;
   if (!cmd_parse(&command, argc, argv, &code)) return code;
   Error e = {0};
-  bool info = !strcmp(command.line.words[0], "info");
-  if (!info && strcmp(command.line.words[0], "pack")) {
-    error_set(&e, EXIT_CONFIG, "'%s' is neither pack nor info", command.line.words[0]);
+  const char *wanted = command.line.words[0];
+  if (strcmp(wanted, "info") && strcmp(wanted, "pack") && strcmp(wanted, "speed")) {
+    error_set(&e, EXIT_CONFIG, "'%s' is neither pack, info nor speed", wanted);
     return command_fail(command.line.name, &e);
   }
   ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
@@ -245,10 +268,7 @@ int cmd_data(int argc, char **argv) {
   progress_clear(&line);
   Told told = {
       .config = &command.config, .data = &data, .verified = verify, .all_classes = all_classes};
-  if (ok && (json || info))
-    ok = tell(&told, json, &e);
-  else if (ok)
-    printf("%s\n", data.pack_path);
+  ok = ok && answer(wanted, &command.config, &data, &told, (int)crops, json, &e);
   if (opened) data_close(&data);
   return ok ? EXIT_OK : command_fail(command.line.name, &e);
 }

@@ -45,7 +45,7 @@ static bool score_all(Results *results, bool conventions, const Config *config, 
   if (ok) {
     ok = checkpoint_load_weights(weights, &model, e) &&
          evaluator_open(&evaluator, &model, &dataset, &pool, e) &&
-         pool_open(&pool, device, &dataset, e);
+         pool_open(&pool, device, &dataset, config, 1, e);
     evaluator.progress = &briefly;
     ok = ok && (conventions ? conventions_score(&results->conventions, &evaluator, e)
                             : run_scorers(results, &evaluator, e));

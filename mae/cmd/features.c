@@ -78,7 +78,7 @@ static bool extract(const FeaturesLine *line, const Config *config, Device *devi
     bool training = !strcmp(line->split, "train");
     int wanted = line->images < INT_MAX ? (int)line->images : INT_MAX;
     ok = kept_load_encoder(line->chosen.weights, &model, e) &&
-         pool_open(&pool, device, &dataset, e) &&
+         pool_open(&pool, device, &dataset, config, 1, e) &&
          features_choose(&features, &dataset, training, wanted, 0, e) &&
          features_extract(&features, &model, &pool, readouts, &briefly, e) &&
          write_features(line, &features, e);

@@ -77,7 +77,7 @@ static bool draw_held_out(const char *out, Model *model, const Config *config, E
   Dataset dataset;
   if (!data_open(&dataset, config, &progress, e)) return false;
   ImagePool pool = {0};
-  bool ok = pool_open(&pool, model->device, &dataset, e) &&
+  bool ok = pool_open(&pool, model->device, &dataset, config, 1, e) &&
             sheet_write_held_out(out, model, &dataset, &pool, HELD_OUT_IMAGES, &briefly, e);
   progress_clear(&line);
   pool_destroy(&pool);

@@ -66,22 +66,30 @@
   X(PROBE_MEAN, "mean", "the mean of the patch tokens", false, true)
 
 /* data.source; then the function that opens it (mae/data), whether it reads the folder data.path,
- * and its number of training images where that is known before anything is read, else 0. The help
- * text of a source that reads a folder says what is in there. */
+ * whether each image is a file there (which data.pack = jpeg asks for), and its number of training
+ * images where that is known before anything is read, else 0. The help text of a source that reads
+ * a folder says what is in there. */
 #define SOURCES(X)                                                                                 \
   X(SOURCE_SHAPES, "shapes", "drawn by the program; the class is the form of the largest object",  \
-    source_shapes_open, false, 8192)                                                               \
+    source_shapes_open, false, false, 8192)                                                        \
   X(SOURCE_TINY_IMAGENET, "tiny-imagenet",                                                         \
     "train/WNID/ and val/ of TinyImageNet, in any of the layouts that go round",                   \
-    source_tiny_imagenet_open, true, 0)                                                            \
+    source_tiny_imagenet_open, true, true, 0)                                                      \
   X(SOURCE_IMAGEFOLDER, "imagefolder", "train/ and val/, in each a folder per class",              \
-    source_imagefolder_open, true, 0)                                                              \
+    source_imagefolder_open, true, true, 0)                                                        \
   X(SOURCE_CIFAR10, "cifar10", "data_batch_1.bin to data_batch_5.bin and test_batch.bin",          \
-    source_cifar10_open, true, 50000)                                                              \
-  X(SOURCE_CIFAR100, "cifar100", "train.bin and test.bin", source_cifar100_open, true, 50000)      \
+    source_cifar10_open, true, false, 50000)                                                       \
+  X(SOURCE_CIFAR100, "cifar100", "train.bin and test.bin", source_cifar100_open, true, false,      \
+    50000)                                                                                         \
   X(SOURCE_WEBDATASET, "webdataset",                                                               \
     "shards, tar files of NAME.jpg with NAME.cls, their names with the word train or val",         \
-    source_webdataset_open, true, 0)
+    source_webdataset_open, true, true, 0)
+
+/* data.pack; then whether the pack holds encoded files. */
+#define PACKS(X)                                                                                   \
+  X(PACK_PIXELS, "pixels", "decoded, three bytes a pixel", false)                                  \
+  X(PACK_JPEG, "jpeg",                                                                             \
+    "the files as they are, decoded anew for every crop: for photographs by the million", true)
 
 /* run.keep; then whether the optimiser's state stays. */
 #define KEEPS(X)                                                                                   \
@@ -105,6 +113,7 @@ typedef enum { LOSS_KINDS(CHOICE_ID) } LossKind;
 typedef enum { PRECISIONS(CHOICE_ID) } Precision;
 typedef enum { AUGMENTS(CHOICE_ID) } Augment;
 typedef enum { SOURCES(CHOICE_ID) } SourceKind;
+typedef enum { PACKS(CHOICE_ID) } PackKind;
 typedef enum { PROBE_METHODS(CHOICE_ID) } ProbeMethod;
 typedef enum { PROBE_FEATURES(CHOICE_ID) } ProbeFeatures;
 typedef enum { KEEPS(CHOICE_ID) } Keep;

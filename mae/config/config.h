@@ -59,6 +59,8 @@ typedef struct Config {
     SourceKind source;
     char path[CONFIG_PATH_MAX];  /* a folder or an archive */
     char cache[CONFIG_PATH_MAX]; /* empty: $XDG_CACHE_HOME/maebench or ~/.cache/maebench */
+    PackKind pack;
+    int pack_side, pack_quality; /* of JPEGs written for a pack; side 0: files as they are */
     bool skip_bad;
     double holdout;   /* share of the training images that is held out; 0: the held-out folder */
     int train_images; /* shapes: how many to draw; others: at most so many; 0: all (shapes: see
@@ -152,6 +154,8 @@ bool config_probes_mean(const Config *);
 Dtype config_dtype(const Config *);      /* compute type of train.precision */
 float config_loss_scale(const Config *); /* of the first step: 1 but in fp16 */
 bool config_jitters(const Config *);     /* whether train.augment changes colours */
+/* Whether data.pack keeps image files encoded. */
+bool config_packs_files(const Config *);
 /* Training images as far as they are known before any is read; 0: not. */
 int config_train_images(const Config *);
 

@@ -72,8 +72,14 @@ bool config_probes_mean(const Config *config) {
   return looks[config->probe.features];
 }
 
+bool config_packs_files(const Config *config) {
+#define FILES(id, name, help, files) [id] = files,
+  static const bool packs[] = {PACKS(FILES)};
+  return packs[config->data.pack];
+}
+
 int config_train_images(const Config *config) {
-#define IMAGES(id, name, help, open, in_folder, images) [id] = images,
+#define IMAGES(id, name, help, open, in_folder, of_files, images) [id] = images,
   static const int known[] = {SOURCES(IMAGES)};
   int images = known[config->data.source];
   if (config->data.train_images > 0) return config->data.train_images;

@@ -11,8 +11,10 @@ static const struct {
   int divisor;
 } positions[] = {POS_EMBEDS(POSITION)};
 
-#define IN_FOLDER(id, name, help, open, in_folder, images) [id] = in_folder,
+#define IN_FOLDER(id, name, help, open, in_folder, ...) [id] = in_folder,
 static const bool source_in_folder[] = {SOURCES(IN_FOLDER)};
+#define OF_FILES(id, name, help, open, in_folder, of_files, images) [id] = of_files,
+static const bool source_of_files[] = {SOURCES(OF_FILES)};
 
 static bool check_tower(const Config *config, const char *key, Tower tower, PosEmbed pos_embed,
                         const char *pos_embed_key, Error *e) {
@@ -126,6 +128,18 @@ static bool check_data(const Config *config, Error *e) {
     return error_set(e, EXIT_CONFIG,
                      "data.holdout is for data.source other than shapes, which draws its held-out "
                      "images apart");
+  if (config_packs_files(config) && !source_of_files[config->data.source]) {
+    char source[32];
+    return error_set(
+        e, EXIT_CONFIG,
+        "data.pack = jpeg is for image files; data.source = %s has none: use data.pack "
+        "= pixels",
+        config_get(config, "data.source", source, sizeof source));
+  }
+  if (config->data.pack_side > 0 && !config_packs_files(config))
+    return error_set(e, EXIT_CONFIG,
+                     "data.pack_side = %d is for data.pack = jpeg; pixels are packed as they are",
+                     config->data.pack_side);
   if (config->data.train_images > 0 && config->data.train_images < config->train.batch)
     return error_set(e, EXIT_CONFIG,
                      "data.train_images = %d is less than train.batch = %d: no batch would be full",

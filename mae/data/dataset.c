@@ -19,6 +19,8 @@
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
 #include "mae/data/pack.h"
+#include "mae/data/part.h"
+#include "mae/data/regions.h"
 #include "mae/data/source.h"
 #include "mae/data/tree.h"
 
@@ -29,7 +31,7 @@ typedef struct SourceRow {
 } SourceRow;
 
 static const SourceRow *source_row(const Config *config) {
-#define SOURCE_ROW(id, name, holds, open, in_folder, images) [id] = {open, name, holds, in_folder},
+#define SOURCE_ROW(id, name, holds, open, in_folder, ...) [id] = {open, name, holds, in_folder},
   static const SourceRow sources[] = {SOURCES(SOURCE_ROW)};
   return &sources[config->data.source];
 }
@@ -41,6 +43,16 @@ bool data_check_path(const Config *config, Error *e) {
       (stat(path, &about) || !(S_ISDIR(about.st_mode) || S_ISREG(about.st_mode))))
     return error_set(e, EXIT_DATA, "data.path = %.500s: no such folder or archive", path);
   return true;
+}
+
+/* Encoded files are another pack than pixels, whose fingerprints stay as they were. */
+static void mark_pack(char fingerprint[65], const Config *config) {
+  char text[160];
+  if (!config_packs_files(config)) return;
+  int quality = config->data.pack_side ? config->data.pack_quality : 0;
+  int n = snprintf(text, sizeof text, "%s, files, side %d, quality %d", fingerprint,
+                   config->data.pack_side, quality);
+  sha256_bytes(fingerprint, text, (size_t)n);
 }
 
 bool source_archived_fingerprint(char hex[65], const Config *config, Error *e) {
@@ -56,6 +68,7 @@ bool source_archived_fingerprint(char hex[65], const Config *config, Error *e) {
                    source_row(config)->name, SOURCE_DECODING, files, config->data.train_images,
                    config->data.holdout);
   sha256_bytes(hex, text, (size_t)n);
+  mark_pack(hex, config);
   return true;
 }
 
@@ -66,7 +79,10 @@ bool source_open(Source *source, const Config *config, Error *e) {
   if (!source_archived_fingerprint(archived, config, e)) return false;
   if (!row->open(source, config, e))
     return row->in_folder ? error_suffix(e, "data.path should hold %s", row->holds) : false;
-  if (*archived) memcpy(source->fingerprint, archived, sizeof archived);
+  if (*archived)
+    memcpy(source->fingerprint, archived, sizeof archived);
+  else
+    mark_pack(source->fingerprint, config);
   return true;
 }
 
@@ -148,7 +164,8 @@ static void lock_release(int fd, const char *path) {
   close(fd);
 }
 
-/* Removes what killed packers left: temporaries whose name begins with `name`. The lock is held,
+/* Removes what killed packers left that nobody goes on with: temporaries whose name begins with
+ * `name`. The lock is held,
  * so nobody is writing one. */
 static bool remove_leftovers(const char *cache, const char *name, Error *e) {
   DIR *dir = opendir(cache);
@@ -165,22 +182,30 @@ static bool remove_leftovers(const char *cache, const char *name, Error *e) {
   return ok;
 }
 
+/* Gives a complete part its name. */
+static bool name_pack(const char *part, const char *pack, Error *e) {
+  bool ok = io_rename(part, pack, e);
+  if (ok)
+    part_remove_state(part);
+  else
+    part_remove(part);
+  return ok;
+}
+
 /* Packs unless another process did so before the lock was ours; opens the pack. */
 static bool pack_once(Dataset *data, const char *cache, const char *name, const char *pack,
                       Source *source, bool skip_bad, const ProgressListener *progress, Error *e) {
-  char lock[CONFIG_PATH_MAX + 8], temporary[CONFIG_PATH_MAX + 32], scratch[CONFIG_PATH_MAX + 40];
+  char lock[CONFIG_PATH_MAX + 8], part[PART_PATH_MAX], scratch[CONFIG_PATH_MAX + 40];
   snprintf(lock, sizeof lock, "%s.lock", pack);
-  snprintf(temporary, sizeof temporary, "%s.%ld.tmp", pack, (long)getpid());
+  snprintf(part, sizeof part, "%s.part", pack);
   snprintf(scratch, sizeof scratch, "%s.%ld.files.tmp", pack, (long)getpid());
   if (!io_make_folders(cache, e)) return false;
   int fd = lock_take(lock, progress, e);
   if (fd < 0) return false;
   bool mine = access(pack, F_OK) != 0;
-  bool ok = !mine ||
-            (remove_leftovers(cache, name, e) &&
-             (!source->prepare || source->prepare(source, scratch, progress, e)) &&
-             pack_write(temporary, source, skip_bad, progress, e) && io_rename(temporary, pack, e));
-  if (!ok) unlink(temporary);
+  bool ok = !mine || (remove_leftovers(cache, name, e) &&
+                      (!source->prepare || source->prepare(source, scratch, progress, e)) &&
+                      pack_write(part, source, skip_bad, progress, e) && name_pack(part, pack, e));
   ok = ok && data_open_pack(data, pack, e);
   if (ok && mine) pack_note_verified(data);
   lock_release(fd, lock);
@@ -277,7 +302,7 @@ bool data_open(Dataset *data, const Config *config, const ProgressListener *prog
                    "%s: %d images could not be read when this was packed; set data.skip_bad = "
                    "true to train without them, or repair them",
                    *config->data.path ? config->data.path : data->pack_path, data->skipped);
-  ok = ok && pack_verify_once(data, progress, e);
+  ok = ok && pack_verify_once(data, progress, e) && (!data->encoded || regions_identify(data, e));
   if (!ok) data_close(data);
   return ok;
 }

@@ -1,14 +1,18 @@
 /* dataset.h - images: sources, the packed file, and what one training or evaluation sample is.
  *
  * A source is packed once into one memory-mapped file under the cache folder: header, uint8 RGB
- * pixels, per-image index, checksums (pack.h). The pack's name carries a fingerprint of the source
- * (names, sizes and times of its files, or of its archive), so that a changed one packs anew; it is
- * written under a temporary name and renamed when complete. Processes that need the same pack at
- * once wait for the one that makes it.
+ * pixels or (data.pack = jpeg) encoded files, per-image index, checksums (pack.h). The pack's name
+ * carries a fingerprint of the source (names, sizes and times of its files, or of its archive), so
+ * that a changed one packs anew; it is written under a temporary name and renamed when complete.
+ * Packing that was killed goes on where it was (part.h). Processes that need the same pack at once
+ * wait for the one that makes it.
  *
  * The packed pixels are those that a result is recorded for: whoever opens a pack that was changed
  * since it was last verified reads it whole and compares its SHA-256 first, about a second for each
- * gigabyte. While the file stays as it is that costs nothing (pack.h). */
+ * gigabyte. While the file stays as it is that costs nothing (pack.h).
+ *
+ * Which pixels a pack of encoded files gives depends on libjpeg too. So the data set's SHA-256 is
+ * there that of the content's and of some of its images as they are decoded here. */
 #ifndef MAE_DATA_DATASET_H
 #define MAE_DATA_DATASET_H
 
@@ -23,19 +27,21 @@ typedef struct PackImage {
   uint64_t offset; /* bytes from `pixels` */
   int32_t width, height;
   int32_t label;
-  int32_t reserved;
+  int32_t bytes; /* of the encoded file; 0 in a pack of pixels */
 } PackImage;
 
 typedef struct Dataset {
   char pack_path[CONFIG_PATH_MAX];
-  char sha256[65]; /* of the packed content */
+  char sha256[65];         /* of the images: the content's, unless the pack is encoded */
+  char content_sha256[65]; /* of the packed content */
   char source[32];
   int train_count, eval_count;
   int skipped;                   /* unreadable images left out because of data.skip_bad */
   int odd;                       /* images read past a harmless fault (picture.h) */
   char passed_over[PASSED_TEXT]; /* files of the source that are no images for it; see names.h */
   const PackImage *train, *eval;
-  const uint8_t *pixels;
+  bool encoded;          /* `pixels` are files */
+  const uint8_t *pixels; /* [height, width, 3] uint8 of every image, or its file, JPEG or PNG */
   size_t pixel_bytes;
   void *map; /* the mapping behind all of the above */
   size_t map_size;

@@ -22,6 +22,8 @@ SourceFiles *files_new(const Config *config, Error *e) {
     error_set(e, EXIT_DEVICE, "out of memory for a list of files");
     return NULL;
   }
+  files->encoded = config_packs_files(config);
+  files->keep = (PictureKeep){config->data.pack_side, config->data.pack_quality};
   if (tree_open(&files->tree, config, &files->passed, e)) return files;
   files_free(files);
   return NULL;
@@ -99,7 +101,11 @@ static void keep_evenly(SourceFiles *files, size_t wanted) {
 static bool files_load(const Source *source, int split, int index, const PictureRoom *room,
                        Picture *p, int32_t *label, Error *e) {
   const SourceFiles *files = source->state;
-  PictureOptions options = {.side = REDUCED_SIDE, .room = room};
+  PictureOptions options = {.room = room};
+  if (files->encoded)
+    options.keep = &files->keep;
+  else
+    options.side = REDUCED_SIDE;
   *label = files->split[split].labels[index];
   return tree_picture(&files->tree, files->split[split].paths.names[index], &options, p, e);
 }
@@ -162,6 +168,7 @@ bool files_source(Source *source, const char *name, SourceFiles *files, const Co
                   Error *e) {
   *source = (Source){.name = name,
                      .class_names = &files->classes,
+                     .encoded = files->encoded,
                      .load = files_load,
                      .prepare = files->tree.archives ? files_prepare : NULL,
                      .close = files_close,

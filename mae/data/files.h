@@ -17,6 +17,8 @@ typedef struct SourceFiles {
   } split[SPLIT_COUNT];
   PassedOver passed;
   NameList classes; /* their names, by label */
+  bool encoded;     /* data.pack = jpeg, */
+  PictureKeep keep; /* which asks for these */
 } SourceFiles;
 
 /* Opens data.path. */

@@ -1,4 +1,4 @@
-/* Writing a pack from a source and checking one that is there; pack.h gives the format. */
+/* Checking a pack that is there; pack.h gives the format, and pack_write.c writes it. */
 #include "mae/data/pack.h"
 
 #include <errno.h>
@@ -11,163 +11,23 @@
 
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
-#include "mae/data/window.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "packs are mapped as they are and are little-endian"
 #endif
 
-/* Images with faults that are named; the others are only counted. */
-enum { BAD_NAMED = 5 };
-
-static size_t round_up(size_t n, size_t unit) {
-  return (n + unit - 1) / unit * unit;
+size_t pack_index_offset(size_t pixel_bytes) {
+  return (PACK_PIXELS_AT + pixel_bytes + PACK_ALIGN - 1) / PACK_ALIGN * PACK_ALIGN;
 }
 
-static void sha256_field(char field[64], const void *bytes, size_t size) {
+void pack_hash_field(char field[64], const void *bytes, size_t size) {
   char hex[65];
   sha256_bytes(hex, bytes, size);
   memcpy(field, hex, 64);
 }
 
 void pack_seal(PackHeader *header) {
-  sha256_field(header->header_sha256, header, offsetof(PackHeader, header_sha256));
-}
-
-/* ---- Writing ---- */
-
-typedef struct Packer {
-  const Source *source;
-  const char *path;
-  int fd;
-  bool skip_bad;
-  const ProgressListener *progress;
-  Sha256 *content;
-  PackImage *index;
-  size_t count, pixel_bytes; /* written so far */
-  int skipped, odd;
-  size_t offered, loaded;
-} Packer;
-
-/* Says what to do about a disk that does not take the pack. */
-static bool advise(bool written, Error *e) {
-  return written || error_suffix(e, "nothing half-made is kept: make room there or set data.cache "
-                                    "to another folder, then run again");
-}
-
-static bool put(const Packer *p, const void *bytes, size_t size, Error *e) {
-  return advise(io_write(p->fd, p->path, bytes, size, e), e);
-}
-
-/* Names the first few images with a fault of a kind; `count` is how many there were. */
-static void name_fault(const Packer *p, int count, const char *what, const char *fault) {
-  char text[sizeof(Error) + 64];
-  if (count <= BAD_NAMED)
-    snprintf(text, sizeof text, "%s: %s", what, fault);
-  else
-    snprintf(text, sizeof text, "%s: more images; they are counted", what);
-  if (count <= BAD_NAMED + 1) progress_tell(p->progress, text, 0, 0);
-}
-
-/* An image that cannot be read: an error, or counted. */
-static bool skip(Packer *p, const Error *why, Error *e) {
-  if (p->skip_bad && why->code == EXIT_DATA) {
-    name_fault(p, ++p->skipped, "skipped", why->message);
-    return true;
-  }
-  *e = *why;
-  if (why->code == EXIT_DATA) {
-    size_t used = strlen(e->message);
-    snprintf(e->message + used, sizeof e->message - used,
-             " (data.skip_bad = true leaves such images out)");
-  }
-  return false;
-}
-
-static bool append(Packer *p, const WindowImage *image, Error *e) {
-  const Picture *picture = &image->picture;
-  size_t bytes = (size_t)picture->width * (size_t)picture->height * 3;
-  if (!put(p, picture->rgb, bytes, e)) return false;
-  sha256_add(p->content, picture->rgb, bytes);
-  p->index[p->count++] = (PackImage){.offset = p->pixel_bytes,
-                                     .width = picture->width,
-                                     .height = picture->height,
-                                     .label = image->label};
-  p->pixel_bytes += bytes;
-  if (*picture->oddity) name_fault(p, ++p->odd, "read all the same", picture->oddity);
-  return true;
-}
-
-static bool take_image(void *user, const WindowImage *image, Error *e) {
-  Packer *p = user;
-  if (!(image->ok ? append(p, image, e) : skip(p, &image->error, e))) return false;
-  progress_tell(p->progress, "packing", ++p->loaded, p->offered);
-  return true;
-}
-
-static bool write_all(Packer *p, Error *e) {
-  static const char zeros[PACK_PIXELS_AT];
-  const Source *source = p->source;
-  PackHeader header = {.magic = PACK_MAGIC, .version = PACK_VERSION, .header_bytes = sizeof header};
-  memcpy(header.fingerprint, source->fingerprint, sizeof header.fingerprint);
-  snprintf(header.source, sizeof header.source, "%s", source->name);
-
-  if (!put(p, zeros, PACK_PIXELS_AT, e)) return false;
-  if (*source->passed_over) progress_tell(p->progress, source->passed_over, 0, 0);
-  if (!window_run(source, SPLIT_TRAIN, take_image, p, e)) return false;
-  header.train_count = (uint32_t)p->count;
-  if (!window_run(source, SPLIT_EVAL, take_image, p, e)) return false;
-  header.eval_count = (uint32_t)p->count - header.train_count;
-  if (!header.train_count || !header.eval_count)
-    return error_set(e, EXIT_DATA, "%s: none of the %d %s images can be read", source->name,
-                     source->count[header.train_count ? SPLIT_EVAL : SPLIT_TRAIN],
-                     header.train_count ? "held-out" : "training");
-
-  size_t index_bytes = p->count * sizeof *p->index;
-  header.skipped = (uint32_t)p->skipped;
-  header.odd = (uint32_t)p->odd;
-  header.pixel_bytes = p->pixel_bytes;
-  header.index_offset = round_up(PACK_PIXELS_AT + p->pixel_bytes, PACK_ALIGN);
-  header.file_bytes = header.index_offset + index_bytes;
-  sha256_field(header.index_sha256, p->index, index_bytes);
-  sha256_add(p->content, p->index, index_bytes);
-  sha256_add(p->content, &header.train_count, sizeof header.train_count);
-  sha256_add(p->content, &header.eval_count, sizeof header.eval_count);
-  char hex[65];
-  sha256_finish(p->content, hex);
-  p->content = NULL;
-  memcpy(header.content_sha256, hex, sizeof header.content_sha256);
-  pack_seal(&header);
-
-  size_t gap = header.index_offset - PACK_PIXELS_AT - p->pixel_bytes;
-  if (!put(p, zeros, gap, e) || !put(p, p->index, index_bytes, e)) return false;
-  if (lseek(p->fd, 0, SEEK_SET) != 0)
-    return error_set(e, EXIT_DATA, "%s: cannot seek: %s", p->path, strerror(errno));
-  return put(p, &header, sizeof header, e);
-}
-
-bool pack_write(const char *path, const Source *source, bool skip_bad,
-                const ProgressListener *progress, Error *e) {
-  Packer p = {.source = source,
-              .path = path,
-              .skip_bad = skip_bad,
-              .progress = progress,
-              .offered = (size_t)source->count[SPLIT_TRAIN] + (size_t)source->count[SPLIT_EVAL]};
-  p.index = io_buffer(p.offered * sizeof *p.index, "the index of a pack", e);
-  p.content = p.index ? sha256_new() : NULL;
-  bool ok = p.content != NULL;
-  if (p.index && !ok) error_set(e, EXIT_DEVICE, "out of memory for hashing");
-  p.fd = ok ? io_create(path, e) : -1;
-  ok = ok && advise(p.fd >= 0, e) && write_all(&p, e);
-  if (p.fd >= 0) {
-    Error *first = ok ? e : NULL; /* what happens after a failure says nothing new */
-    ok = advise(io_finish(p.fd, path, first), first) && ok;
-    if (!ok) io_remove(path, NULL);
-  }
-  char hex[65];
-  if (p.content) sha256_finish(p.content, hex);
-  free(p.index);
-  return ok;
+  pack_hash_field(header->header_sha256, header, offsetof(PackHeader, header_sha256));
 }
 
 /* ---- Reading ---- */
@@ -179,18 +39,18 @@ static bool damaged(Error *e, const char *name, const char *what) {
 
 static bool hash_matches(const char field[64], const void *bytes, size_t size) {
   char now[64];
-  sha256_field(now, bytes, size);
+  pack_hash_field(now, bytes, size);
   return !memcmp(now, field, sizeof now);
 }
 
 static bool check_header(const PackHeader *h, const char *name, size_t size, Error *e) {
   if (memcmp(h->magic, PACK_MAGIC, sizeof h->magic))
     return error_set(e, EXIT_DATA, "%s: not a pack of this program", name);
-  if (h->version != PACK_VERSION || h->header_bytes != sizeof *h)
+  if (h->version < PACK_OF_PIXELS || h->version > PACK_OF_FILES || h->header_bytes != sizeof *h)
     return error_set(e, EXIT_DATA,
-                     "%s: a pack of format %u, this program reads %d; delete it and it is packed "
-                     "again",
-                     name, h->version, PACK_VERSION);
+                     "%s: a pack of format %u, this program reads %d and %d; delete it and it is "
+                     "packed again",
+                     name, h->version, PACK_OF_PIXELS, PACK_OF_FILES);
   if (!hash_matches(h->header_sha256, h, offsetof(PackHeader, header_sha256)))
     return damaged(e, name, "the header does not match its checksum");
   if (h->file_bytes != size) return damaged(e, name, "the file is not as long as its header says");
@@ -200,23 +60,24 @@ static bool check_header(const PackHeader *h, const char *name, size_t size, Err
     return damaged(e, name, "impossible image counts");
   size_t index_bytes = ((size_t)h->train_count + h->eval_count) * sizeof(PackImage);
   if (h->pixel_bytes > size || index_bytes > size ||
-      h->index_offset != round_up(PACK_PIXELS_AT + h->pixel_bytes, PACK_ALIGN) ||
+      h->index_offset != pack_index_offset(h->pixel_bytes) ||
       h->file_bytes != h->index_offset + index_bytes)
     return damaged(e, name, "its parts do not fit together");
   return true;
 }
 
 /* Images must follow each other without gap or overlap, which also bounds every offset. */
-static bool check_index(const PackImage *index, size_t count, size_t pixel_bytes, const char *name,
-                        Error *e) {
-  size_t at = 0;
+static bool check_index(const PackImage *index, size_t count, const PackHeader *header,
+                        const char *name, Error *e) {
+  size_t at = 0, pixel_bytes = header->pixel_bytes;
   for (size_t i = 0; i < count; i++) {
     const PackImage *image = index + i;
     if (image->width < 1 || image->height < 1 || image->width > PICTURE_SIDE_MAX ||
         image->height > PICTURE_SIDE_MAX)
       return damaged(e, name, "an image of impossible size");
     size_t bytes = (size_t)image->width * (size_t)image->height * 3;
-    if (image->offset != at || bytes > pixel_bytes - at)
+    if (header->version == PACK_OF_FILES) bytes = image->bytes > 0 ? (size_t)image->bytes : 0;
+    if (image->offset != at || !bytes || bytes > pixel_bytes - at)
       return damaged(e, name, "an image outside its place");
     at += bytes;
   }
@@ -232,11 +93,13 @@ bool pack_parse(Dataset *data, const char *name, const void *bytes, size_t size,
   size_t count = (size_t)header->train_count + header->eval_count;
   if (!hash_matches(header->index_sha256, index, count * sizeof *index))
     return damaged(e, name, "the index does not match its checksum");
-  if (!check_index(index, count, header->pixel_bytes, name, e)) return false;
+  if (!check_index(index, count, header, name, e)) return false;
 
   snprintf(data->pack_path, sizeof data->pack_path, "%s", name);
   snprintf(data->source, sizeof data->source, "%s", header->source);
   memcpy(data->sha256, header->content_sha256, 64);
+  memcpy(data->content_sha256, header->content_sha256, 64);
+  data->encoded = header->version == PACK_OF_FILES;
   data->train_count = (int)header->train_count;
   data->eval_count = (int)header->eval_count;
   data->skipped = (int)header->skipped;
@@ -291,8 +154,8 @@ bool pack_verify(const Dataset *data, const ProgressListener *progress, Error *e
   sha256_add(content, counts, sizeof counts);
   char hex[65];
   sha256_finish(content, hex);
-  return !strcmp(hex, data->sha256) ||
-         damaged(e, data->pack_path, "its pixels do not match their SHA-256");
+  return !strcmp(hex, data->content_sha256) ||
+         damaged(e, data->pack_path, "its images do not match their SHA-256");
 }
 
 /* ---- Verifying once ---- */
@@ -304,7 +167,7 @@ static bool note_path(char *path, size_t size, const Dataset *data) {
 
 static size_t note_text(char text[IO_IDENTITY_MAX + 80], const Dataset *data) {
   return (size_t)snprintf(text, IO_IDENTITY_MAX + 80, "%s, sha256 %s\n", data->identity,
-                          data->sha256);
+                          data->content_sha256);
 }
 
 void pack_note_verified(const Dataset *data) {

@@ -1,11 +1,13 @@
 /* pack.h - the packed file of a data set. Internal to the data module, its tests and fuzzing.
  *
- *   PackHeader, zeros up to PACK_PIXELS_AT | pixels | zeros to a multiple of 64 | PackImage index
+ *   PackHeader, zeros up to PACK_PIXELS_AT | images | zeros to a multiple of 64 | PackImage index
  *
- * All numbers are little-endian. The index lists the training images, then the held-out ones;
- * images lie one behind the other without gaps, in that order. The header is sealed by its own
- * SHA-256 and holds those of the index and of the content (pixels, index, then both counts as
- * 32-bit numbers). Opening checks the first two and every number.
+ * All numbers are little-endian. Format 1 holds of each image its pixels, uint8 [height, width, 3],
+ * format 2 (data.pack = jpeg) its file, JPEG or PNG, of PackImage.bytes bytes. The index lists the
+ * training images, then the held-out ones; images lie one behind the other without gaps, in that
+ * order. The header is sealed by its own SHA-256 and holds those of the index and of the content
+ * (images, index, then both counts as 32-bit numbers), which is the same wherever the images came
+ * from. Opening checks the first two and every number.
  *
  * The content, which may be hundreds of gigabytes, is read in full once for every state of the
  * file, when it is next used: NAME.pack.verified notes its size, times and number on the disk, and
@@ -18,7 +20,8 @@
 #include "mae/data/source.h"
 
 #define PACK_MAGIC "MAEPACK\n"
-enum { PACK_VERSION = 1, PACK_PIXELS_AT = 4096, PACK_ALIGN = 64 };
+enum { PACK_OF_PIXELS = 1, PACK_OF_FILES = 2 }; /* formats */
+enum { PACK_PIXELS_AT = 4096, PACK_ALIGN = 64 };
 
 typedef struct PackHeader {
   char magic[8];
@@ -27,16 +30,20 @@ typedef struct PackHeader {
   char fingerprint[64]; /* hex, as all hashes here; of the source */
   char content_sha256[64], index_sha256[64];
   uint32_t train_count, eval_count, skipped;
-  uint32_t odd; /* images read past a harmless fault; 0 in packs of before */
-  uint64_t pixel_bytes, index_offset, file_bytes;
+  uint32_t odd;         /* images read past a harmless fault; 0 in packs of before */
+  uint64_t pixel_bytes; /* of all images, as they are stored */
+  uint64_t index_offset, file_bytes;
   char header_sha256[64]; /* of everything above */
 } PackHeader;
 
-/* Fills in header_sha256. */
+/* Fills in header_sha256, and any such field. */
 void pack_seal(PackHeader *);
+void pack_hash_field(char field[64], const void *bytes, size_t size);
+size_t pack_index_offset(size_t pixel_bytes);
 
-/* Packs a source into the file `path`, fsynced; the file is removed when this fails. What is
- * written does not depend on the number of threads. */
+/* Packs a source into the file `path`, fsynced. What is written does not depend on the number of
+ * threads. A file and its state (part.h) that are there are gone on with. When this fails they are
+ * removed, unless it was an image that could not be read and much had been packed. */
 bool pack_write(const char *path, const Source *, bool skip_bad, const ProgressListener *, Error *);
 
 /* Checks bytes in memory, which must outlive the Dataset, as data_open_pack does a file's. */

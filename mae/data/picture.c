@@ -29,41 +29,86 @@ static void take(const PictureOptions *options, size_t bytes) {
 
 /* ---- Rows ---- */
 
+/* Whether a file is kept as it is: then its rows go nowhere. */
+static bool stays_encoded(const PictureRows *rows, size_t width, size_t height) {
+  const PictureKeep *keep = rows->options->keep;
+  size_t longer = width > height ? width : height;
+  return keep && (!keep->side || longer <= (size_t)keep->side);
+}
+
+/* How many times the rows are reduced here. */
+static size_t row_factor(const PictureRows *rows, size_t width, size_t height) {
+  size_t shorter = width < height ? width : height, side = (size_t)rows->options->side;
+  if (rows->box) return rows->decoder_reduces ? 1 : (size_t)rows->box->reduction;
+  return side && shorter / side > 1 ? shorter / side : 1;
+}
+
+static bool box_fits(const PictureRows *rows, Error *e) {
+  const PictureBox *box = rows->box;
+  if (box->left >= 0 && box->top >= 0 && box->width > 0 && box->height > 0 &&
+      box->left <= rows->width - box->width && box->top <= rows->height - box->height)
+    return true;
+  return error_set(e, EXIT_DATA, "%s: no box of %dx%d pixels at (%d, %d) in %dx%d", rows->name,
+                   box->width, box->height, box->left, box->top, rows->width, rows->height);
+}
+
 bool rows_begin(PictureRows *rows, size_t width, size_t height, size_t more, Error *e) {
   if (!size_is_sane(rows->name, width, height, e)) return false;
-  size_t shorter = width < height ? width : height, side = (size_t)rows->options->side;
-  size_t factor = side && shorter / side > 1 ? shorter / side : 1;
+  size_t factor = row_factor(rows, width, height);
   size_t row = width / factor * 3, bytes = row * (height / factor);
-  take(rows->options, bytes + more);
+  bool direct = !rows->box && !stays_encoded(rows, width, height);
   rows->factor = (int)factor;
-  rows->picture->width = (int)(width / factor);
-  rows->picture->height = (int)(height / factor);
-  rows->picture->rgb = io_buffer(bytes, rows->name, e);
-  if (!rows->picture->rgb || factor == 1) return rows->picture->rgb != NULL;
+  rows->width = (int)(width / factor);
+  rows->height = (int)(height / factor);
+  if (rows->box && !box_fits(rows, e)) return false;
+  take(rows->options, (direct ? bytes : width * 3) + more);
+  rows->picture->width = rows->width;
+  rows->picture->height = rows->height;
+  if (direct && !(rows->picture->rgb = io_buffer(bytes, rows->name, e))) return false;
+  if (direct && factor == 1) return true;
   rows->whole = io_buffer(width * 3, rows->name, e);
-  rows->sums = rows->whole ? io_buffer(row * sizeof *rows->sums, rows->name, e) : NULL;
+  if (!rows->whole || factor == 1) return rows->whole != NULL;
+  rows->sums = io_buffer(row * sizeof *rows->sums, rows->name, e);
   return rows->sums != NULL;
 }
 
 uint8_t *rows_place(PictureRows *rows) {
   if (rows->whole) return rows->whole;
-  return rows->picture->rgb + (size_t)rows->row * (size_t)rows->picture->width * 3;
+  return rows->picture->rgb + (size_t)rows->row * (size_t)rows->width * 3;
 }
 
-void rows_placed(PictureRows *rows) {
-  size_t factor = (size_t)rows->factor, width = (size_t)rows->picture->width;
-  size_t y = (size_t)rows->row++ / factor, in_block = (size_t)rows->row - 1 - y * factor;
-  if (factor == 1 || y >= (size_t)rows->picture->height) return;
+bool rows_complete(const PictureRows *rows) {
+  return rows->box && rows->row / rows->factor >= rows->box->top + rows->box->height;
+}
+
+/* Adds the row to its block's; true when the block is complete: `whole` then begins with the
+ * block's averages. */
+static bool average(PictureRows *rows, size_t y, size_t in_block) {
+  size_t factor = (size_t)rows->factor, values = (size_t)rows->width * 3;
+  if (y >= (size_t)rows->height) return false;
   uint32_t area = (uint32_t)(factor * factor);
-  for (size_t i = 0; i < width * 3; i++) {
+  for (size_t i = 0; i < values; i++) {
     const uint8_t *from = rows->whole + i / 3 * factor * 3 + i % 3;
     uint32_t sum = in_block ? rows->sums[i] : area / 2;
     for (size_t dx = 0; dx < factor; dx++) sum += from[dx * 3];
     rows->sums[i] = sum;
   }
-  if (in_block + 1 < factor) return;
-  uint8_t *out = rows->picture->rgb + y * width * 3;
-  for (size_t i = 0; i < width * 3; i++) out[i] = (uint8_t)(rows->sums[i] / area);
+  if (in_block + 1 < factor) return false;
+  for (size_t i = 0; i < values; i++) rows->whole[i] = (uint8_t)(rows->sums[i] / area);
+  return true;
+}
+
+void rows_placed(PictureRows *rows) {
+  size_t factor = (size_t)rows->factor, y = (size_t)rows->row / factor;
+  size_t in_block = (size_t)rows->row++ - y * factor, width = (size_t)rows->width;
+  if (!rows->whole || (factor > 1 && !average(rows, y, in_block))) return;
+  const PictureBox *box = rows->box;
+  if (!box) {
+    if (rows->picture->rgb) memcpy(rows->picture->rgb + y * width * 3, rows->whole, width * 3);
+  } else if (y >= (size_t)box->top && y - (size_t)box->top < (size_t)box->height) {
+    size_t bytes = (size_t)box->width * 3;
+    memcpy(rows->rgb + (y - (size_t)box->top) * bytes, rows->whole + (size_t)box->left * 3, bytes);
+  }
 }
 
 void rows_end(PictureRows *rows) {
@@ -103,23 +148,48 @@ static bool refuse(const char *name, const void *bytes, size_t size, Error *e) {
                    other ? other : "");
 }
 
-bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size,
-                    const PictureOptions *options, Error *e) {
+/* By content, not by name. */
+static bool decode_rows(PictureRows *rows, const void *bytes, size_t size, Error *e) {
   static const uint8_t jpeg_magic[] = {0xFF, 0xD8, 0xFF};
   static const uint8_t png_magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+  bool ok;
+  if (size >= sizeof jpeg_magic && !memcmp(bytes, jpeg_magic, sizeof jpeg_magic))
+    ok = jpeg_decode(rows, bytes, size, e);
+  else if (size >= sizeof png_magic && !memcmp(bytes, png_magic, sizeof png_magic))
+    ok = png_decode(rows, bytes, size, e);
+  else
+    ok = refuse(rows->name, bytes, size, e);
+  rows_end(rows);
+  return ok;
+}
+
+static bool keep_bytes(Picture *p, const char *name, const void *bytes, size_t size, Error *e) {
+  p->encoded = io_buffer(size, name, e);
+  if (!p->encoded) return false;
+  memcpy(p->encoded, bytes, size);
+  p->encoded_size = size;
+  return true;
+}
+
+bool picture_decode(Picture *p, const char *name, const void *bytes, size_t size,
+                    const PictureOptions *options, Error *e) {
   PictureRows rows = {
       .picture = p, .name = name, .options = options ? options : &(PictureOptions){0}};
-  bool ok;
+  const PictureKeep *keep = rows.options->keep;
   *p = (Picture){0};
-  if (size >= sizeof jpeg_magic && !memcmp(bytes, jpeg_magic, sizeof jpeg_magic))
-    ok = jpeg_decode(&rows, bytes, size, e);
-  else if (size >= sizeof png_magic && !memcmp(bytes, png_magic, sizeof png_magic))
-    ok = png_decode(&rows, bytes, size, e);
-  else
-    ok = refuse(name, bytes, size, e);
-  rows_end(&rows);
+  bool ok = decode_rows(&rows, bytes, size, e);
+  if (ok && keep)
+    ok = p->rgb ? picture_encode(p, name, keep, e) : keep_bytes(p, name, bytes, size, e);
   if (!ok) picture_free(p);
   return ok;
+}
+
+bool picture_decode_box(uint8_t *rgb, const char *name, const void *bytes, size_t size,
+                        const PictureBox *box, Error *e) {
+  Picture about = {0};
+  PictureRows rows = {
+      .picture = &about, .name = name, .options = &(PictureOptions){0}, .box = box, .rgb = rgb};
+  return decode_rows(&rows, bytes, size, e);
 }
 
 bool picture_read(Picture *p, const char *path, const PictureOptions *options, Error *e) {
@@ -139,5 +209,6 @@ bool picture_read(Picture *p, const char *path, const PictureOptions *options, E
 
 void picture_free(Picture *p) {
   free(p->rgb);
+  free(p->encoded);
   *p = (Picture){0};
 }

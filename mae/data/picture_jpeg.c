@@ -75,19 +75,25 @@ static bool run(JpegJob *job, const void *bytes, size_t size, Error *e) {
   jpeg_mem_src(info, bytes, (unsigned long)size);
   jpeg_read_header(info, TRUE);
   bool inked = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
-  size_t width = info->image_width;
-  if (!rows_begin(job->rows, width, info->image_height, coefficient_bytes(info), e)) return false;
+  if (job->rows->box) {
+    info->scale_denom = (unsigned)job->rows->box->reduction;
+    job->rows->decoder_reduces = true;
+  }
+  jpeg_calc_output_dimensions(info);
+  size_t width = info->output_width;
+  if (!rows_begin(job->rows, width, info->output_height, coefficient_bytes(info), e)) return false;
   if (inked && !(job->ink = io_buffer(width * 4, job->rows->name, e))) return false;
   info->out_color_space = inked ? JCS_CMYK : JCS_RGB; /* one channel is spread by the library */
   jpeg_start_decompress(info);
-  while (info->output_scanline < info->output_height) {
+  while (info->output_scanline < info->output_height && !rows_complete(job->rows)) {
     uint8_t *place = rows_place(job->rows);
     JSAMPROW row = inked ? job->ink : place;
     jpeg_read_scanlines(info, &row, 1);
     if (inked) ink_to_rgb(place, job->ink, width);
     rows_placed(job->rows);
   }
-  jpeg_finish_decompress(info);
+  /* What is below a box stays unread: its file was read whole when it was packed. */
+  if (info->output_scanline == info->output_height) jpeg_finish_decompress(info);
   return true;
 }
 

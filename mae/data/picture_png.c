@@ -74,14 +74,14 @@ static bool run(PngJob *job, Error *e) {
   if (png_get_rowbytes(png, job->info) != width * 3) png_error(png, "rows of an unknown kind");
   for (int pass = 0; interlaced && pass < passes; pass++)
     for (size_t y = 0; y < height; y++) png_read_row(png, job->whole + y * width * 3, NULL);
-  for (size_t y = 0; y < height; y++) {
+  for (size_t y = 0; y < height && !rows_complete(job->rows); y++) {
     if (interlaced)
       memcpy(rows_place(job->rows), job->whole + y * width * 3, width * 3);
     else
       png_read_row(png, rows_place(job->rows), NULL);
     rows_placed(job->rows);
   }
-  png_read_end(png, NULL);
+  if (!rows_complete(job->rows)) png_read_end(png, NULL);
   return true;
 }
 

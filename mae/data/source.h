@@ -31,6 +31,7 @@ struct Source {
   int found[SPLIT_COUNT];        /* before data.train_images took its part; 0: not known */
   int classes;                   /* labels of training images are below it */
   const NameList *class_names;   /* by label; NULL: they have none */
+  bool encoded;                  /* its pictures come encoded (Picture) */
   /* Called once before the first load, with the name of a file that may be made and must be gone
    * when the source is closed. NULL: nothing to do. */
   bool (*prepare)(Source *, const char *scratch, const ProgressListener *, Error *);

@@ -30,6 +30,10 @@ struct Window {
   Slot *slots; /* [WINDOW_IMAGES]: image i in slot i % WINDOW_IMAGES */
 };
 
+size_t window_bytes(const Picture *p) {
+  return p->encoded ? p->encoded_size : (size_t)p->width * (size_t)p->height * 3;
+}
+
 static void take_room(void *user, size_t bytes) {
   Slot *slot = user;
   Window *w = slot->window;
@@ -66,8 +70,7 @@ static bool load_next(Window *w) {
   const PictureRoom room = {take_room, slot};
   image->ok = w->source->load(w->source, w->split, index, &room, &image->picture, &image->label,
                               &image->error);
-  const Picture *p = &image->picture;
-  size_t kept = image->ok ? (size_t)p->width * (size_t)p->height * 3 : 0;
+  size_t kept = image->ok ? window_bytes(&image->picture) : 0;
   pthread_mutex_lock(&w->lock);
   slot->loaded = true;
   give_room_back(slot, kept < slot->bytes ? kept : slot->bytes);
@@ -95,8 +98,14 @@ static void give_ready(Window *w) {
   pthread_mutex_unlock(&w->lock);
 }
 
-bool window_run(const Source *source, int split, WindowTake take, void *user, Error *e) {
-  Window w = {.source = source, .split = split, .take = take, .user = user, .error = e};
+bool window_run(const Source *source, int split, int first, WindowTake take, void *user, Error *e) {
+  Window w = {.source = source,
+              .split = split,
+              .take = take,
+              .user = user,
+              .error = e,
+              .next = first,
+              .given = first};
   w.slots = io_buffer(WINDOW_IMAGES * sizeof *w.slots, "packing", e);
   if (!w.slots) return false;
   for (int i = 0; i < WINDOW_IMAGES; i++) w.slots[i] = (Slot){0};

@@ -17,8 +17,12 @@ typedef struct WindowImage {
   Error error; /* why not */
 } WindowImage;
 
-/* Called for each image, in order, from any thread but one at a time; false ends it all. */
+/* Bytes that a loaded picture holds. */
+size_t window_bytes(const Picture *);
+
+/* Called for each image from `first` on, in order, from any thread but one at a time; false ends it
+ * all. */
 typedef bool (*WindowTake)(void *user, const WindowImage *, Error *);
-bool window_run(const Source *, int split, WindowTake, void *user, Error *);
+bool window_run(const Source *, int split, int first, WindowTake, void *user, Error *);
 
 #endif

@@ -318,8 +318,7 @@ static bool score_split(ConventionScores *scores, Evaluator *ev, bool training, 
   for (int first = 0; ok && first < total; first += ev->capacity) {
     int count = total - first < ev->capacity ? total - first : ev->capacity;
     for (int i = 0; i < count; i++) data_eval_crop(&ev->crops[i], ev->dataset, first + i);
-    evaluator_load(ev, first, count);
-    ok = score_batch(canvas, ev, count, e);
+    ok = evaluator_load(ev, first, count, e) && score_batch(canvas, ev, count, e);
     progress_tell(ev->progress, training ? "training images" : "held-out images",
                   (size_t)first + (size_t)count, (size_t)total);
   }

@@ -81,15 +81,16 @@ void evaluator_destroy(Evaluator *ev) {
   *ev = (Evaluator){0};
 }
 
-void evaluator_load(Evaluator *ev, int first, int count) {
+bool evaluator_load(Evaluator *ev, int first, int count, Error *e) {
   const Config *config = ev->config;
   size_t keep = (size_t)config_kept(config), patches = (size_t)config_patches(config);
   int side = config->model.image_size / config->model.patch_size;
   for (size_t i = 0; i < (size_t)count; i++)
     mask_draw(ev->visible + i * keep, ev->masked + i * patches, side, (int)keep, config->train.mask,
               config->eval.seed, STREAM_EVAL_MASK, 0, (uint64_t)first + i);
-  pool_fill_batch(ev->pool, &ev->input, ev->crops, NULL, count);
+  if (!pool_fill_batch(ev->pool, &ev->input, ev->crops, NULL, count, e)) return false;
   batch_set_masks(&ev->input, ev->visible, ev->masked, count);
+  return true;
 }
 
 void evaluator_reconstruct(Evaluator *ev, int count) {
@@ -145,8 +146,9 @@ bool evaluate_pictures(Metrics *metrics, Evaluator *ev, unsigned offers, Picture
   for (int first = 0; first < total; first += ev->capacity) {
     int count = total - first < ev->capacity ? total - first : ev->capacity;
     for (int i = 0; i < count; i++) data_eval_crop(&ev->crops[i], ev->dataset, first + i);
-    evaluator_load(ev, first, count);
-    if (!make(ev, count, user, e) || !evaluator_measure(&sums, ev, offers, count, e)) return false;
+    if (!evaluator_load(ev, first, count, e) || !make(ev, count, user, e) ||
+        !evaluator_measure(&sums, ev, offers, count, e))
+      return false;
     progress_tell(ev->progress, "held-out images", (size_t)first + (size_t)count, (size_t)total);
   }
   *metrics = metrics_finish(&sums, offers);

@@ -46,8 +46,8 @@ bool evaluator_create(Evaluator *, Model *, const ImagePool *, int capacity, Err
 size_t evaluator_memory(const Config *);
 void evaluator_destroy(Evaluator *);
 /* Loads `count` images of the pool whose crops are in evaluator->crops; image i gets the mask of
- * evaluation image first + i. */
-void evaluator_load(Evaluator *, int first, int count);
+ * evaluation image first + i. Fails only where an encoded image cannot be decoded. */
+bool evaluator_load(Evaluator *, int first, int count, Error *);
 /* Runs the model on the loaded images and reconstructs them into full and composite. */
 void evaluator_reconstruct(Evaluator *, int count);
 /* Measures the pictures of the loaded images, composite and (with OFFERS_FULL) full, and adds each

@@ -179,7 +179,7 @@ static bool place_images(Sheet *sheet, Evaluator *ev, int first, int count, floa
   const Kernels *k = ev->device->kernels;
   size_t values = (size_t)sheet->picture_size * sheet->picture_size * 3;
   size_t patches = (size_t)config_patches(ev->config);
-  evaluator_load(ev, first, count);
+  if (!evaluator_load(ev, first, count, e)) return false;
   evaluator_reconstruct(ev, count);
   k->download(ev->device, composite, ev->composite, (size_t)count * values * sizeof *composite);
   k->download(ev->device, images, ev->input.images, (size_t)count * values);

@@ -124,10 +124,10 @@ static bool extraction_open(Extraction *x, const Config *config, Device *device,
 }
 
 /* Loads images first .. first+count of the chosen ones. */
-static void load(Extraction *x, const Features *f, int first, int count) {
+static bool load(Extraction *x, const Features *f, int first, int count, Error *e) {
   for (int i = 0; i < count; i++)
     data_whole_crop(&x->crops[i], f->dataset, f->training, f->index[first + i]);
-  pool_fill_batch(x->pool, &x->input, x->crops, NULL, count);
+  return pool_fill_batch(x->pool, &x->input, x->crops, NULL, count, e);
 }
 
 static void read_tokens(Extraction *x, Model *model, int count) {
@@ -162,7 +162,8 @@ bool features_extract(Features *f, Model *model, const ImagePool *pool, unsigned
   bool ok = true;
   for (int first = 0; ok && first < f->images; first += x.capacity) {
     int count = f->images - first < x.capacity ? f->images - first : x.capacity;
-    load(&x, f, first, count);
+    ok = load(&x, f, first, count, e);
+    if (!ok) break;
     read_tokens(&x, model, count);
     for (int r = 0; r < READOUT_COUNT; r++)
       if (f->values[r])
@@ -210,7 +211,8 @@ bool features_pixels(Features *f, const Config *config, Device *device, const Im
   bool ok = images != NULL;
   for (int first = 0; ok && first < f->images; first += x.capacity) {
     int count = f->images - first < x.capacity ? f->images - first : x.capacity;
-    load(&x, f, first, count);
+    ok = load(&x, f, first, count, e);
+    if (!ok) break;
     device->kernels->download(device, images, x.input.images, (size_t)count * values);
     ok = device_synchronize(device, e);
     for (int i = 0; ok && i < count; i++)

@@ -71,15 +71,17 @@ static void close_inputs(Inputs *in) {
   free(in->seconds);
 }
 
-static void queue_step(TrainStep *s, Inputs *in, int index) {
+static bool queue_step(TrainStep *s, Inputs *in, int index, Error *e) {
   loader_load(&in->loader, index);
   BatchBuffers *input = step_input(s);
-  if (!in->images)
-    pool_fill_batch(&in->pool, input, in->loader.crops, in->loader.jitters, s->images);
-  else if (index < s->slots) /* into each of the buffers that steps take in turn */
+  if (!in->images &&
+      !pool_fill_batch(&in->pool, input, in->loader.crops, in->loader.jitters, s->images, e))
+    return false;
+  if (in->images && index < s->slots) /* into each of the buffers that steps take in turn */
     batch_set_images(input, in->images, s->images);
   batch_set_masks(input, in->loader.visible, in->loader.masked, s->images);
   step_run(s);
+  return true;
 }
 
 /* As a training run goes: a GPU has the next step queued before the result of one is waited for. A
@@ -91,7 +93,7 @@ static bool time_steps(TrainStep *s, Inputs *in, int steps, int warmup, double *
     int done = i - ahead;
     StepState state;
     if (i == warmup) profile_reset();
-    if (i < total) queue_step(s, in, i);
+    if (i < total && !queue_step(s, in, i, e)) return false;
     if (done < 0) continue;
     if (!step_result(s, i < total ? ahead : 0, &state, loss, e)) return false;
     double before = ended;

@@ -30,7 +30,7 @@ MemoryPlan memory_plan(const Config *config, const Dataset *dataset) {
       .input = step_memory(config, gpu),
       .evaluation = evaluator_memory(config),
       .probe = probe_share(config, dataset, gpu),
-      .images = gpu ? POOL_STAGE_BYTES : 0,
+      .images = gpu || config_packs_files(config) ? POOL_STAGE_BYTES : 0,
       .own = gpu ? backend_own_memory("cuda") : 0,
       .later = gpu ? backend_later_memory("cuda") : 0,
   };

@@ -109,6 +109,7 @@ static bool open_device(Run *run, Error *e) {
   if (!io_join(copy, sizeof copy, run->options->out, PRODUCTS_FILE, e) ||
       !(run->device = device_open(&config, run->ranks.gpu, run->ranks.sharers, e)))
     return false;
+  spent_open(&run->spent, run->device, &run->ranks);
   if (run->device->kernels->host_memory || access(copy, F_OK) != 0) return true;
   const char *given = run->config->run.products;
   return products_follow(run->device, copy, *given ? given : copy, run->products, e);
@@ -145,7 +146,7 @@ static bool create_step(Run *run, Error *e) {
                        e) &&
          (run->ranks.rank != 0 ||
           evaluator_open(&run->evaluator, &run->model, &run->dataset, &run->pool, e)) &&
-         pool_open(&run->pool, run->device, &run->dataset, e);
+         pool_open(&run->pool, run->device, &run->dataset, config, run->ranks.sharers, e);
 }
 
 /* Initial weights, or those of the newest checkpoint. */
@@ -212,12 +213,6 @@ static bool start(Run *run, Error *e) {
                         "the learning rate warms up for %g epochs and the run has %g: it never "
                         "reaches its peak",
                         warmup, (double)run->steps / run->steps_per_epoch);
-}
-
-static bool open_device(Run *run, Error *e) {
-  run->device = device_open(run->config, run->ranks.gpu, run->ranks.sharers, e);
-  if (run->device) spent_open(&run->spent, run->device, &run->ranks);
-  return run->device != NULL;
 }
 
 static bool prepare(Run *run, Error *e) {
@@ -314,7 +309,9 @@ static bool queue_step(Run *run, Error *e) {
   run->began[run->queued % STEP_SLOTS] = clock_seconds();
   loader_load(&run->loader, run->queued);
   BatchBuffers *input = step_input(&run->step);
-  pool_fill_batch(&run->pool, input, run->loader.crops, run->loader.jitters, run->loader.images);
+  if (!pool_fill_batch(&run->pool, input, run->loader.crops, run->loader.jitters,
+                       run->loader.images, e))
+    return false;
   batch_set_masks(input, run->loader.visible, run->loader.masked, run->loader.images);
   step_run(&run->step);
   run->queued++;

@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (ok) {
     for (int i = 0; i < dataset.train_count + dataset.eval_count; i++) {
       const PackImage *image = &dataset.train[i];
-      fuzz_touch(dataset.pixels + image->offset, 3 * (size_t)image->width * (size_t)image->height);
+      size_t held = 3 * (size_t)image->width * (size_t)image->height;
+      fuzz_touch(dataset.pixels + image->offset, dataset.encoded ? (size_t)image->bytes : held);
     }
     Error problem = {0};
     fuzz_check(pack_verify(&dataset, NULL, &problem), &problem);
