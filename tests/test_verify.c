@@ -183,7 +183,7 @@ static const struct Damage {
         "\":0.125/' T/events.jsonl",                                                               \
         NULL, said                                                                                 \
   }
-    EVENT("eval", "psnr_composite", "events.jsonl:6: the line does not follow"),
+    EVENT("eval", "psnr_composite", "events.jsonl:5: the line does not follow"),
     EVENT("baseline", "psnr_masked", "events.jsonl:14: the line does not follow"),
     EVENT("step", "images_per_second", "events.jsonl:2: the line does not follow"),
     EVENT("step", "lr", "step 1: lr is 0.0, its files say 0.125"),
