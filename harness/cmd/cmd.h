@@ -1,7 +1,7 @@
 /* cmd.h - the commands of the `harness` program; argv[0] is the command's name, each returns the
  * process's exit code: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification
- * that does not match, 4 something is missing or Slurm refused, 73 no room within --disk-limit, 75 a
- * time limit was reached, 128+N stopped by signal N. */
+ * that does not match, 4 something is missing or Slurm refused, 73 no room within --disk-limit, 75
+ * a time limit was reached, 128+N stopped by signal N. */
 #ifndef HARNESS_CMD_CMD_H
 #define HARNESS_CMD_CMD_H
 

@@ -188,7 +188,7 @@ first_rows() {
   row "recorded steps" 60 pieces
   row "table of products" 150 table
   row "beside PyTorch" 400 peer first
-  row "not a number" 45 not_a_number
+  row "not a number" 90 not_a_number
   row "1 rank through NCCL" 45 one_rank
   row "lost rank" 60 lost_rank
 }
