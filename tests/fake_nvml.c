@@ -68,8 +68,9 @@ int nvmlDeviceGetCount_v2(unsigned *count) {
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, Gpu **gpu) {
+  if (index >= 2) return NOT_FOUND;
   *gpu = (Gpu *)&gpus[index];
-  return index < 2 ? SUCCESS : NOT_FOUND;
+  return SUCCESS;
 }
 
 /* GPUs of tests/simt are at bus 1 and up. */

@@ -239,7 +239,7 @@ START_TEST(a_pruned_trial_is_verified) {
   expect_code(RUN("r"), 0, "6 trials are pruned");
   expect_code("verify 1 --db r.db", EXIT_DATA, "trial 1 is not done");
   expect_code("verify 1 --db r.db --steps 4", 0, "bitwise");
-  query_db("r.db", "UPDATE pruning SET reason = 'at will' WHERE trial = 1");
+  free(query_db("r.db", "UPDATE pruning SET reason = 'at will' WHERE trial = 1"));
   expect_code("verify 1 --db r.db --steps 4", 3, "pruning 1");
 }
 END_TEST
