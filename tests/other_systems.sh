@@ -58,7 +58,10 @@ make_root() {
     components=main,universe
     mirror=${MIRROR_UBUNTU:-}
     # Where debootstrap is older than the system, the script of the one before serves.
-    [ -e "/usr/share/debootstrap/scripts/$1" ] || script=/usr/share/debootstrap/scripts/jammy
+    [ -e "/usr/share/debootstrap/scripts/$1" ] || {
+      script=/usr/share/debootstrap/scripts/jammy
+      mirror=${mirror:-http://archive.ubuntu.com/ubuntu} # a script comes after a mirror
+    }
     ;;
   *)
     components=main
