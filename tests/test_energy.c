@@ -214,7 +214,7 @@ END_TEST
 
 /* How a GPU's energy is not to be had, and what is said. */
 static const struct {
-  const char *library, *mode, *bus, *problem;
+  const char *nvml, *mode, *bus, *problem;
 } absences[] = {
     {"/nowhere/libnvidia-ml.so.1", "counter", "0000:01:00.0", "cannot open shared object file"},
     {FAKE_NVML_LIBRARY, "absent", "0000:01:00.0", "NVML: Driver Not Loaded"},
@@ -227,7 +227,7 @@ START_TEST(a_gpu_without_a_reading_has_a_reason) {
   EnergyMeter meter;
   EnergySpent spent;
   EnergyPlaces places = fake_gpu;
-  places.nvml = absences[_i].library;
+  places.nvml = absences[_i].nvml;
   setenv("FAKE_NVML", absences[_i].mode, 1);
   energy_open(&meter, &places, absences[_i].bus, true);
   ck_assert_int_eq(meter.source, ENERGY_NONE);

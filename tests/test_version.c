@@ -48,7 +48,7 @@ START_TEST(version_names_build_and_libraries) {
 END_TEST
 
 static const struct {
-  const char *library, *mode, *said;
+  const char *nvml, *mode, *said;
 } drivers[] = {
     {FAKE_NVML_LIBRARY, "counter",
      "\nGPUs: 0: Fake T4, 15.0 GiB; 1: Fake T8, 15.0 GiB; driver 999.10.20; not used here: "},
@@ -61,7 +61,7 @@ static const struct {
 
 /* A machine with GPUs of its own may answer with those where NVML is silent. */
 START_TEST(version_says_which_gpus_there_are) {
-  use_nvml(drivers[_i].library, drivers[_i].mode);
+  use_nvml(drivers[_i].nvml, drivers[_i].mode);
   for (int program = 0; program < 2; program++) {
     char *text = version(program), *said = strstr(text, "\nGPUs: ");
     bool real = access("/dev/nvidiactl", F_OK) == 0;
