@@ -342,6 +342,40 @@ START_TEST(two_harnesses_decide_the_same) {
 }
 END_TEST
 
+static void wait_for_text(const char *file, const char *words) {
+  bool found = false;
+  for (int i = 0; i < 6000 && !found; i++) {
+    char *text = scratch_read(file);
+    found = strstr(text, words) != NULL;
+    free(text);
+    usleep(10000);
+  }
+  ck_assert_msg(found, "%s never said '%s'", file, words);
+}
+
+/* What is trained, decided and finished while a harness does not look is in its database too. The
+ * first to start is kept by its first trial until the other waits for that one alone. */
+START_TEST(what_another_harness_did_is_recorded) {
+#define RUN_LATER(name)                                                                            \
+  "run exp.ini --scale none --db " name ".db --out r --set prune.metric=train_loss "               \
+  "--set prune.steps=8,16 --set train.steps=20 --mae " FAKE
+  setenv("FAKE_TRAINER", "work", 1);
+  pid_t first = start_harness(RUN_LATER("r"));
+  wait_for_text("log", "starts");
+  ck_assert_int_eq(rename("log", "first"), 0);
+  unsetenv("FAKE_TRAINER");
+  pid_t second = start_harness(RUN_LATER("s"));
+  wait_for_text("log", "waiting for 1 trial");
+  kill(second, SIGSTOP);
+  ck_assert_int_eq(scratch_wait(first), 0);
+  kill(second, SIGCONT);
+  ck_assert_int_eq(scratch_wait(second), 0);
+  expect_from("r.db", "SELECT status, count(*) FROM trials GROUP BY 1", "done|2\npruned|6\n");
+  expect_same("r.db", "s.db", ENDS);
+  expect_same("r.db", "s.db", NUMBERS);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("prune");
   TCase *rule = tcase_create("rule");
@@ -365,6 +399,7 @@ int main(void) {
   tcase_add_test(trouble, a_time_limit_within_a_round);
   tcase_add_test(trouble, a_failure_is_the_worst);
   tcase_add_test(trouble, two_harnesses_decide_the_same);
+  tcase_add_test(trouble, what_another_harness_did_is_recorded);
   suite_add_tcase(suite, trouble);
   return suite_run(suite);
 }

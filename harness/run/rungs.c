@@ -324,17 +324,19 @@ static bool write_changed(Job *job, bool *changed, Error *e) {
   return true;
 }
 
-/* A line that the database refuses is in the folder all the same. */
+/* Another harness may have trained the trial, or written how it ended, and has told its own
+ * database. What ours refuses is in the folder all the same. */
 static void tell_database(Store *store, const Job *job, Progress *progress,
                           SuperviseResult *result) {
-  FileReport report;
   Error e = {0};
-  if (store_take_file(store, job->id, job->folder, trial_files[TRIAL_LAUNCH_FILES - 1], &report,
-                      &e))
+  for (int f = 0; f < TRIAL_FILES; f++) {
+    FileReport report;
+    if (store_take_file(store, job->id, job->folder, trial_files[f], &report, &e)) continue;
+    if (result->unrecorded++ > 0) return;
+    snprintf(result->problem, sizeof result->problem, "%s", e.message);
+    progress_say(progress, "warning: %s", e.message);
     return;
-  if (result->unrecorded++ > 0) return;
-  snprintf(result->problem, sizeof result->problem, "%s", e.message);
-  progress_say(progress, "warning: %s", e.message);
+  }
 }
 
 /* Writes the decisions, or that there is none any more, into the folders and the database, where
@@ -346,8 +348,7 @@ static bool record(Rungs *rungs, Store *store, Progress *progress, SuperviseResu
     bool changed;
     if (!write_changed(job, &changed, e))
       return error_prefix(e, "trial %lld (%s)", (long long)job->id, job->label);
-    /* Another harness may have written it, into a database of its own. */
-    if (changed || job->pruned.step) tell_database(store, job, progress, result);
+    if (job->action != JOB_ELSEWHERE) tell_database(store, job, progress, result);
     if (changed && job->pruned.step)
       progress_say(progress, "trial %lld  %s  is pruned %s", (long long)job->id, job->label,
                    job->pruned.reason);
