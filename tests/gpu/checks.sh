@@ -507,8 +507,8 @@ check_table() {
       rate, other, all }' "$table"), in $(basename "$table")"
 }
 
-# Attention and GELU (map_elements) under the profiler ncu, one block of each size: durations, and
-# what part of the memory's speed, of the tensor cores and of the warps that fit is used.
+# Attention and GELU under the profiler ncu, one block of each size: durations, and what part of the
+# memory's speed, of the tensor cores and of the warps that fit is used.
 check_ncu() {
   ncu=${NCU:-$(command -v ncu)} || ncu=$NVCC_FOLDER/ncu
   [ -x "$ncu" ] || skip "no ncu beside nvcc or on the PATH; the profile has their times"
@@ -519,7 +519,7 @@ check_ncu() {
   set --
   ! "$ncu" --query-metrics 2> /dev/null | grep -q "^$tensor" ||
     set -- --metrics $tensor.avg.pct_of_peak_sustained_active
-  under="$ncu --clock-control none --kernel-name regex:attention|map_elements --section
+  under="$ncu --clock-control none --kernel-name regex:attention|gelu --section
     SpeedOfLight --section Occupancy --section LaunchStats $*"
   # shellcheck disable=SC2086
   mae bench $base train.precision="$preferred" run.device="$DEVICE" train.batch="$batch" \

@@ -6,11 +6,9 @@
   sub(/<.*/, "", name)
   if (name == "void") name = $2
   sub(/[<(].*/, "", name)
-  operation = $0 ~ /Slope/ ? " backward" : ""
   match($0, /\([0-9]+, [0-9]+, [0-9]+\)x/)
-  blocks = substr($0, RSTART + 1)
-  sub(/,.*/, "", blocks)
-  text[++count] = name operation " of " blocks ":"
+  split(substr($0, RSTART + 1), grid, ", ")
+  text[++count] = name " of " grid[1] * grid[2] * grid[3] ":"
   next
 }
 /^ +Duration / { text[count] = text[count] " " $NF " " $(NF - 1) }

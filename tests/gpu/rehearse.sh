@@ -65,7 +65,7 @@ rehearse_first_rows() {
   export NCU="$here/fake_ncu.sh"
   expect 0 first --only "attention and GELU"
   says output "attention_backward_queries of 3072: 123.45 us, DRAM 45.60%, tensor 12.30%, warps" \
-    "; map_elements backward of 38400: 1.20 ms, DRAM 91.00%; in simulated-gpu-ncu.txt"
+    "; gelu_backward_rows of 2400: 1.20 ms, DRAM 91.00%; in simulated-gpu-ncu.txt"
   expect 0 first --only "table of products"
   says output "PASSED .*batch 4: [0-9]* images/s by the rule, [0-9]* by the table; 3[0-9] of 3[0-9]"
   says simulated-gpu-products.txt "^end = 3[0-9]"
