@@ -105,9 +105,10 @@ static bool check(CudaDevice *d, cublasStatus_t status, const ProductShape *s, c
   return !d->error[0];
 }
 
-/* bias: an address as those that it will be used with. */
-static cublasStatus_t describe_operation(Product *p, const void *bias) {
+/* memory: any of the device's. What the library may expect of a bias's address it sees from one. */
+static cublasStatus_t describe_operation(Product *p, void *memory) {
   const ProductShape *s = &p->shape;
+  const void *bias = static_cast<char *>(memory) + s->alignment; /* aligned to that and no more */
   /* True fp32 for fp32 operands: not TF32, which keeps 10 bits. */
   cublasStatus_t status = cublasLtMatmulDescCreate(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
   int32_t a = s->a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N;

@@ -92,7 +92,8 @@ static bool open_trial(Trial *t) {
   t->b = parts[1];
   t->d = parts[2];
   t->again = parts[3];
-  t->bias = s->has_bias ? parts[4] : NULL;
+  /* One that is aligned better than it will be might be given other algorithms. */
+  t->bias = s->has_bias ? parts[4] - off + s->alignment : NULL;
   t->differs = reinterpret_cast<int *>(parts[5]);
   t->d_bytes = counts[2] * dtype_size(s->d_type);
   fill(d, t->a, s->type, counts[0]);

@@ -62,9 +62,9 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 /* What cublasLtMatmulAlgo_t holds here. */
 struct Algorithm {
-  uint64_t product;   /* fingerprint of what it was chosen for; 0: made from its attributes */
-  uint32_t types;     /* fingerprint of the types */
-  uint32_t alignment; /* that was promised of addresses */
+  uint64_t product; /* fingerprint of what it was chosen for; 0: made from its attributes */
+  uint32_t types;   /* fingerprint of the types */
+  uint32_t alignment, bias_alignment; /* that were promised of addresses */
   uint32_t workspace;
   Attributes attributes;
 };
@@ -381,6 +381,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     algorithm.types = types_of(operation->compute, a->type, b->type, c->type, d->type);
     algorithm.workspace = preference->workspace < WORKSPACE ? 0 : WORKSPACE;
     algorithm.alignment = alignment;
+    algorithm.bias_alignment = 256;
+    while ((uintptr_t)operation->bias % algorithm.bias_alignment) algorithm.bias_alignment /= 2;
     algorithm.attributes = kinds[i].attributes;
     results[*found] = {};
     write(results[*found].algo, algorithm);
@@ -401,7 +403,7 @@ cublasStatus_t cublasLtMatmulAlgoInit(cublasLtHandle_t, cublasComputeType_t comp
       Algorithm algorithm = {};
       algorithm.types = types_of(compute, a, b, c, d);
       algorithm.workspace = WORKSPACE;
-      algorithm.alignment = (uint32_t)kind.alignment;
+      algorithm.alignment = algorithm.bias_alignment = (uint32_t)kind.alignment;
       algorithm.attributes.id = id;
       algorithm.attributes.parts = 1;
       *made = {};
@@ -513,6 +515,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t library, cublasLtMatmulDesc_t ope
     return CUBLAS_STATUS_INVALID_VALUE;
   for (const void *address : data)
     if ((uintptr_t)address % algorithm.alignment) return CUBLAS_STATUS_INVALID_VALUE;
+  if (operation->epilogue == CUBLASLT_EPILOGUE_BIAS &&
+      (uintptr_t)operation->bias % algorithm.bias_alignment)
+    return CUBLAS_STATUS_INVALID_VALUE;
   if (!supported(*operation, *a, *b, *c, *d)) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (load_kernel(library, fingerprint(*operation, layouts))) return CUBLAS_STATUS_ALLOC_FAILED;
   const Kind *kind = kind_of(algorithm.attributes);
