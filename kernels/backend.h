@@ -190,7 +190,8 @@ typedef double DeviceStampSeconds(Device *, int from, int to);
 /* Queues what work(user) queues. *recording is NULL at first; a GPU runs work the first time,
  * records what it queues the second time, and from then on replays that without calling work. So
  * work must queue the same operations with the same arguments each time, and neither transfer from
- * or to the host nor wait. One recording serves one queue. */
+ * or to the host nor wait. One recording serves one queue. Marks that work puts are for work alone:
+ * whoever else waited for one that is recorded would fail. */
 typedef void DeviceRepeat(Device *, Recording **recording, void (*work)(void *user), void *user);
 typedef void DeviceForget(Device *, Recording **recording);
 

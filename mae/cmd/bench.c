@@ -152,8 +152,18 @@ static bool suite_config(Config *config, const SuiteCase *s, Precision precision
   return config_validate(config, e);
 }
 
-/* Measures in a process of its own: the peak memory of a process never goes down again. */
-static bool run_apart(Report *r, const Config *config, const BenchOptions *o) {
+static bool receive(int from, void *to, size_t size) {
+  size_t got = 0;
+  for (ssize_t n; got < size; got += (size_t)n)
+    if ((n = read(from, (char *)to + got, size - got)) <= 0) return false;
+  return true;
+}
+
+/* Measures a case in a process of its own, and leaves its configuration in *config. The peak memory
+ * of a process never goes down again; and as a GPU does not serve a process that was forked after
+ * CUDA had been asked for GPUs, only that process asks. */
+static bool run_apart(Report *r, Config *config, const SuiteCase *s, Precision precision,
+                      const BenchOptions *o) {
   int ends[2];
   *r = (Report){.peak = 0};
   if (pipe(ends)) return error_set(&r->error, EXIT_DEVICE, "cannot make a pipe");
@@ -161,17 +171,17 @@ static bool run_apart(Report *r, const Config *config, const BenchOptions *o) {
   pid_t child = fork();
   if (child == 0) {
     close(ends[0]);
-    run_bench(r, config, o);
-    bool sent = write(ends[1], r, sizeof *r) == (ssize_t)sizeof *r;
+    if (suite_config(config, s, precision, &r->error)) run_bench(r, config, o);
+    bool sent = write(ends[1], config, sizeof *config) == (ssize_t)sizeof *config &&
+                write(ends[1], r, sizeof *r) == (ssize_t)sizeof *r;
     _exit(sent ? EXIT_OK : EXIT_DEVICE);
   }
   close(ends[1]);
-  size_t got = 0;
-  for (ssize_t n; child > 0 && got < sizeof *r; got += (size_t)n)
-    if ((n = read(ends[0], (char *)r + got, sizeof *r - got)) <= 0) break;
+  bool received =
+      child > 0 && receive(ends[0], config, sizeof *config) && receive(ends[0], r, sizeof *r);
   close(ends[0]);
   if (child > 0) waitpid(child, NULL, 0);
-  if (got < sizeof *r)
+  if (!received)
     return error_set(&r->error, EXIT_DEVICE, "the measuring process ended without a result");
   return r->error.code == 0;
 }
@@ -194,8 +204,7 @@ static int run_suite(const Config *base, BenchOptions o, bool as_json) {
     for (int p = 0; p < PRECISION_COUNT && code == EXIT_OK; p++) {
       Config config = *base;
       Report r = {.peak = 0};
-      bool ok =
-          suite_config(&config, &suite[i], (Precision)p, &r.error) && run_apart(&r, &config, &o);
+      bool ok = run_apart(&r, &config, &suite[i], (Precision)p, &o);
       /* A precision that the device lacks is an error of the configuration: no row for it. */
       if (!ok && p > 0 && r.error.code == EXIT_CONFIG) continue;
       if (!ok) {

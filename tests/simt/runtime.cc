@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <deque>
 #include <map>
@@ -26,8 +27,9 @@ struct EventState {
   double reached; /* when it was completed, seconds */
   bool timed;
   SimtStream *stream;
-  struct Capture *capture; /* recorded into this one */
+  struct Capture *capture; /* recorded into this one, which goes on */
   size_t capture_position; /* work of `stream` in the capture by then */
+  bool captured;           /* last recorded into one that has ended: it can only be recorded anew */
 };
 
 struct Work {
@@ -45,6 +47,7 @@ struct Node {
 struct Capture {
   SimtStream *origin;
   std::vector<Node> work;
+  std::vector<std::shared_ptr<EventState>> events; /* recorded into it */
   bool broken;
 };
 
@@ -329,6 +332,7 @@ static const struct {
     {cudaSuccess, "cudaSuccess", "no error"},
     {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
     {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
+    {cudaErrorInitializationError, "cudaErrorInitializationError", "initialization error"},
     {cudaErrorInvalidDeviceFunction, "cudaErrorInvalidDeviceFunction", "invalid device function"},
     {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
      "CUDA driver version is insufficient for CUDA runtime version"},
@@ -348,6 +352,8 @@ static const struct {
      "capturing stream has unjoined work"},
     {cudaErrorStreamCaptureIsolation, "cudaErrorStreamCaptureIsolation",
      "dependency created on uncaptured work in another stream"},
+    {cudaErrorCapturedEvent, "cudaErrorCapturedEvent",
+     "operation not permitted on an event last recorded in a capturing stream"},
 };
 
 const char *cudaGetErrorString(cudaError_t error) {
@@ -372,11 +378,14 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
   return cudaSuccess;
 }
 
-/* What every call that needs a device answers without one. */
+/* What every call that needs a device answers without one, and in a process that was forked after
+ * the first such call. */
 static cudaError_t need_device() {
   if (runtime.driver < RUNTIME_VERSION / 1000 * 1000) return fail(cudaErrorInsufficientDriver);
   if (runtime.devices == 0) return fail(cudaErrorNoDevice);
-  return cudaSuccess;
+  static pid_t process;
+  if (!process) process = getpid();
+  return process == getpid() ? cudaSuccess : fail(cudaErrorInitializationError);
 }
 
 #define ENTER(name)                                                                                \
@@ -581,8 +590,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   std::shared_ptr<EventState> state = event->state;
   state->stream = stream;
   state->capture = stream->capture;
+  state->captured = false;
   if (stream->capture) {
     state->capture_position = stream->captured;
+    stream->capture->events.push_back(state);
     return cudaSuccess;
   }
   uint64_t now = ++state->recorded;
@@ -598,7 +609,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   ENTER("cudaStreamWaitEvent");
   EventState &state = *event->state;
-  if (state.capture && state.capture == runtime.capture) {
+  if (state.capture) {
     if (stream == state.capture->origin)
       state.stream->joined = state.capture_position;
     else if (!stream->capture)
@@ -609,6 +620,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     stream->capture->broken = true;
     return fail(cudaErrorStreamCaptureIsolation);
   }
+  if (state.captured) return fail(cudaErrorCapturedEvent);
   if (state.recorded) stream->queue.push_back({nullptr, event->state, state.recorded});
   after_queueing(stream);
   return cudaSuccess;
@@ -617,19 +629,22 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   ENTER("cudaEventSynchronize");
   EventState &state = *event->state;
-  if (state.capture && state.capture == runtime.capture) return forbid_capture();
+  if (state.capture) return forbid_capture();
+  if (state.captured) return fail(cudaErrorCapturedEvent);
   Unlocked unlocked;
   for (uint64_t wanted = state.recorded; state.completed < wanted;) run_first(state.stream);
   return runtime.sticky;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   ENTER("cudaEventQuery");
+  if (event->state->capture || event->state->captured) return fail(cudaErrorCapturedEvent);
   return event->state->completed < event->state->recorded ? cudaErrorNotReady : runtime.sticky;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEvent_t to) {
   ENTER("cudaEventElapsedTime");
   const EventState &a = *from->state, &b = *to->state;
+  if (a.capture || a.captured || b.capture || b.captured) return fail(cudaErrorCapturedEvent);
   if (!a.timed || !b.timed || !a.recorded || !b.recorded) return fail(cudaErrorInvalidValue);
   if (a.completed < a.recorded || b.completed < b.recorded) return cudaErrorNotReady;
   *milliseconds = (float)(1e3 * (b.reached - a.reached));
@@ -641,7 +656,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t from, cudaEven
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   ENTER("cudaStreamBeginCapture");
   if (runtime.capture) return forbid_capture();
-  stream->capture = runtime.capture = new Capture{stream, {}, false};
+  stream->capture = runtime.capture = new Capture{stream, {}, {}, false};
   for (SimtStream *each : runtime.streams) each->captured = each->joined = 0;
   return cudaSuccess;
 }
@@ -657,6 +672,11 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
     each->capture = nullptr;
   }
   runtime.capture = nullptr;
+  for (const std::shared_ptr<EventState> &event : capture->events)
+    if (event->capture == capture) {
+      event->capture = nullptr;
+      event->captured = true;
+    }
   bool broken = capture->broken;
   if (!broken && !unjoined) *graph = new SimtGraph{capture->work};
   delete capture;

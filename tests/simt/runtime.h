@@ -8,7 +8,8 @@
  *     which guards its ends instead); pageable and page-locked host memory differ as they do.
  *   - A launch with more shared memory than was asked for with cudaFuncSetAttribute fails, and so
  *     does instantiating a graph with such a kernel, by what holds then; so does what a capturing
- *     stream must not do.
+ *     stream must not do, and waiting for an event that was last recorded into a graph.
+ *   - A process that was forked after the first call that asks for a device cannot use one.
  *   - An error of a kernel comes late and stays.
  *   - The code of a kernel takes memory when it is first launched, a graph when it is instantiated.
  *

@@ -260,6 +260,42 @@ START_TEST(a_recording_refuses_transfers) {
 }
 END_TEST
 
+typedef struct Marked {
+  Device *device;
+  void *memory;
+} Marked;
+
+static void mark_something(void *user) {
+  Marked *m = user;
+  m->device->kernels->zero(m->device, m->memory, 64);
+  m->device->kernels->mark(m->device, DEVICE_MARKS - 1);
+}
+
+/* A mark that was put in a recording is none outside of it until it is put again. */
+START_TEST(marks_of_a_recording_stay_in_it) {
+  char message[512] = "";
+  Device *device = backend_open("cuda:0", 1, false, message, sizeof message);
+  ck_assert_msg(device != NULL, "%s", message);
+  const Kernels *k = device->kernels;
+  Marked marked = {device, k->alloc(device, 64)};
+  Recording *recording = NULL;
+  k->repeat(device, &recording, mark_something, &marked);
+  k->wait_mark(device, DEVICE_MARKS - 1);
+  k->repeat(device, &recording, mark_something, &marked);
+  k->mark(device, DEVICE_MARKS - 1);
+  k->wait_mark(device, DEVICE_MARKS - 1);
+  ck_assert_msg(k->synchronize(device, message, sizeof message), "%s", message);
+  k->forget(device, &recording);
+  k->repeat(device, &recording, mark_something, &marked);
+  k->repeat(device, &recording, mark_something, &marked);
+  k->wait_mark(device, DEVICE_MARKS - 1);
+  ck_assert(!k->synchronize(device, message, sizeof message));
+  ck_assert_msg(strstr(message, "last recorded in a capturing stream") != NULL, "%s", message);
+  k->forget(device, &recording);
+  k->close(device);
+}
+END_TEST
+
 /* More than the staging memory holds, there and back, in every queue. */
 START_TEST(large_transfers_arrive) {
   size_t count = (size_t)6 << 20;
@@ -525,6 +561,7 @@ int main(void) {
   tcase_add_loop_test(tests, a_model_computes_what_the_cpu_does, 0, CASES);
   tcase_add_loop_test(tests, steps_train_as_the_cpu_does, 0, CASES);
   tcase_add_test(tests, a_recording_refuses_transfers);
+  tcase_add_test(tests, marks_of_a_recording_stay_in_it);
   tcase_add_test(products, products_keep_the_device_busy);
   tcase_add_test(products, a_table_gives_the_bits_of_its_making);
   tcase_add_test(products, a_table_keeps_the_rules_choice_where_it_is_best);

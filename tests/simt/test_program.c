@@ -400,6 +400,15 @@ START_TEST(the_library_cannot_multiply) {
 }
 END_TEST
 
+/* The suite measures in processes of their own, which must be able to open the GPU: what they say
+ * here is the library's failure. */
+START_TEST(the_suite_asks_for_gpus_where_it_measures) {
+  setenv("SIMT_FAIL", "cublasLtCreate:1:1", 1);
+  ck_assert_int_eq(run_mae("bench --suite run.device=cuda:0"), EXIT_DEVICE);
+  assert_names("cuda:0: cuBLASLt does not start", NULL);
+}
+END_TEST
+
 START_TEST(a_checkpoint_of_another_run) {
   ck_assert_int_eq(train("run", "train.precision=fp32 --stop-after 4"), 128 + SIGINT);
   ck_assert_int_eq(train("run", "train.precision=fp16 --resume"), EXIT_CONFIG);
@@ -451,6 +460,7 @@ int main(void) {
   tcase_add_test(faults, no_memory_at_any_moment);
   tcase_add_test(faults, an_error_in_the_middle_of_a_step);
   tcase_add_test(faults, the_library_cannot_multiply);
+  tcase_add_test(faults, the_suite_asks_for_gpus_where_it_measures);
   tcase_add_test(faults, a_checkpoint_of_another_run);
   tcase_add_test(faults, loss_scale_at_its_floor);
   suite_add_tcase(suite, runs);
