@@ -82,9 +82,8 @@ template <class T> __device__ inline void load_transposed(uint32_t words[4], con
                : "memory");
 }
 
-/* Starts a copy of 16 or 8 bytes from global to shared memory, each aligned to its size; from
- * compute capability 8.0 on the thread goes on meanwhile. inside: false writes zeros and reads
- * nothing. */
+/* Starts a copy of 16 bytes from global to shared memory, aligned to 16 in both; from compute
+ * capability 8.0 on the thread goes on meanwhile. inside: false writes zeros and reads nothing. */
 __device__ static inline void copy_async_16(void *shared, const void *global, bool inside) {
 #if __CUDA_ARCH__ >= 800
   unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
@@ -95,14 +94,6 @@ __device__ static inline void copy_async_16(void *shared, const void *global, bo
   uint4 value = make_uint4(0, 0, 0, 0);
   if (inside) value = *static_cast<const uint4 *>(global);
   *static_cast<uint4 *>(shared) = value;
-#endif
-}
-__device__ static inline void copy_async_8(void *shared, const void *global) {
-#if __CUDA_ARCH__ >= 800
-  unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 8;\n" ::"r"(address), "l"(global) : "memory");
-#else
-  *static_cast<uint2 *>(shared) = *static_cast<const uint2 *>(global);
 #endif
 }
 /* Waits for the copies of this thread; those of others are there after a barrier. */

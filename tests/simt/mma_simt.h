@@ -26,6 +26,7 @@ template <class T> void mma_16x8x16(float d[4], const uint32_t a[4], const uint3
 }
 
 template <class T> void load_matrices(uint32_t words[4], const T *row) {
+  simt::check_aligned(row, 16, SIMT_HERE);
   const unsigned char(*slots)[simt::SLOT] = simt::exchange(~0u, &row, sizeof row, SIMT_HERE);
   int g = simt::lane() / 4, t = simt::lane() % 4;
   for (int matrix = 0; matrix < 4; matrix++) {
@@ -36,6 +37,7 @@ template <class T> void load_matrices(uint32_t words[4], const T *row) {
 }
 
 template <class T> void load_transposed(uint32_t words[4], const T *row) {
+  simt::check_aligned(row, 16, SIMT_HERE);
   const unsigned char(*slots)[simt::SLOT] = simt::exchange(~0u, &row, sizeof row, SIMT_HERE);
   int g = simt::lane() / 4, t = simt::lane() % 4;
   for (int matrix = 0; matrix < 4; matrix++) {
@@ -46,29 +48,33 @@ template <class T> void load_transposed(uint32_t words[4], const T *row) {
   }
 }
 
-/* Copies that each thread of a block has started: made when it waits for them and no sooner, so
- * that a missing wait shows. */
+/* Copies of 16 bytes that each thread of a block has started. A GPU makes them at any time until
+ * they are waited for: here at once, which shows in what is still read, or then and no sooner,
+ * which shows a missing wait. */
 struct StartedCopy {
   void *to;
   const void *from; /* NULL: zeros */
-  size_t bytes;
+
+  void make() const {
+    static const unsigned char zeros[16] = {0};
+    memcpy(to, from ? from : zeros, 16);
+  }
 };
 static inline std::vector<StartedCopy> &started_copies() {
   static std::vector<StartedCopy> of_thread[1024];
   return of_thread[threadIdx.x];
 }
 static inline void copy_async_16(void *shared, const void *global, bool inside) {
-  started_copies().push_back({shared, inside ? global : NULL, 16});
-}
-static inline void copy_async_8(void *shared, const void *global) {
-  started_copies().push_back({shared, global, 8});
+  const StartedCopy copy = {shared, inside ? global : NULL};
+  simt::check_aligned(copy.to, 16, SIMT_HERE);
+  simt::check_aligned(copy.from, 16, SIMT_HERE);
+  if (simt::done_early())
+    copy.make();
+  else
+    started_copies().push_back(copy);
 }
 static inline void copies_done() {
-  for (const StartedCopy &copy : started_copies())
-    if (copy.from)
-      memcpy(copy.to, copy.from, copy.bytes);
-    else
-      memset(copy.to, 0, copy.bytes);
+  for (const StartedCopy &copy : started_copies()) copy.make();
   started_copies().clear();
 }
 

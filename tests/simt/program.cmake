@@ -30,7 +30,7 @@ if(MAEBENCH_WERROR)
 endif()
 if(MAEBENCH_SANITIZE)
   list(APPEND SIMT_OPTIONS -fsanitize=${MAEBENCH_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
+    -fno-sanitize-recover=all -fsanitize-sections=simt_shared)
 endif()
 target_compile_options(kernels_simt PRIVATE $<$<COMPILE_LANGUAGE:CXX>:${SIMT_OPTIONS}>)
 

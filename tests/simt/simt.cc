@@ -27,6 +27,10 @@ static inline void __tsan_release(void *) {}
 /* The scheduler's own data is touched by every fiber without synchronisation, by design. */
 #define SCHEDULER __attribute__((no_sanitize("thread")))
 
+/* What __shared__ names, between two symbols of the linker's; a program may have none. */
+extern "C" unsigned char __start_simt_shared[] __attribute__((weak));
+extern "C" unsigned char __stop_simt_shared[] __attribute__((weak));
+
 namespace simt {
 namespace {
 
@@ -182,11 +186,15 @@ SCHEDULER bool can_run(const Fiber &fiber, int index) {
   }
 }
 
+SCHEDULER unsigned draw(unsigned below) {
+  random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+  return static_cast<unsigned>(random_state >> 33) % below;
+}
+
 SCHEDULER int pick(int turn) {
   if (order == ASCENDING) return turn;
   if (order == DESCENDING) return block.threads - 1 - turn;
-  random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
-  return static_cast<int>((random_state >> 33) % static_cast<unsigned>(block.threads));
+  return static_cast<int>(draw(static_cast<unsigned>(block.threads)));
 }
 
 SCHEDULER void report_deadlock() {
@@ -197,6 +205,12 @@ SCHEDULER void report_deadlock() {
     stop("divergent barrier: some threads wait here, others have left the kernel or wait elsewhere",
          fiber.where, nullptr);
   stop("warp exchange not reached by every lane of its mask", fiber.where, nullptr);
+}
+
+/* By hand, as what lies between AddressSanitizer's guards is filled with them. */
+SCHEDULER __attribute__((no_sanitize("address"))) void poison_named_shared() {
+  volatile unsigned char *end = __stop_simt_shared;
+  for (volatile unsigned char *at = __start_simt_shared; at < end; at++) *at = 0xff;
 }
 
 SCHEDULER void run_block() {
@@ -253,6 +267,12 @@ SCHEDULER dim3 grid_size() {
 }
 SCHEDULER int lane() {
   return current % WARP;
+}
+SCHEDULER void check_aligned(const void *p, size_t bytes, const char *where) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes) stop("misaligned address", where, nullptr);
+}
+SCHEDULER bool done_early() {
+  return order == DESCENDING || (order == RANDOM && draw(2));
 }
 SCHEDULER void *dynamic_shared() {
   return block.shared;
@@ -327,6 +347,7 @@ SCHEDULER void launch(dim3 grid, dim3 size, size_t shared_bytes,
   scheduler_tsan = __tsan_get_current_fiber();
 #endif
   body = &kernel;
+  poison_named_shared();
   while (fiber_count < block.threads) add_fiber();
   for (unsigned z = 0; z < grid.z; z++)
     for (unsigned y = 0; y < grid.y; y++)

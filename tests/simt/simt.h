@@ -5,7 +5,10 @@
  * at barriers and warp exchanges, in ascending, descending or random order (simt_set_order), so
  * that code relying on an order shows itself. What it catches:
  *   - a barrier or warp exchange that not all threads reach: reported with both source lines;
- *   - reads of shared memory nobody wrote: dynamic shared memory is filled with NaN for each block;
+ *   - reads of shared memory nobody wrote: dynamic shared memory is filled with NaN for each block,
+ *     that which kernels name themselves for each launch;
+ *   - asynchronous copies that are not waited for, or into what is still read; copies and rows of
+ *     matrices at addresses that are no multiples of 16 (packs: under UndefinedBehaviorSanitizer);
  *   - out-of-bounds accesses, under AddressSanitizer;
  *   - a missing barrier, under ThreadSanitizer, which sees each thread as a fiber of its own and
  *     barriers as its only synchronisation.
@@ -28,7 +31,8 @@
 #define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
-#define __shared__ static
+/* Filled with NaN for each launch; but of templates, for which the compiler does not heed it. */
+#define __shared__ static __attribute__((section("simt_shared")))
 #define __align__(n) alignas(n)
 #define __constant__ static
 
@@ -100,6 +104,12 @@ void start(SimtStream *stream, dim3 grid, dim3 block, size_t shared_bytes, void 
   else
     run();
 }
+
+/* Ends the program where a GPU would: when p is no multiple of `bytes`. */
+void check_aligned(const void *p, size_t bytes, const char *where);
+/* What may be done at any time from now on: true, it is done now; false, when it is waited for. The
+ * latter in ascending order, the former in descending order, the one or the other at random. */
+bool done_early();
 
 void *dynamic_shared();
 void sync_threads(const char *where);
