@@ -190,7 +190,8 @@ static void put_zsh_case(const CommandLine *line, void *context) {
     }
     fputs(" \\\n", stdout);
   }
-  puts("      '--help[print this help]' '--version[print version, build, libraries and GPUs]' '*:file:_files'\n    ;;");
+  puts("      '--help[print this help]' '--version[print version, build, libraries and GPUs]' "
+       "'*:file:_files'\n    ;;");
 }
 
 static void print_zsh(const Program *program) {

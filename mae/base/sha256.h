@@ -14,6 +14,6 @@ typedef struct Sha256 Sha256;
 Sha256 *sha256_new(void);
 void sha256_add(Sha256 *, const void *bytes, size_t size);
 void sha256_so_far(const Sha256 *, char hex[65]); /* may be added to afterwards */
-void sha256_finish(Sha256 *, char hex[65]); /* frees */
+void sha256_finish(Sha256 *, char hex[65]);       /* frees */
 
 #endif
