@@ -83,6 +83,18 @@ START_TEST(a_counter_that_begins_anew_goes_on) {
 }
 END_TEST
 
+/* Between two readings that follow each other at once it may move by a millisecond's energy. */
+START_TEST(a_counter_may_begin_anew_between_two_quick_readings) {
+  Rapl rapl;
+  double joules = 0;
+  put_zone("intel-rapl:0", "package-0\n", "262143328850\n");
+  ck_assert(rapl_open(&rapl, powercap(), 100, why, sizeof why));
+  set_counter("200000\n");
+  ck_assert_msg(rapl_read(&rapl, 100, &joules, why, sizeof why), "%s", why);
+  ck_assert_double_eq_tol(joules, 0.2, 1e-9);
+}
+END_TEST
+
 /* 200 kJ in a second: no processor takes that. */
 START_TEST(a_counter_that_was_reset_is_no_wrap) {
   Rapl rapl;
@@ -116,6 +128,18 @@ START_TEST(what_cannot_be_read_is_named) {
   ck_assert_int_eq(unlink(path), 0);
   ck_assert(!rapl_open(&rapl, powercap(), 0, why, sizeof why));
   ck_assert_msg(strstr(why, "max_energy_range_uj: No such file"), "%s", why);
+}
+END_TEST
+
+/* What is told when another rank's machine has none. */
+START_TEST(a_meter_that_reads_has_no_problem) {
+  EnergyMeter meter;
+  const EnergyPlaces places = {.powercap = powercap(), .stat = "/nowhere", .nvml = "/nowhere"};
+  put_zone("intel-rapl:0", "package-0\n", "12\n");
+  energy_open(&meter, &places, "", true);
+  ck_assert_str_eq(energy_source_name(meter.source), "rapl");
+  ck_assert_str_eq(meter.problem, "");
+  energy_close(&meter);
 }
 END_TEST
 
@@ -175,6 +199,7 @@ START_TEST(power_is_integrated) {
   setenv("FAKE_NVML_WATTS", "100", 1);
   energy_open(&meter, &places, bus, true);
   ck_assert_str_eq(energy_source_name(meter.source), "nvml-power");
+  ck_assert_str_eq(meter.problem, ""); /* that there is no counter is none */
   double began = meter.level_at;
   usleep(20000);
   ck_assert(energy_read(&meter, &before));
@@ -283,20 +308,67 @@ static void make_machine(void) {
   setenv("MAEBENCH_PROC_STAT", in_folder(path, "stat"), 1);
 }
 
-/* Waits until so many start events are there and a step after the last of them. */
-static void wait_for_attempt(pid_t child, int starts) {
-  for (bool reached = false; !reached; usleep(1000)) {
-    size_t i;
-    int seen = 0;
-    json_t *event, *events = read_events("run");
-    json_array_foreach(events, i, event) {
-      seen += !strcmp(event_name(event), "start");
-      reached = seen == starts && !strcmp(event_name(event), "step");
-    }
-    json_decref(events);
-    siginfo_t info = {0};
-    ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT), 0);
-    ck_assert_msg(info.si_pid == 0, "it ended too soon: %s", mae_output());
+/* Makes the package's counter a pipe, a new one for each reading: the trainer waits at every
+ * reading until it is answered, so that nothing depends on how fast it is. */
+static void make_counter_a_pipe(void) {
+  char path[PATH_SIZE], new[PATH_SIZE];
+  in_folder(new, "powercap/intel-rapl:0/next");
+  ck_assert_int_eq(mkfifo(new, 0600), 0);
+  ck_assert_int_eq(rename(new, in_folder(path, "powercap/intel-rapl:0/energy_uj")), 0);
+}
+
+/* The pipe, when the trainer waits there for an answer; else -1. */
+static int reading(void) {
+  char path[PATH_SIZE];
+  int pipe = open(in_folder(path, "powercap/intel-rapl:0/energy_uj"), O_WRONLY | O_NONBLOCK);
+  ck_assert(pipe >= 0 || errno == ENXIO);
+  return pipe;
+}
+
+static void answer(int pipe, const char *microjoules) {
+  ck_assert_int_eq(write(pipe, microjoules, strlen(microjoules)), (ssize_t)strlen(microjoules));
+  close(pipe);
+}
+
+/* Whether so many start events are there and a step after the last of them. */
+static bool is_under_way(int starts) {
+  size_t i;
+  int seen = 0;
+  bool steps = false;
+  json_t *event, *events = read_events("run");
+  json_array_foreach(events, i, event) {
+    seen += !strcmp(event_name(event), "start");
+    steps |= seen == starts && !strcmp(event_name(event), "step");
+  }
+  json_decref(events);
+  return steps;
+}
+
+static bool has_ended(pid_t child) {
+  siginfo_t info = {0};
+  ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+  return info.si_pid != 0;
+}
+
+/* The energy event so far: whether there is one. */
+static bool has_told(void) {
+  json_t *events = read_events("run");
+  bool told = last_event(events, "energy", NULL) != NULL;
+  json_decref(events);
+  return told;
+}
+
+/* Answers with `before` until attempt `starts` has made a step, and then with `after`: until it has
+ * ended, or, with `until_told`, an energy event is there. */
+static void answer_attempt(pid_t child, int starts, const char *before, const char *after,
+                           bool until_told) {
+  for (; !has_ended(child) && !(until_told && has_told()); usleep(1000)) {
+    int pipe = reading();
+    if (pipe < 0) continue;
+    bool steps = is_under_way(starts);
+    if (steps) put("stat", "cpu  1050000 0 50000 7 7 0 0 0 0 0\n");
+    make_counter_a_pipe(); /* for the next reading */
+    answer(pipe, steps ? after : before);
   }
 }
 
@@ -321,10 +393,9 @@ START_TEST(a_run_tells_what_it_took) {
   json_t *events;
   snprintf(command, sizeof command, "%s%s--out @/run", TINY, ranks[_i].arguments);
   make_machine();
+  make_counter_a_pipe();
   pid_t child = start_mae(command);
-  wait_for_attempt(child, 1);
-  set_counter("6000000\n");
-  put("stat", "cpu  1050000 0 50000 7 7 0 0 0 0 0\n");
+  answer_attempt(child, 1, "1000000\n", "6000000\n", false);
   ck_assert_int_eq(wait_mae(child), 0);
   ck_assert_msg(strstr(mae_output(), "energy: rapl\n"), "%s", mae_output());
   ck_assert_msg(strstr(mae_output(), ranks[_i].said), "%s", mae_output());
@@ -354,26 +425,19 @@ END_TEST
 
 /* Killed after it took 5 J, and continued with 7 J more: each attempt tells its own. */
 START_TEST(a_killed_run_has_told_and_the_next_counts_on) {
-  json_t *events, *energy;
+  json_t *events;
   make_machine();
+  make_counter_a_pipe();
   pid_t child = start_mae(TINY "--out @/run");
-  wait_for_attempt(child, 1);
-  set_counter("6000000\n");
-  for (bool told = false; !told; usleep(1000)) {
-    events = read_events("run");
-    energy = last_event(events, "energy", NULL);
-    told = energy != NULL;
-    if (told) ck_assert_double_eq(event_number(energy, "joules"), 5);
-    json_decref(events);
-  }
+  answer_attempt(child, 1, "1000000\n", "6000000\n", true);
+  ck_assert_double_eq(event_number(last_energy(&events), "joules"), 5);
+  json_decref(events);
   ck_assert_int_eq(kill(child, SIGKILL), 0);
   ck_assert_int_eq(wait_mae(child), 1000 + SIGKILL);
   child = start_mae(TINY "--resume --out @/run");
-  wait_for_attempt(child, 2);
-  set_counter("13000000\n");
+  answer_attempt(child, 2, "6000000\n", "13000000\n", false);
   ck_assert_int_eq(wait_mae(child), 0);
-  energy = last_energy(&events);
-  ck_assert_double_eq(event_number(energy, "joules"), 7);
+  ck_assert_double_eq(event_number(last_energy(&events), "joules"), 7);
   json_decref(events);
 }
 END_TEST
@@ -383,9 +447,17 @@ START_TEST(a_counter_that_goes_missing_makes_it_unknown) {
   int warnings;
   char path[PATH_SIZE];
   make_machine();
+  make_counter_a_pipe();
   pid_t child = start_mae(TINY "--out @/run");
-  wait_for_attempt(child, 1);
-  ck_assert_int_eq(unlink(in_folder(path, "powercap/intel-rapl:0/energy_uj")), 0);
+  for (bool gone = false; !gone; usleep(1000)) {
+    int pipe = reading();
+    ck_assert_msg(!has_ended(child), "%s", mae_output());
+    if (pipe < 0) continue;
+    gone = is_under_way(1);
+    make_counter_a_pipe();
+    if (gone) ck_assert_int_eq(unlink(in_folder(path, "powercap/intel-rapl:0/energy_uj")), 0);
+    answer(pipe, "1000000\n"); /* to a reading that had begun */
+  }
   ck_assert_int_eq(wait_mae(child), 0);
   json_t *energy = last_energy(&events);
   ck_assert_ptr_null(json_object_get(energy, "joules"));
@@ -413,8 +485,10 @@ int main(void) {
   tcase_add_checked_fixture(units, setup, remove_test_folder);
   tcase_add_test(units, packages_and_their_memory_are_counted_once);
   tcase_add_test(units, a_counter_that_begins_anew_goes_on);
+  tcase_add_test(units, a_counter_may_begin_anew_between_two_quick_readings);
   tcase_add_test(units, a_counter_that_was_reset_is_no_wrap);
   tcase_add_test(units, what_cannot_be_read_is_named);
+  tcase_add_test(units, a_meter_that_reads_has_no_problem);
   tcase_add_test(units, a_counter_of_root_alone_is_not_read);
   tcase_add_test(units, a_gpus_counter_is_read);
   tcase_add_test(units, power_is_integrated);

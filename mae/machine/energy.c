@@ -141,6 +141,7 @@ void energy_open(EnergyMeter *m, const EnergyPlaces *places, const char *bus, bo
     m->source = ENERGY_ELSEWHERE;
   else if (rapl_open(&m->rapl, places->powercap, clock_seconds(), m->problem, sizeof m->problem))
     m->source = ENERGY_RAPL;
+  if (m->source != ENERGY_NONE) *m->problem = '\0'; /* of what was tried before */
   m->own_from = own_seconds();
   if (m->source == ENERGY_RAPL) m->all_from = all_seconds(places->stat);
   pthread_mutex_init(&m->lock, NULL);

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 /* More than any zone takes: a counter that seems to have begun anew and would have taken more was
- * reset instead. */
-static const double watts_max = 5000;
+ * reset instead. A counter moves about every millisecond, also between two readings that follow
+ * each other at once. */
+static const double watts_max = 5000, tick_max = 0.01;
 
 /* A file of one line, without its end. */
 static bool read_line(const char *path, char *text, size_t size) {
@@ -90,7 +91,7 @@ bool rapl_read(Rapl *rapl, double now, double *joules, char *problem, size_t siz
     bool anew = value < zone->last;
     double taken = anew ? (double)zone->range - (double)zone->last + (double)value
                         : (double)(value - zone->last);
-    if (anew && (taken < 0 || taken * 1e-6 > watts_max * (now - rapl->read))) {
+    if (anew && (taken < 0 || taken * 1e-6 > watts_max * (now - rapl->read + tick_max))) {
       snprintf(problem, size, "%s: the counter was reset", zone->path);
       return false;
     }

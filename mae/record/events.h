@@ -18,7 +18,7 @@
  *              seconds it took
  *  baseline    name (fill_mean, pixels ...: scorers.h), images, and the numbers, as in eval
  *  checkpoint  step, path, state_sha256
- *  artifact    kind (sheet | weights), path, sha256, bytes
+ *  artifact    kind (sheet | weights | products), path, sha256, bytes
  *  throughput  images_per_second, step_seconds_median, step_seconds_p10, step_seconds_p90,
  *              gflops_per_second, steps (counted), warmup_steps (left out), peak_memory_bytes
  *  energy      what the device took since the attempt opened it, of all ranks: joules, step_joules
