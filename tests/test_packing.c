@@ -1,85 +1,106 @@
 /* Packing that is killed, or fails late, and goes on. */
 #include <omp.h>
-#include <pthread.h>
 
 #include "mae/base/io.h"
 #include "mae/base/progress.h"
 #include "mae/data/part.h"
 #include "tests/data_sets.h"
 
-enum { SLOW_TRAIN = 260, SLOW_EVAL = 40, SLOW_SIDE = 16 };
+enum {
+  TRAIN = 260,
+  EVAL = 40,
+  SIDE = 16,
+  SLOW_AT = 150, /* takes so long that the state is saved behind it, if it was not before */
+  STOP_AT = 170, /* where a packing that is going to be killed waits for that */
+};
 static int loads, bad_at = -1;
-static pthread_mutex_t loads_lock = PTHREAD_MUTEX_INITIALIZER;
+static int stopped[2] = {-1, -1}; /* of a packing that is going to be killed: a pipe that it stops
+                                   * at STOP_AT by; else -1 */
 
-/* A picture of its own for every image, ten milliseconds each. */
-static bool load_slowly(const Source *source, int split, int index, const PictureRoom *room,
-                        Picture *p, int32_t *label, Error *e) {
+/* A picture of its own for every image. */
+static bool load_numbered(const Source *source, int split, int index, const PictureRoom *room,
+                          Picture *p, int32_t *label, Error *e) {
   (void)source;
   (void)room;
-  int number = split == SPLIT_EVAL ? SLOW_TRAIN + index : index;
-  pthread_mutex_lock(&loads_lock);
+  int number = split == SPLIT_EVAL ? TRAIN + index : index;
   loads++;
-  pthread_mutex_unlock(&loads_lock);
-  usleep(10000);
-  *p = (Picture){.width = SLOW_SIDE, .height = SLOW_SIDE};
+  if (number == SLOW_AT) usleep(1100000);
+  if (number == STOP_AT && stopped[1] >= 0) {
+    if (write(stopped[1], "x", 1) != 1) _exit(2);
+    for (;;) pause();
+  }
+  *p = (Picture){.width = SIDE, .height = SIDE};
   *label = number % 7;
   if (number == bad_at) return error_set(e, EXIT_DATA, "image %d is bad", number);
-  size_t bytes = SLOW_SIDE * SLOW_SIDE * 3;
+  size_t bytes = SIDE * SIDE * 3;
   p->rgb = malloc(bytes);
   if (!p->rgb) return error_set(e, EXIT_DEVICE, "out of memory");
   for (size_t i = 0; i < bytes; i++) p->rgb[i] = (uint8_t)((int)i * 7 + number * 13);
   return true;
 }
 
-static const Source slow_source = {
-    .name = "slow", .fingerprint = "slow", .count = {SLOW_TRAIN, SLOW_EVAL}, .load = load_slowly};
+static const Source numbered = {
+    .name = "numbered", .fingerprint = "f", .count = {TRAIN, EVAL}, .load = load_numbered};
 
 static char part[PATH_SIZE], state[PATH_SIZE + 16];
 
-static bool pack_slowly(bool skip_bad) {
+static void name_files(void) {
+  in_folder(part, "x.pack.part");
+  snprintf(state, sizeof state, "%s.state", part);
+}
+
+static bool pack(bool skip_bad) {
   loads = 0;
   omp_set_num_threads(1);
-  return pack_write(part, &slow_source, skip_bad, NULL, &error);
+  return pack_write(part, &numbered, skip_bad, NULL, &error);
 }
 
 /* The pack that an undisturbed packing makes. */
 static Bytes pack_undisturbed(bool skip_bad) {
-  in_folder(part, "x.pack.part");
-  snprintf(state, sizeof state, "%s.state", part);
-  ck_assert_msg(pack_slowly(skip_bad), "%s", error.message);
-  ck_assert_int_eq(loads, SLOW_TRAIN + SLOW_EVAL);
-  Bytes pack = read_bytes("x.pack.part");
+  name_files();
+  ck_assert_msg(pack(skip_bad), "%s", error.message);
+  ck_assert_int_eq(loads, TRAIN + EVAL);
+  Bytes bytes = read_bytes("x.pack.part");
   part_remove(part);
-  return pack;
+  return bytes;
 }
 
 static void expect_pack(const Bytes *expected) {
-  Bytes pack = read_bytes("x.pack.part");
-  ck_assert_uint_eq(pack.size, expected->size);
-  ck_assert_mem_eq(pack.bytes, expected->bytes, pack.size);
-  free(pack.bytes);
+  Bytes bytes = read_bytes("x.pack.part");
+  ck_assert_uint_eq(bytes.size, expected->size);
+  ck_assert_mem_eq(bytes.bytes, expected->bytes, bytes.size);
+  free(bytes.bytes);
 }
 
-/* Packs in another process, which is killed once it has noted how far it was. */
-static void pack_and_kill(bool skip_bad) {
+/* Packs in another process, which is killed behind the last image that it noted. Returns how many
+ * of the source's images it noted. */
+static int pack_and_kill(bool skip_bad) {
+  char reached;
+  name_files();
+  ck_assert_int_eq(pipe(stopped), 0);
   pid_t child = fork();
   ck_assert_int_ge(child, 0);
-  if (child == 0) _exit(!pack_slowly(skip_bad));
-  while (access(state, F_OK)) {
-    ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0); /* it must not end before */
-    usleep(2000);
-  }
-  usleep(50000); /* and has written more than it noted */
+  if (child == 0) _exit(!pack(skip_bad));
+  ck_assert_int_eq(close(stopped[1]), 0);
+  stopped[1] = -1;
+  ck_assert_int_eq(read(stopped[0], &reached, 1), 1);
   ck_assert_int_eq(kill(child, SIGKILL), 0);
   ck_assert_int_eq(waitpid(child, NULL, 0), child);
+  ck_assert_int_eq(close(stopped[0]), 0);
+  Bytes noted = read_bytes("x.pack.part.state");
+  PartState at;
+  ck_assert_uint_ge(noted.size, sizeof at);
+  memcpy(&at, noted.bytes, sizeof at);
+  free(noted.bytes);
+  ck_assert(at.loaded > 0 && at.loaded <= STOP_AT);
+  return (int)at.loaded;
 }
 
 START_TEST(killed_packing_goes_on) {
   Bytes expected = pack_undisturbed(false);
-  pack_and_kill(false);
-  ck_assert_msg(pack_slowly(false), "%s", error.message);
-  ck_assert_int_gt(loads, 0);
-  ck_assert_int_lt(loads, SLOW_TRAIN + SLOW_EVAL - 10); /* not again what was done */
+  int noted = pack_and_kill(false);
+  ck_assert_msg(pack(false), "%s", error.message);
+  ck_assert_int_eq(loads, TRAIN + EVAL - noted); /* not again what was noted */
   expect_pack(&expected);
   free(expected.bytes);
 }
@@ -92,13 +113,13 @@ START_TEST(what_is_not_right_is_not_gone_on_with) {
   pack_and_kill(false);
   char command[4 * PATH_SIZE];
   static const char *const damages[] = {
-      "truncate -s -1 '%s.state'", "truncate -s 5000 '%s'",
+      "truncate -s -1 '%s.state'", "truncate -s 4500 '%s'",
       "printf xyz | dd of='%s' bs=1 seek=4200 conv=notrunc status=none",
       "printf other | dd of='%s.state' bs=1 seek=8 conv=notrunc status=none"};
   snprintf(command, sizeof command, damages[_i], part);
   ck_assert_int_eq(system(command), 0);
-  ck_assert_msg(pack_slowly(false), "%s", error.message);
-  ck_assert_int_eq(loads, SLOW_TRAIN + SLOW_EVAL);
+  ck_assert_msg(pack(false), "%s", error.message);
+  ck_assert_int_eq(loads, TRAIN + EVAL);
   expect_pack(&expected);
   free(expected.bytes);
 }
@@ -107,14 +128,14 @@ END_TEST
 /* An image late in the set that cannot be read costs nothing of what was packed: with
  * data.skip_bad it goes on there, to the pack that skips it from the beginning. */
 START_TEST(a_bad_image_does_not_cost_what_was_packed) {
-  bad_at = SLOW_TRAIN + 20;
+  bad_at = TRAIN + 20;
   Bytes expected = pack_undisturbed(true);
-  ck_assert(!pack_slowly(false));
+  ck_assert(!pack(false));
   ck_assert_msg(strstr(error.message, "is bad (data.skip_bad = true leaves such images out and "
                                       "goes on from here)"),
                 "%s", error.message);
-  ck_assert_msg(pack_slowly(true), "%s", error.message);
-  ck_assert_int_le(loads, 20);
+  ck_assert_msg(pack(true), "%s", error.message);
+  ck_assert_int_eq(loads, TRAIN + EVAL - bad_at);
   expect_pack(&expected);
   free(expected.bytes);
 }
@@ -122,11 +143,9 @@ END_TEST
 
 /* What left images out is not gone on with by a packing that must not. */
 START_TEST(what_left_images_out_is_begun_anew) {
-  in_folder(part, "x.pack.part");
-  snprintf(state, sizeof state, "%s.state", part);
-  bad_at = 10;
+  bad_at = 0; /* before anything is noted, however slow this is */
   pack_and_kill(true);
-  ck_assert(!pack_slowly(false));
+  ck_assert(!pack(false));
   ck_assert_int_eq(loads, bad_at + 1);
   ck_assert(access(part, F_OK) && access(state, F_OK)); /* too little to be kept */
 }
@@ -139,10 +158,9 @@ static int full_disk(void *user, IoCall call, const char *path, size_t *size) {
 }
 
 START_TEST(a_full_disk_leaves_nothing) {
-  in_folder(part, "x.pack.part");
-  snprintf(state, sizeof state, "%s.state", part);
+  name_files();
   io_set_fault(full_disk, NULL);
-  ck_assert(!pack_slowly(false));
+  ck_assert(!pack(false));
   io_set_fault(NULL, NULL);
   ck_assert_int_eq(error.code, EXIT_DATA);
   ck_assert_msg(strstr(error.message, "make room there or set data.cache"), "%s", error.message);
