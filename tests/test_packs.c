@@ -441,6 +441,8 @@ START_TEST(speed_and_info_tell_of_files) {
   ck_assert_int_eq(run_mae("data speed --crops 8 " PHOTOS "data.pack=jpeg"), 0);
   ck_assert_msg(strstr(mae_output(), "ms a crop") && strstr(mae_output(), "per million images"),
                 "%s", mae_output());
+  ck_assert_int_eq(run_mae("data speed --crops 0 " PHOTOS "data.pack=jpeg"), 0); /* one batch */
+  ck_assert_msg(strstr(mae_output(), "crops         4 of 32 px"), "%s", mae_output());
   ck_assert_int_eq(run_mae("data speed data.pack=jpeg"), 2);
   ck_assert_msg(strstr(mae_output(), "data.pack = jpeg is for image files"), "%s", mae_output());
 }

@@ -172,8 +172,9 @@ static void print_classes(const Told *told) {
            classes->strangers);
   for (int i = 0; told->all_classes && i < classes->count; i++) {
     char buffer[16];
-    printf("  %-20s %7d %7d\n", class_name(told->source, i, buffer), classes->train[i],
-           classes->eval[i]);
+    Error shown; /* a folder's name without control characters */
+    error_set(&shown, EXIT_OK, "%s", class_name(told->source, i, buffer));
+    printf("  %-20s %7d %7d\n", shown.message, classes->train[i], classes->eval[i]);
   }
 }
 
@@ -223,7 +224,7 @@ static bool tell(Told *told, bool json, Error *e) {
 
 /* What is asked of a data set that is open. */
 static bool answer(const char *wanted, const Config *config, const Dataset *data, Told *told,
-                   int crops, bool json, Error *e) {
+                   int64_t crops, bool json, Error *e) {
   DataSpeed speed;
   if (!strcmp(wanted, "speed")) {
     if (!data_speed(&speed, config, data, crops, e)) return false;
@@ -268,7 +269,7 @@ int cmd_data(int argc, char **argv) {
   progress_clear(&line);
   Told told = {
       .config = &command.config, .data = &data, .verified = verify, .all_classes = all_classes};
-  ok = ok && answer(wanted, &command.config, &data, &told, (int)crops, json, &e);
+  ok = ok && answer(wanted, &command.config, &data, &told, crops, json, &e);
   if (opened) data_close(&data);
   return ok ? EXIT_OK : command_fail(command.line.name, &e);
 }

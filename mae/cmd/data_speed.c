@@ -1,6 +1,7 @@
 /* data_speed.c - the loader and the pool, timed without a model. */
 #include "mae/cmd/data_speed.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -16,22 +17,23 @@ static double cpu_seconds(void) {
 }
 
 static bool make_crops(DataSpeed *speed, Loader *loader, const ImagePool *pool, BatchBuffers *batch,
-                       int crops, Error *e) {
+                       int64_t crops, Error *e) {
   double wall = clock_seconds(), cpu = cpu_seconds();
   speed->crops = 0;
-  for (int64_t step = 0; speed->crops < crops; step++) {
-    loader_load(loader, step);
+  int64_t step = 0;
+  do {
+    loader_load(loader, step++);
     if (!pool_fill_batch(pool, batch, loader->crops, loader->jitters, loader->images, e))
       return false;
     speed->crops += loader->images;
-  }
+  } while (speed->crops < crops);
   speed->wall_seconds = clock_seconds() - wall;
   speed->cpu_seconds = cpu_seconds() - cpu;
   return true;
 }
 
 static bool measure(DataSpeed *speed, const Config *config, Device *device, const Dataset *data,
-                    int crops, Error *e) {
+                    int64_t crops, Error *e) {
   Loader loader = {0};
   ImagePool pool = {0};
   BatchBuffers batch = {0};
@@ -50,7 +52,8 @@ static bool measure(DataSpeed *speed, const Config *config, Device *device, cons
   return ok;
 }
 
-bool data_speed(DataSpeed *speed, const Config *config, const Dataset *data, int crops, Error *e) {
+bool data_speed(DataSpeed *speed, const Config *config, const Dataset *data, int64_t crops,
+                Error *e) {
   Config here = *config;
   snprintf(here.run.device, sizeof here.run.device, "cpu"); /* a GPU's host decodes, too */
   here.train.precision = PRECISION_FP32;                    /* nothing is computed in it */
@@ -68,10 +71,10 @@ bool data_speed(DataSpeed *speed, const Config *config, const Dataset *data, int
 }
 
 void data_speed_print(const DataSpeed *s, const Config *config) {
-  double each = s->cpu_seconds / s->crops;
-  printf("crops         %d of %d px, %d thread%s\n", s->crops, config->model.image_size, s->threads,
-         s->threads > 1 ? "s" : "");
-  printf("speed         %.0f crops/s in %.2f s\n", s->crops / s->wall_seconds, s->wall_seconds);
+  double crops = (double)s->crops, each = s->cpu_seconds / crops;
+  printf("crops         %" PRId64 " of %d px, %d thread%s\n", s->crops, config->model.image_size,
+         s->threads, s->threads > 1 ? "s" : "");
+  printf("speed         %.0f crops/s in %.2f s\n", crops / s->wall_seconds, s->wall_seconds);
   printf("CPU time      %.2f ms a crop: %.0f crops/s a core\n", 1e3 * each, 1 / each);
   printf("pack          %.1f GB per million images\n", s->bytes_per_image * 1e6 / 1e9);
 }
