@@ -111,7 +111,9 @@ bool picture_encode(Picture *p, const char *name, const PictureKeep *keep, Error
   jpeg_destroy_compress(&job.info);
   free(p->rgb);
   p->rgb = NULL;
-  p->encoded = job.bytes;
-  p->encoded_size = job.size;
+  if (ok) { /* else the pointer may be to a buffer that was too small, which the library freed */
+    p->encoded = job.bytes;
+    p->encoded_size = job.size;
+  }
   return ok;
 }
