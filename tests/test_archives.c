@@ -248,6 +248,25 @@ START_TEST(shards_are_what_they_unpack_to) {
 }
 END_TEST
 
+/* Under other names, as hard links have them, the same files are another data set. */
+START_TEST(names_of_shards_say_what_they_are_for) {
+  make_webdataset();
+  shell("mkdir -p shards %s", "swapped");
+  archive_folder("shards/a-train.tar", "images/set-train-000", "");
+  archive_folder("shards/b-val.tar", "images/set-val-000", "");
+  shell("ln shards/a-train.tar swapped/a-val.tar && ln shards/b-val.tar swapped/%s", "b-train.tar");
+  set_path("shards");
+  open_data();
+  int train = data.train_count, eval = data.eval_count;
+  ck_assert_int_ne(train, eval);
+  data_close(&data);
+  set_path("swapped");
+  open_data();
+  ck_assert_int_eq(data.train_count, eval);
+  ck_assert_int_eq(data.eval_count, train);
+}
+END_TEST
+
 START_TEST(the_later_of_two_files_counts) {
   char folder[65], archived[65];
   make_published();
@@ -387,6 +406,31 @@ START_TEST(bombs) {
 }
 END_TEST
 
+/* A small zip of texts, which are read when it is listed: what they may take in memory is bounded.
+ */
+START_TEST(a_bomb_of_texts) {
+  static char zeros[ARCHIVED_TEXT_MAX];
+  enum { TEXTS = (ARCHIVED_TEXTS_MAX >> 20) + 4 };
+  char name[32], path[PATH_SIZE];
+  size_t kept = 0;
+  NameList names = {0};
+  PassedOver passed = {0};
+  Writer *writer = begin_archive("x.zip");
+  for (int i = 0; i < TEXTS; i++) {
+    snprintf(name, sizeof name, "%03d.txt", i);
+    add_entry(writer, name, zeros, sizeof zeros);
+  }
+  end_archive(writer);
+  ck_assert(names_add(&names, in_folder(path, "x.zip"), &error));
+  Archives *all = archives_list(&names, false, &passed, &error);
+  ck_assert_msg(all != NULL, "%s", error.message);
+  ck_assert_uint_eq(all->count, TEXTS);
+  for (size_t i = 0; i < all->count; i++) kept += all->files[i].text ? all->files[i].size : 0;
+  ck_assert_uint_eq(kept, ARCHIVED_TEXTS_MAX);
+  archives_free(all);
+}
+END_TEST
+
 START_TEST(a_bad_image_is_named_with_its_archive) {
   make_published();
   write_text("images/train/n01443537/images/n01443537_1.JPEG", "nothing");
@@ -514,6 +558,7 @@ int main(void) {
   tcase_add_test(cases, a_zip_that_says_its_names_are_utf8);
   tcase_add_loop_test(cases, cifar_in_an_archive, 0, KINDS);
   tcase_add_test(cases, shards_are_what_they_unpack_to);
+  tcase_add_test(cases, names_of_shards_say_what_they_are_for);
   tcase_add_test(cases, the_later_of_two_files_counts);
   tcase_add_test(cases, hard_links_are_files);
   tcase_add_test(cases, a_changed_archive_packs_anew);
@@ -521,6 +566,7 @@ int main(void) {
   tcase_add_test(cases, a_tar_cut_between_two_files);
   tcase_add_test(cases, names_that_lead_out);
   tcase_add_test(cases, bombs);
+  tcase_add_test(cases, a_bomb_of_texts);
   tcase_add_loop_test(cases, a_bad_image_is_named_with_its_archive, 0, KINDS);
   tcase_add_test(cases, a_byte_that_changed);
   tcase_add_test(cases, a_shard_without_a_label);

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <omp.h>
 #include <stdio.h>
+#include <sys/file.h>
 
 #include "mae/data/pack.h"
 #include "mae/data/window.h"
@@ -319,6 +320,25 @@ START_TEST(harmless_faults_are_counted) {
 }
 END_TEST
 
+static void look_for_control_characters(void *user, const char *what, size_t done, size_t total) {
+  (void)done;
+  for (const char *c = what; !total && *c; c++) ck_assert_msg((unsigned char)*c >= ' ', "%s", what);
+  *(int *)user += !total && strstr(what, "read all the same: ");
+}
+
+/* A file's name may hold what a terminal obeys. */
+START_TEST(names_are_told_without_control_characters) {
+  int told = 0;
+  const ProgressListener listener = {look_for_control_characters, &told};
+  make_imagefolder();
+  shell("printf '\\7' | dd of=images/train/dog/b.jpg bs=1 seek=11 conv=notrunc status=none && "
+        "mv images/train/dog/b.jpg \"images/train/dog/$(printf '%s')b.jpg\"",
+        "\\033[2J");
+  ck_assert_msg(data_open(&data, &config, &listener, &error), "%s", error.message);
+  ck_assert_int_eq(told, 1);
+}
+END_TEST
+
 START_TEST(a_fifo_among_the_images_is_named) {
   char path[PATH_SIZE];
   make_imagefolder();
@@ -484,6 +504,46 @@ START_TEST(packers_at_once_make_one_pack) {
 }
 END_TEST
 
+/* Who waits says so again and again, so that a harness does not take the silence for a hang. The
+ * child that holds the lock lives until the second word of it. */
+typedef struct Waiting {
+  pid_t holder;
+  int told;
+} Waiting;
+
+static void hear_waiting(void *user, const char *what, size_t done, size_t total) {
+  Waiting *waiting = user;
+  (void)done;
+  if (strncmp(what, "waiting for another process", 27)) return;
+  waiting->told += total == PROGRESS_UNKNOWN;
+  if (waiting->told == 2 || total == 0) kill(waiting->holder, SIGKILL);
+}
+
+START_TEST(who_waits_for_a_packer_is_not_silent) {
+  char path[CONFIG_PATH_MAX], lock[CONFIG_PATH_MAX + 8], ready;
+  int ends[2];
+  make_shapes();
+  pack_path(path);
+  ck_assert_int_eq(unlink(path), 0);
+  snprintf(lock, sizeof lock, "%s.lock", path);
+  ck_assert_int_eq(pipe(ends), 0);
+  Waiting waiting = {.holder = fork()};
+  if (waiting.holder == 0) {
+    int fd = open(lock, O_RDWR | O_CREAT, 0644);
+    if (fd < 0 || flock(fd, LOCK_EX) || write(ends[1], "x", 1) != 1) _exit(1);
+    for (;;) pause();
+  }
+  ck_assert_int_eq(read(ends[0], &ready, 1), 1);
+  const ProgressListener listener = {hear_waiting, &waiting};
+  ck_assert_msg(data_open(&data, &config, &listener, &error), "%s", error.message);
+  ck_assert_int_ge(waiting.told, 2);
+  ck_assert_int_eq(wait_mae(waiting.holder), 1000 + SIGKILL);
+  ck_assert_int_eq(cache_count(".lock"), 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+END_TEST
+
 START_TEST(threads_do_not_change_a_pack) {
   char sha256[2][65], path[PATH_SIZE];
   make_shapes();
@@ -572,6 +632,7 @@ int main(void) {
   tcase_add_test(cases, train_images_are_taken_evenly);
   tcase_add_test(cases, bad_images_are_named_or_skipped);
   tcase_add_test(cases, harmless_faults_are_counted);
+  tcase_add_test(cases, names_are_told_without_control_characters);
   tcase_add_test(cases, a_fifo_among_the_images_is_named);
   tcase_add_test(cases, damaged_packs_are_refused);
   tcase_add_test(cases, content_is_verified_once_per_state_of_the_file);
@@ -579,6 +640,7 @@ int main(void) {
   tcase_add_test(cases, a_changed_folder_packs_anew);
   tcase_add_test(cases, a_killed_packer_leaves_no_pack);
   tcase_add_test(cases, packers_at_once_make_one_pack);
+  tcase_add_test(cases, who_waits_for_a_packer_is_not_silent);
   tcase_add_test(cases, threads_do_not_change_a_pack);
   tcase_add_test(cases, loading_keeps_order_within_bounded_memory);
   tcase_add_test(cases, loading_ends_with_the_first_failure);

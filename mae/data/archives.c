@@ -154,6 +154,12 @@ static bool has_ending(const char *path, const char *const *endings) {
   return false;
 }
 
+static bool is_text(const Archives *all, const char *path, int64_t size) {
+  static const char *const endings[] = {".txt", ".cls", NULL};
+  return has_ending(path, endings) && size <= ARCHIVED_TEXT_MAX &&
+         (size_t)size <= ARCHIVED_TEXTS_MAX - all->text_bytes;
+}
+
 static bool read_text(Reading *r, ArchivedFile *entry, Error *e) {
   entry->text = io_buffer(entry->size + 1, "a text file of an archive", e);
   if (!entry->text) return false;
@@ -171,7 +177,6 @@ static bool add_link(const Reading *r, ArchivedFile *entry, Error *e) {
 }
 
 static bool add_file(Archives *all, Reading *r, size_t *capacity, Error *e) {
-  static const char *const texts[] = {".txt", ".cls", NULL};
   static const char *const kept[] = {".txt", ".cls", ".bin", ".jpg", ".jpeg", ".png", NULL};
   int64_t size = archive_entry_size(r->entry);
   if (has_ending(r->path, kept) && (size < 0 || size > ARCHIVED_FILE_MAX)) {
@@ -190,7 +195,9 @@ static bool add_file(Archives *all, Reading *r, size_t *capacity, Error *e) {
   if (!entry->path) return error_set(e, EXIT_DEVICE, "out of memory for a list of files");
   all->count++;
   if (archive_entry_hardlink(r->entry)) return add_link(r, entry, e);
-  return !has_ending(r->path, texts) || size > ARCHIVED_TEXT_MAX || read_text(r, entry, e);
+  if (!is_text(all, r->path, size)) return true;
+  all->text_bytes += (size_t)size;
+  return read_text(r, entry, e);
 }
 
 static bool list_one(Archives *all, int which, size_t *capacity, PassedOver *passed, Error *e) {
@@ -241,6 +248,10 @@ typedef struct Unpacking {
   const ProgressListener *progress;
 } Unpacking;
 
+static const char room_advice[] =
+    "the files of an archive are unpacked there while they are packed: "
+    "make room or set data.cache to another folder";
+
 static bool copy_entry(Unpacking *u, Reading *r, ArchivedFile *entry, Error *e) {
   size_t size = 0;
   entry->offset = u->written;
@@ -249,8 +260,7 @@ static bool copy_entry(Unpacking *u, Reading *r, ArchivedFile *entry, Error *e) 
     size += (size_t)n;
     if (size > entry->size) break;
     if (!io_write(u->fd, u->scratch, u->block, (size_t)n, e))
-      return error_suffix(e, "the files of an archive are unpacked there while they are packed: "
-                             "make room or set data.cache to another folder");
+      return error_suffix(e, "%s", room_advice);
     u->written += (uint64_t)n;
   }
   if (size != entry->size) return fail(r, r->path, "not as long as the archive says", e);

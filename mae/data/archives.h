@@ -17,7 +17,8 @@
 #include "mae/base/progress.h"
 #include "mae/data/names.h"
 
-enum { ARCHIVED_FILE_MAX = 256 << 20, ARCHIVED_TEXT_MAX = 1 << 20 }; /* bytes */
+/* Bytes of one file, of one text, and of all texts, which stay in memory. */
+enum { ARCHIVED_FILE_MAX = 256 << 20, ARCHIVED_TEXT_MAX = 1 << 20, ARCHIVED_TEXTS_MAX = 256 << 20 };
 
 /* "libarchive 3.6.2"; "" where it is not there. */
 const char *archives_library(void);
@@ -30,7 +31,7 @@ typedef struct ArchivedFile {
   bool wanted;     /* to be unpacked */
   uint64_t offset; /* in the scratch file */
   char *link;      /* a hard link: the path of the file that it is; NULL */
-  char *text;      /* of .txt and .cls up to ARCHIVED_TEXT_MAX: the content, NUL-terminated */
+  char *text;      /* of .txt and .cls up to those limits: the content, NUL-terminated; NULL */
 } ArchivedFile;
 
 typedef struct Archives {
@@ -38,7 +39,8 @@ typedef struct Archives {
   bool mounted;        /* paths begin with the archive's name, less ".tar" */
   ArchivedFile *files; /* [count], sorted by path */
   size_t count;
-  int scratch; /* the unpacked files; -1: not unpacked */
+  size_t text_bytes; /* of all texts that were read */
+  int scratch;       /* the unpacked files; -1: not unpacked */
 } Archives;
 
 /* Takes the list of archives over, also when it fails; NULL then. */

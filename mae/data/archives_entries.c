@@ -46,9 +46,10 @@ bool archives_resolve(Archives *all, Error *e) {
     file->archive = other->archive;
     file->number = other->number;
     file->size = other->size;
-    file->text = other->text ? strdup(other->text) : NULL;
-    if (other->text && !file->text)
-      return error_set(e, EXIT_DEVICE, "out of memory for a list of files");
+    if (!other->text || other->size > ARCHIVED_TEXTS_MAX - all->text_bytes) continue;
+    all->text_bytes += other->size;
+    file->text = strdup(other->text);
+    if (!file->text) return error_set(e, EXIT_DEVICE, "out of memory for a list of files");
   }
   return true;
 }

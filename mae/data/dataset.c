@@ -13,9 +13,11 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kernels/scalar.h"
+#include "mae/base/clock.h"
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
 #include "mae/data/pack.h"
@@ -61,7 +63,8 @@ bool source_archived_fingerprint(char hex[65], const Config *config, Error *e) {
   *hex = '\0';
   if (!source_row(config)->in_folder) return true;
   if (!tree_archives(&archives, config, e)) return false;
-  bool any = archives.count > 0, ok = !any || tree_identify(files, &archives, e);
+  bool any = archives.count > 0, shards = config->data.source == SOURCE_WEBDATASET;
+  bool ok = !any || tree_identify(files, &archives, shards, e);
   names_free(&archives);
   if (!ok || !any) return ok;
   int n = snprintf(text, sizeof text, "%s, %s, archives %s, train_images %d, holdout %.17g",
@@ -132,17 +135,26 @@ bool data_cache_folder(char *out, size_t size, const Config *config, Error *e) {
   return error_set(e, EXIT_DATA, "data.cache: the path is too long");
 }
 
+/* Waits for a lock, and says all the while that it does: whoever watches this process must not take
+ * it for one that hangs. */
+static bool lock_wait(int fd, const ProgressListener *progress) {
+  static const char job[] = "waiting for another process that packs the same data, seconds";
+  const struct timespec between = {.tv_nsec = 50 * 1000 * 1000};
+  double began = clock_seconds();
+  while (flock(fd, LOCK_EX | LOCK_NB)) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return false;
+    progress_tell(progress, job, (size_t)(clock_seconds() - began), PROGRESS_UNKNOWN);
+    nanosleep(&between, NULL);
+  }
+  return true;
+}
+
 /* Takes the lock file that one packer of a source holds, waiting for another process if need be.
  * The kernel releases it when its holder dies. Returns its descriptor, or -1. */
 static int lock_take(const char *path, const ProgressListener *progress, Error *e) {
   for (;;) {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    bool ok = fd >= 0;
-    if (ok && flock(fd, LOCK_EX | LOCK_NB)) {
-      if (errno == EWOULDBLOCK)
-        progress_tell(progress, "waiting for another process that packs the same data", 0, 0);
-      ok = !flock(fd, LOCK_EX);
-    }
+    bool ok = fd >= 0 && lock_wait(fd, progress);
     if (!ok) {
       error_set(e, EXIT_DATA, "%s: cannot lock: %s", path, strerror(errno));
       if (fd >= 0) close(fd);
@@ -165,8 +177,7 @@ static void lock_release(int fd, const char *path) {
 }
 
 /* Removes what killed packers left that nobody goes on with: temporaries whose name begins with
- * `name`. The lock is held,
- * so nobody is writing one. */
+ * `name`. The lock is held, so nobody is writing one. */
 static bool remove_leftovers(const char *cache, const char *name, Error *e) {
   DIR *dir = opendir(cache);
   if (!dir) return error_set(e, EXIT_DATA, "%s: cannot open: %s", cache, strerror(errno));

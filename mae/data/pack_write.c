@@ -21,14 +21,15 @@ typedef struct Packer {
   bool unreadable; /* an image was, and ended it */
 } Packer;
 
-/* Names the first few images with a fault of a kind; `count` is how many there were. */
+/* Names the first few images with a fault of a kind; `count` is how many there were. As an error's
+ * the text has no control characters, which a file's name may have. */
 static void name_fault(const Packer *p, uint32_t count, const char *what, const char *fault) {
-  char text[sizeof(Error) + 64];
+  Error told;
   if (count <= BAD_NAMED)
-    snprintf(text, sizeof text, "%s: %s", what, fault);
+    error_set(&told, EXIT_DATA, "%s: %s", what, fault);
   else
-    snprintf(text, sizeof text, "%s: more images; they are counted", what);
-  if (count <= BAD_NAMED + 1) progress_tell(p->progress, text, 0, 0);
+    error_set(&told, EXIT_DATA, "%s: more images; they are counted", what);
+  if (count <= BAD_NAMED + 1) progress_tell(p->progress, told.message, 0, 0);
 }
 
 /* An image that cannot be read: an error, or counted. */

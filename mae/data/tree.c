@@ -43,17 +43,20 @@ bool tree_archives(NameList *files, const Config *config, Error *e) {
   return ok;
 }
 
-bool tree_identify(char hex[65], const NameList *archives, Error *e) {
+bool tree_identify(char hex[65], const NameList *archives, bool named, Error *e) {
   Sha256 *hash = sha256_new();
   if (!hash) return error_set(e, EXIT_DEVICE, "out of memory for hashing");
   bool ok = true;
   for (size_t i = 0; ok && i < archives->count; i++) {
     char text[128];
     struct stat st;
-    if (stat(archives->names[i], &st)) {
-      ok = error_set(e, EXIT_DATA, "%s: cannot open: %s", archives->names[i], strerror(errno));
+    const char *path = archives->names[i], *slash = strrchr(path, '/');
+    if (stat(path, &st)) {
+      ok = error_set(e, EXIT_DATA, "%s: cannot open: %s", path, strerror(errno));
       break;
     }
+    const char *name = slash ? slash + 1 : path;
+    if (named) sha256_add(hash, name, strlen(name) + 1);
     int n = snprintf(text, sizeof text, "%lld %lld.%09ld %lld.%09ld", (long long)st.st_size,
                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec,
                      st.st_ctim.tv_nsec);
@@ -235,8 +238,10 @@ char *tree_text(const Tree *tree, const char *path, Error *e) {
   if (!file) return NULL;
   tree_name(whole, tree, path);
   if (!file->text) {
-    error_set(e, EXIT_DATA, "%s: larger than a text file may be, %d KiB", whole,
-              ARCHIVED_TEXT_MAX >> 10);
+    error_set(e, EXIT_DATA,
+              "%s: larger than a text file may be, %d KiB, or more than %d MiB with those before "
+              "it",
+              whole, ARCHIVED_TEXT_MAX >> 10, ARCHIVED_TEXTS_MAX >> 20);
     return NULL;
   }
   char *text = strdup(file->text);

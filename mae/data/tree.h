@@ -22,8 +22,9 @@ typedef enum { ENTRY_NONE, ENTRY_FILE, ENTRY_FOLDER, ENTRY_DANGLING } EntryKind;
 /* The archives that data.path stands for, sorted: itself when it is a file, and for data.source =
  * webdataset the *.tar in a folder. None: a folder of files. */
 bool tree_archives(NameList *files, const Config *, Error *);
-/* Changes when any of the archives may have changed; their names do not count. */
-bool tree_identify(char hex[65], const NameList *archives, Error *);
+/* Changes when any of the archives may have changed. named: their names count, as those of shards,
+ * which say what they are for; not the folders that they lie in. */
+bool tree_identify(char hex[65], const NameList *archives, bool named, Error *);
 
 /* Opens data.path. What an archive holds beside files is counted in PassedOver. */
 bool tree_open(Tree *, const Config *, PassedOver *, Error *);
