@@ -492,6 +492,27 @@ static int no_room(void *user, IoCall call, const char *path, size_t *size) {
   return call == IO_WRITE && strstr(path, ".files.tmp") ? ENOSPC : 0;
 }
 
+static int little_room(void *user, IoCall call, const char *path, size_t *size) {
+  (void)user;
+  if (call == IO_ROOM && strstr(path, ".files.tmp")) *size = 1000;
+  return 0;
+}
+
+START_TEST(an_archive_that_does_not_fit_is_not_unpacked) {
+  make_published();
+  archive_folder("x.zip", "images", "");
+  set_path("x.zip");
+  io_set_fault(little_room, NULL);
+  expect_refusal(".files.tmp: ");
+  io_set_fault(NULL, NULL);
+  ck_assert_msg(strstr(error.message,
+                       " GB are needed, and 1e-06 GB are free there; the files of an "
+                       "archive are unpacked there"),
+                "%s", error.message);
+  ck_assert_int_eq(leftovers(), 0);
+}
+END_TEST
+
 START_TEST(a_full_disk_while_unpacking) {
   make_published();
   archive_folder("x.zip", "images", "");
@@ -571,6 +592,7 @@ int main(void) {
   tcase_add_test(cases, a_byte_that_changed);
   tcase_add_test(cases, a_shard_without_a_label);
   tcase_add_test(cases, what_is_no_archive);
+  tcase_add_test(cases, an_archive_that_does_not_fit_is_not_unpacked);
   tcase_add_test(cases, a_full_disk_while_unpacking);
   tcase_add_test(cases, the_program_exits_with_4);
   tcase_add_test(cases, parquet_files_turned_into_shards);

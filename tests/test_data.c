@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 
+#include "mae/base/io.h"
 #include "mae/data/pack.h"
 #include "mae/data/window.h"
 #include "tests/data_sets.h"
@@ -544,6 +545,58 @@ START_TEST(who_waits_for_a_packer_is_not_silent) {
 }
 END_TEST
 
+/* Room ---------------------------------------------------------------------------------------*/
+
+static size_t bytes_free;
+
+static int little_room(void *user, IoCall call, const char *path, size_t *size) {
+  (void)user;
+  (void)path;
+  if (call == IO_ROOM) *size = bytes_free;
+  return 0;
+}
+
+/* What would not fit is told before anything is written; what a packing left that was killed counts
+ * as room. */
+START_TEST(a_pack_that_does_not_fit_is_not_begun) {
+  enum { SIZE = 32, IMAGES = 48 + 1024, BYTES = IMAGES * (SIZE * SIZE * 3 + sizeof(PackImage)) };
+  char path[CONFIG_PATH_MAX], part[CONFIG_PATH_MAX + 8];
+  make_shapes();
+  config.model.image_size = SIZE;
+  pack_path(path);
+  ck_assert_int_eq(unlink(path), 0);
+  io_set_fault(little_room, NULL);
+  bytes_free = BYTES - 1;
+  expect_refusal(".pack.part: packing 1072 images takes about 0.00332 GB, and 0.00332 GB are free");
+  ck_assert_int_eq(cache_count(".part") + cache_count(".lock"), 0);
+  snprintf(part, sizeof part, "%s.part", path);
+  FILE *file = fopen(part, "w");
+  fputs("x", file);
+  fclose(file);
+  open_data();
+  io_set_fault(NULL, NULL);
+  ck_assert_int_eq(data.train_count + data.eval_count, IMAGES);
+}
+END_TEST
+
+/* Of many images of different sizes only a sample is known: what may fit is begun. */
+START_TEST(a_pack_that_may_fit_is_begun) {
+  char name[64];
+  set("data.source", "imagefolder");
+  shell("mkdir -p images/train/cat images/val/%s", "cat");
+  for (int i = 0; i < 100; i++) {
+    snprintf(name, sizeof name, "images/%s/cat/%02d.png", i < 90 ? "train" : "val", i);
+    write_png(name, i, i % 3 ? 4 : 40, 10);
+  }
+  io_set_fault(little_room, NULL);
+  bytes_free = 5000; /* it takes 50 kB */
+  expect_refusal("packing 100 images takes about ");
+  bytes_free = 48000;
+  open_data();
+  io_set_fault(NULL, NULL);
+}
+END_TEST
+
 START_TEST(threads_do_not_change_a_pack) {
   char sha256[2][65], path[PATH_SIZE];
   make_shapes();
@@ -641,6 +694,8 @@ int main(void) {
   tcase_add_test(cases, a_killed_packer_leaves_no_pack);
   tcase_add_test(cases, packers_at_once_make_one_pack);
   tcase_add_test(cases, who_waits_for_a_packer_is_not_silent);
+  tcase_add_test(cases, a_pack_that_does_not_fit_is_not_begun);
+  tcase_add_test(cases, a_pack_that_may_fit_is_begun);
   tcase_add_test(cases, threads_do_not_change_a_pack);
   tcase_add_test(cases, loading_keeps_order_within_bounded_memory);
   tcase_add_test(cases, loading_ends_with_the_first_failure);

@@ -28,24 +28,28 @@ static bool fault(IoCall call, const char *path, size_t *size) {
   return code != 0;
 }
 
-/* Bytes a user may still write where path lies, in MB. */
-static double free_megabytes(const char *path) {
+bool io_room(const char *path, size_t *bytes) {
   char folder[4096];
   snprintf(folder, sizeof folder, "%s", path);
   struct statvfs fs;
   while (statvfs(folder, &fs)) {
     char *slash = strrchr(folder, '/');
-    if (!slash) return statvfs(".", &fs) ? 0 : (double)fs.f_bavail * (double)fs.f_frsize / 1e6;
-    *(slash == folder ? slash + 1 : slash) = 0;
+    if (!strcmp(folder, ".") || !strcmp(folder, "/")) return false;
+    if (slash)
+      *(slash == folder ? slash + 1 : slash) = 0;
+    else
+      strcpy(folder, ".");
   }
-  return (double)fs.f_bavail * (double)fs.f_frsize / 1e6;
+  *bytes = (size_t)fs.f_bavail * (size_t)fs.f_frsize;
+  return fs.f_blocks > 0 && !fault(IO_ROOM, path, bytes);
 }
 
 static bool fail(const char *path, const char *what, Error *e) {
   int code = errno;
-  if (code == ENOSPC || code == EDQUOT)
+  size_t room;
+  if ((code == ENOSPC || code == EDQUOT) && io_room(path, &room))
     return error_set(e, EXIT_DATA, "%s: cannot %s: %s (%.1f MB left there)", path, what,
-                     strerror(code), free_megabytes(path));
+                     strerror(code), (double)room / 1e6);
   return error_set(e, EXIT_DATA, "%s: cannot %s: %s", path, what, strerror(code));
 }
 

@@ -35,6 +35,9 @@ bool io_read(int fd, const char *path, void *bytes, size_t size, Error *);
 enum { IO_IDENTITY_MAX = 160 };
 struct stat;
 void io_identity(char text[IO_IDENTITY_MAX], const struct stat *);
+/* Bytes that a user may still write where a path lies, which need not be there yet; false when the
+ * file system does not say. */
+bool io_room(const char *path, size_t *bytes);
 /* malloc for large staging buffers; NULL and EXIT_DEVICE with the size when there is no memory. */
 void *io_buffer(size_t size, const char *purpose, Error *);
 
@@ -42,8 +45,8 @@ void *io_buffer(size_t size, const char *purpose, Error *);
 bool io_join(char *out, size_t size, const char *folder, const char *name, Error *);
 
 /* For tests: consulted before each system call. Returns 0 to let it happen, or the errno it shall
- * fail with; may lower *size to make a write short. NULL ends it. */
-typedef enum IoCall { IO_OPEN, IO_WRITE, IO_FSYNC, IO_RENAME, IO_MKDIR, IO_MALLOC } IoCall;
+ * fail with; may lower *size to make a write short, or room scarce. NULL ends it. */
+typedef enum IoCall { IO_OPEN, IO_WRITE, IO_FSYNC, IO_RENAME, IO_MKDIR, IO_MALLOC, IO_ROOM } IoCall;
 typedef int (*IoFault)(void *user, IoCall call, const char *path, size_t *size);
 void io_set_fault(IoFault, void *user);
 

@@ -285,11 +285,26 @@ static bool unpack_one(Unpacking *u, const Archives *all, int which, ArchivedFil
   return ok;
 }
 
+/* Whether the wanted files fit where they are unpacked. */
+static bool check_room(const char *scratch, ArchivedFile **wanted, size_t count, Error *e) {
+  size_t room;
+  double bytes = 0;
+  for (size_t i = 0; i < count; i++) { /* links take none */
+    const ArchivedFile *file = wanted[i], *last = i ? wanted[i - 1] : NULL;
+    if (!last || last->archive != file->archive || last->number != file->number)
+      bytes += (double)file->size;
+  }
+  if (!io_room(scratch, &room) || bytes <= (double)room) return true;
+  error_set(e, EXIT_DATA, "%s: %.3g GB are needed, and %.3g GB are free there", scratch,
+            bytes / 1e9, (double)room / 1e9);
+  return error_suffix(e, "%s", room_advice);
+}
+
 static bool unpack_all(Unpacking *u, Archives *all, Error *e) {
   size_t count = 0;
   ArchivedFile **wanted = archives_wanted(all, &count, e);
   u->block = wanted ? io_buffer(BLOCK, "unpacking", e) : NULL;
-  bool ok = u->block != NULL;
+  bool ok = u->block && check_room(u->scratch, wanted, count, e);
   u->total = count;
   for (size_t i = 0; ok && i < count;) {
     size_t same = i;
