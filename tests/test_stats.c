@@ -74,6 +74,19 @@ START_TEST(differences) {
 }
 END_TEST
 
+/* Where one sample has no spread, the degrees of freedom are the other's, and the smallest
+ * difference that can be found is that of so many values: of two, statsmodels' 16.33 errors. */
+START_TEST(a_sample_without_spread_lends_no_degrees_of_freedom) {
+  const double still[] = {18, 18};
+  for (int i = 1; i < 20; i++) {
+    const double moving[] = {23.33, 23.33 - i * 0.57};
+    Summary d = stats_difference(moving, 2, still, 2);
+    ck_assert_double_ge(d.df, 1);
+    ck_assert_double_eq_tol(stats_shift_to_find(d.df), 16.33401073540419, 1e-5);
+  }
+}
+END_TEST
+
 /* scipy.stats.kendalltau of SciPy 1.17, variant b. Among them two columns of the paper's own table,
  * which do not agree with each other. */
 static const struct {
@@ -286,6 +299,7 @@ int main(void) {
   tcase_add_test(tests, one_degree_of_freedom_is_cauchy);
   tcase_add_test(tests, summaries);
   tcase_add_test(tests, differences);
+  tcase_add_test(tests, a_sample_without_spread_lends_no_degrees_of_freedom);
   tcase_add_loop_test(tests, orders_are_compared_as_scipy_does, 0,
                       (int)(sizeof orders / sizeof *orders));
   tcase_add_test(tests, no_order_is_no_number);

@@ -110,8 +110,10 @@ Summary stats_difference(const double *a, size_t n_a, const double *b, size_t n_
   double part_a = variance_of(a, n_a, mean_a) / (double)n_a;
   double part_b = variance_of(b, n_b, mean_b) / (double)n_b;
   double squares = part_a * part_a / (double)(n_a - 1) + part_b * part_b / (double)(n_b - 1);
-  s.sd = s.error = sqrt(part_a + part_b); /* of the difference of means */
-  s.df = squares > 0 ? s.sd * s.sd * s.sd * s.sd / squares : (double)(n_a + n_b - 2);
+  double part = part_a + part_b, least = (double)(s.n - 1);
+  s.sd = s.error = sqrt(part); /* of the difference of means */
+  /* Never below the smaller sample's, but for rounding: below 1 the power could not be computed. */
+  s.df = squares > 0 ? fmax(least, part * part / squares) : (double)(n_a + n_b - 2);
   finish_summary(&s);
   return s;
 }

@@ -36,7 +36,7 @@ typedef struct Iqm {
 bool stats_iqm(Iqm *, const double *const *values, const size_t *counts, size_t strata);
 
 /* What so many seeds can show (stats_power.c): a two-sided t test at 5%. */
-/* The probability that it finds a true mean of `shift` standard errors, with df degrees of
+/* The probability that it finds a true mean of `shift` standard errors, with df >= 1 degrees of
  * freedom: both tails of the noncentral t. */
 double stats_power(double df, double shift);
 /* The shift that it finds with a probability of 80%. */
