@@ -21,7 +21,8 @@ export LC_ALL=C
 source=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1" && roots=$(cd "$1" && pwd) || exit 4
 shift
-tests='test_plain_product|test_config|test_store|test_plots|optional_library|deps_choice'
+tests='test_plain_product|test_config|test_store|test_results|test_export|test_report_html|test_plots'
+tests="$tests|optional_library|deps_choice"
 
 # What runs inside; the lines that begin with = are the table's.
 inside=$(

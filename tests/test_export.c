@@ -194,6 +194,21 @@ START_TEST(tables_escape_what_they_hold) {
 }
 END_TEST
 
+/* Of the two seeds at 0.75 one failed; of those at 0.5 one has a score that is no number. */
+START_TEST(tables_name_what_they_leave_out) {
+  change("UPDATE launch SET status = 'failed' WHERE trial = (SELECT max(trial) FROM trials WHERE "
+         "mask_ratio = 0.75)");
+  change("UPDATE attempt SET status = 'failed' WHERE trial = (SELECT max(trial) FROM trials WHERE "
+         "mask_ratio = 0.75)");
+  change("UPDATE metric SET value = NULL, kind = 'nan' WHERE name = 'psnr_masked' AND scorer = "
+         "'model' AND trial = (SELECT min(trial) FROM trials WHERE mask_ratio = 0.5)");
+  expect_code("export latex exp --db r.db", 0,
+              "best mean in bold; left out as failed: 0.75 (1); left out where a score is not a "
+              "number: 0.5 (1))}");
+  expect_in("log", "    0.75 & 1 & $17.01$");
+}
+END_TEST
+
 START_TEST(an_experiment_without_results_is_noted) {
   change("DELETE FROM metric");
   change("UPDATE attempt SET status = 'failed'");
@@ -316,6 +331,7 @@ int main(void) {
   tcase_add_loop_test(tests, jsonl_holds_what_the_views_hold, 0, 3);
   tcase_add_test(tests, the_best_mean_is_bold);
   tcase_add_test(tests, tables_escape_what_they_hold);
+  tcase_add_test(tests, tables_name_what_they_leave_out);
   tcase_add_test(tests, an_experiment_without_results_is_noted);
   tcase_add_test(tests, what_cannot_be_done_is_said);
   tcase_add_test(tests, a_trial_is_a_run_of_tensorboard);

@@ -273,14 +273,20 @@ static void write_names(FILE *out, const Form *form, const Rows *rows, const Sho
   form->names_end(out, first + count);
 }
 
-/* A pruned trial has no score that could stand in the table. */
-static char *pruned_text(const Export *export, const char *const *bindings, Error *e) {
+/* Planned trials that are in no mean, or not in each, by their settings: "; left out as failed: 0.9
+ * (2)". */
+static char *left_out_text(const Export *export, const char *const *bindings, Error *e) {
   static const char sql[] =
-      "SELECT coalesce((SELECT '; left out because [prune] paused them early: ' || "
-      "group_concat(name, ', ') FROM (SELECT coalesce((SELECT group_concat(value, '/') FROM "
-      "settings WHERE settings.trial = trials.trial AND swept = 1 AND key <> 'run.seed'), 'all') "
-      "|| ' (' || count(*) || ')' AS name FROM trials WHERE experiment = @experiment AND planned "
-      "AND status = 'pruned' GROUP BY point ORDER BY min(trial)) HAVING count(*)), '')";
+      "WITH missing AS (SELECT trial, point, CASE WHEN status = 'pruned' THEN 'because [prune] "
+      "paused them early' WHEN status <> 'done' THEN 'as ' || status ELSE 'where a score is not a "
+      "number' END AS reason FROM trials WHERE experiment = @experiment AND planned AND "
+      "(status <> 'done' OR nonfinite IS NOT NULL)), "
+      "named AS (SELECT reason, min(trial) AS first, coalesce((SELECT group_concat(value, '/') "
+      "FROM settings WHERE settings.trial = missing.trial AND swept = 1 AND key <> 'run.seed'), "
+      "'all') || ' (' || count(*) || ')' AS name FROM missing GROUP BY reason, point "
+      "ORDER BY reason, first) "
+      "SELECT coalesce(group_concat(text, ''), '') FROM (SELECT '; left out ' || reason || ': ' || "
+      "group_concat(name, ', ') AS text FROM named GROUP BY reason ORDER BY reason)";
   return rows_first(export->store, sql, bindings, e);
 }
 
@@ -296,7 +302,7 @@ static bool write_table(FILE *out, const Form *form, const Export *export, const
                                     "@experiment",
                                     bindings, e)
                        : NULL;
-  char *also = question ? pruned_text(export, bindings, e) : NULL;
+  char *also = question ? left_out_text(export, bindings, e) : NULL;
   if (also) {
     Rows *rows = rows_open(export->store, sql, bindings);
     find_best(rows, shown, count, words + 1, &lines);
