@@ -460,6 +460,11 @@ START_TEST(compare_refuses_what_is_unclear) {
     ck_assert_int_eq(e.code, EXIT_CONFIG);
     ck_assert_msg(strstr(e.message, cases[i].words) != NULL, "%s", e.message);
   }
+  Error e = {0};
+  ck_assert_ptr_null(compare(store, "99", "1", "all", false, &e));
+  ck_assert_ptr_null(compare(store, "1", "99", "all", false, &e));
+  ck_assert_int_eq(e.code, EXIT_CONFIG);
+  ck_assert_msg(strstr(e.message, "\"99\": no trial") != NULL, "%s", e.message);
   store_close(store);
 }
 END_TEST

@@ -319,13 +319,19 @@ static bool print_json(FILE *out, const Comparison *list, size_t count, bool one
   return ok || error_set(e, EXIT_DEVICE, "out of memory");
 }
 
+static bool is_point(Store *store, const char *text, Error *e) {
+  char *condition = side_select(store, text, e);
+  sqlite3_free(condition);
+  return condition != NULL;
+}
+
 /* A metric that one of the sides lacks is an error when it was asked for by name. */
 static bool compare_metrics(Store *store, FILE *out, const char *a, const char *b,
                             const StringList *metrics, bool json, bool named, Error *e) {
   size_t most = (size_t)metrics->count, count = 0;
   Side *sides = need(calloc(2 * most + 1, sizeof *sides));
   Comparison *list = need(calloc(most + 1, sizeof *list));
-  bool ok = true;
+  bool ok = is_point(store, a, e) && is_point(store, b, e);
   for (size_t i = 0; ok && i < most; i++) {
     Error lacking = {0};
     char *unit = store_metric_unit(store, metrics->items[i], e);
@@ -334,7 +340,7 @@ static bool compare_metrics(Store *store, FILE *out, const char *a, const char *
         side_load(store, &sides[2 * i + 1], b, metrics->items[i], &lacking))
       ok = comparison_make(&list[count++], &sides[2 * i], &sides[2 * i + 1], metrics->items[i],
                            unit, e);
-    else if (ok && (named || !sides[2 * i].text)) {
+    else if (ok && named) {
       *e = lacking;
       ok = false;
     }
