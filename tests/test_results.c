@@ -262,6 +262,25 @@ START_TEST(two_databases_are_told_apart) {
 }
 END_TEST
 
+/* Trial 3 of the copy has no number: the others are paired all the same. */
+START_TEST(a_pair_without_a_score_is_left_out_of_a_diff) {
+  expect_line("cp r.db other.db", 0, "");
+  free(query_db("other.db", "UPDATE metric SET value = NULL, kind = 'nan' WHERE trial = 3 AND "
+                            "name = 'psnr_masked' AND scorer = 'model'"));
+  expect_line("$H diff" DB "--db other.db --json", 0, "");
+  json_t *json = json_load_file("log", 0, NULL), *row;
+  row = row_with(json_object_get(json, "metrics"), "metric", "psnr_masked");
+  ck_assert(json_is_true(json_object_get(row, "paired")));
+  ck_assert_int_eq(json_integer_value(json_object_get(row, "n")), 3);
+  ck_assert_double_eq(json_real_value(json_object_get(row, "difference")), 0);
+  ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(row, "a"), "n")), 3);
+  json_decref(json);
+  expect_line("$H diff" DB "--db other.db", 0, "metrics, A - B, paired\n");
+  free(query_db("other.db", "UPDATE param SET value = '77' WHERE key = 'eval.seed'"));
+  expect_line("$H diff" DB "--db other.db", 0, "metrics, A - B, not paired: A and B were scored");
+}
+END_TEST
+
 START_TEST(a_diff_says_what_it_lacks) {
   expect_line("$H diff 1" DB, 2, "it takes A and B, or two databases");
   expect_line("$H diff 1 99" DB, 4, "has no trial 99");
@@ -295,6 +314,7 @@ int main(void) {
   tcase_add_test(cases, longer_training_starts_anew_and_says_why);
   tcase_add_test(cases, several_databases_are_read_as_one);
   tcase_add_test(cases, two_databases_are_told_apart);
+  tcase_add_test(cases, a_pair_without_a_score_is_left_out_of_a_diff);
   tcase_add_test(cases, a_diff_says_what_it_lacks);
   tcase_add_test(cases, watching_needs_a_terminal);
   suite_add_tcase(suite, cases);

@@ -211,30 +211,47 @@ static bool should_be_equal(const Diff *diff) {
 
 /* Metrics --------------------------------------------------------------------------------------*/
 
-/* The values of one side's trials, numbered by pair. */
-static bool load_values(Diff *diff, Side *side, bool first, const char *metric, Error *e) {
-  DiffSide *of = first ? &diff->a : &diff->b;
-  *side = (Side){.text = string_copy(of->word ? of->word : of->database)};
-  side->seeds = need(calloc(diff->count + 1, sizeof *side->seeds));
-  side->values = need(calloc(diff->count + 1, sizeof *side->values));
+static void begin_values(Side *side, const DiffSide *of, size_t pairs) {
+  *side = (Side){.text = string_copy(of->word ? of->word : of->database),
+                 .evaluation = string_copy(""),
+                 .mask = string_copy("")};
+  side->seeds = need(calloc(pairs + 1, sizeof *side->seeds));
+  side->values = need(calloc(pairs + 1, sizeof *side->values));
+}
+
+static bool load_value(const DiffSide *of, Side *one, int64_t trial, const char *metric, Error *e) {
+  char *condition = string_format("trial = %lld AND status = 'done'", (long long)trial);
+  bool ok = side_load_where(of->store, one, "", condition, metric, e);
+  free(condition);
+  return ok;
+}
+
+static void add_value_of(Side *side, size_t pair, const Side *one) {
+  char *evaluation = string_format("%s %s", side->evaluation, one->evaluation);
+  char *mask = string_format("%s %s", side->mask, one->mask);
+  free(side->evaluation);
+  free(side->mask);
+  side->evaluation = evaluation;
+  side->mask = mask;
+  side->seeds[side->count] = (int64_t)pair;
+  side->values[side->count++] = one->values[0];
+}
+
+/* The values of the pairs that both have one of, numbered by pair. */
+static bool load_values(Diff *diff, Side *a, Side *b, const char *metric, Error *e) {
   bool ok = true;
+  begin_values(a, &diff->a, diff->count);
+  begin_values(b, &diff->b, diff->count);
   for (size_t i = 0; ok && i < diff->count; i++) {
-    char *condition = string_format("trial = %lld AND status = 'done'",
-                                    (long long)(first ? diff->pairs[i].a : diff->pairs[i].b));
-    Side one;
-    ok = side_load_where(of->store, &one, side->text, condition, metric, e);
-    if (ok && one.count) {
-      side->seeds[side->count] = (int64_t)i;
-      side->values[side->count++] = one.values[0];
-      char *all = string_format("%s %s", side->evaluation ? side->evaluation : "", one.evaluation);
-      char *masks = string_format("%s %s", side->mask ? side->mask : "", one.mask);
-      free(side->evaluation);
-      free(side->mask);
-      side->evaluation = all;
-      side->mask = masks;
+    Side one = {0}, other = {0};
+    ok = load_value(&diff->a, &one, diff->pairs[i].a, metric, e) &&
+         load_value(&diff->b, &other, diff->pairs[i].b, metric, e);
+    if (ok && one.count && other.count) {
+      add_value_of(a, i, &one);
+      add_value_of(b, i, &other);
     }
     side_free(&one);
-    free(condition);
+    side_free(&other);
   }
   return ok;
 }
@@ -243,19 +260,13 @@ static bool load_values(Diff *diff, Side *side, bool first, const char *metric, 
  * their points. */
 static bool stratify(const Diff *diff, Comparison *c, Error *e) {
   const double **values = need(calloc(diff->count + 1, sizeof *values));
-  size_t *counts = need(calloc(diff->count + 1, sizeof *counts)), strata = 0, n = 0;
+  size_t *counts = need(calloc(diff->count + 1, sizeof *counts)), strata = 0;
   const char *key = NULL;
-  for (size_t i = 0, j = 0; i < c->a->count && j < c->b->count;) {
-    int64_t x = c->a->seeds[i], y = c->b->seeds[j];
-    if (x == y) {
-      const char *of = diff->pairs[x].key;
-      if (!key || strcmp(key, of)) values[strata++] = c->pairs + n;
-      counts[strata - 1]++;
-      key = of;
-      n++;
-    }
-    i += x <= y;
-    j += y <= x;
+  for (size_t i = 0; c->paired && i < c->a->count; i++) {
+    const char *of = diff->pairs[c->a->seeds[i]].key;
+    if (!key || strcmp(key, of)) values[strata++] = c->pairs + i;
+    counts[strata - 1]++;
+    key = of;
   }
   bool ok = strata < 2 || stats_iqm(&c->iqm, values, counts, strata) ||
             error_set(e, EXIT_DEVICE, "out of memory");
@@ -273,9 +284,8 @@ static bool compare_all_metrics(Diff *diff, Error *e) {
   for (size_t i = 0; ok && i < most; i++) {
     Side *a = &sides[2 * i], *b = a + 1;
     char *unit = store_metric_unit(diff->a.store, metrics.items[i], e);
-    ok = unit && load_values(diff, a, true, metrics.items[i], e) &&
-         load_values(diff, b, false, metrics.items[i], e);
-    if (ok && a->count && b->count)
+    ok = unit && load_values(diff, a, b, metrics.items[i], e);
+    if (ok && a->count)
       ok = comparison_make(&list[count], a, b, metrics.items[i], unit, e) &&
            stratify(diff, &list[count++], e);
     free(unit);

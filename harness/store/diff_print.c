@@ -70,6 +70,16 @@ static void print_only(FILE *out, char side, const json_t *list) {
   fputc('\n', out);
 }
 
+/* Whether all were scored on the same images; else Welch's t stands for that of pairs. */
+static bool all_paired(const json_t *metrics) {
+  size_t i;
+  json_t *row;
+  json_array_foreach(metrics, i, row) {
+    if (!json_is_true(json_object_get(row, "paired"))) return false;
+  }
+  return true;
+}
+
 /* Of one pair there is nothing but the two numbers. */
 static void print_one_pair(FILE *out, const json_t *metrics) {
   Table table = {.columns = 4};
@@ -96,12 +106,16 @@ static void print_metrics(FILE *out, const Diff *diff) {
     print_one_pair(out, diff->metrics);
     return;
   }
-  fputs("\nmetrics, A - B, paired\n", out);
+  bool paired = all_paired(diff->metrics);
+  fprintf(out, "\nmetrics, A - B, %s\n",
+          paired ? "paired" : "not paired: A and B were scored on different images");
   print_rows(out, diff->metrics, members, sizeof members / sizeof *members);
-  fputs("(95% intervals by Student's t over the pairs, of each metric alone; p_holm: corrected by "
-        "Holm for all of\nthem; iqm: interquartile mean with its bootstrap interval; "
-        "smallest_difference: what so many pairs find\nwith 80% power)\n",
-        out);
+  fprintf(
+      out,
+      "(95%% intervals by %s, of each metric alone; p_holm: corrected by Holm for all of\nthem; "
+      "iqm: interquartile mean with its bootstrap interval; smallest_difference: what so many "
+      "%s find\nwith 80%% power)\n",
+      paired ? "Student's t over the pairs" : "Welch's t", paired ? "pairs" : "trials");
 }
 
 static void print_steps(FILE *out, const Diff *diff) {
