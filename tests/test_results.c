@@ -255,6 +255,11 @@ START_TEST(two_databases_are_told_apart) {
   ck_assert_int_eq(json_integer_value(json_object_get(row, "apart_step")), 7);
   json_decref(json);
   expect_line("$H diff 3 3" DB "--db other.db", 0, "train.batch  8  9");
+  /* On another processor nothing is promised, so that there is nothing to be surprised at. */
+  free(query_db("other.db", "UPDATE param SET value = '8' WHERE key = 'train.batch'"));
+  expect_line("$H diff 3 3" DB "--db other.db --json", 0, "\"should_be_equal\": false");
+  free(query_db("other.db", "DELETE FROM step WHERE trial = 3"));
+  expect_line("$H diff 3 3" DB "--db other.db", 0, "They have no training step in common.");
   expect_line("$H diff 1 2" DB, 0, "train.mask_ratio  0.5  0.75");
   expect_line("$H diff train.mask_ratio=0.5 train.mask_ratio=0.75" DB, 0, "2 pairs of trials");
   expect_line("$H delete 1 --yes" OUT "&& $H diff" DB "--db other.db", 0,

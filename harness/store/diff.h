@@ -32,6 +32,7 @@ typedef struct Diff {
   json_t *provenance;                /* [{"key","a","b"}] */
   json_t *metrics;                   /* of comparison_json */
   json_t *steps;                     /* of diff_steps */
+  int64_t steps_compared;            /* of all pairs */
   bool should_be_equal, steps_equal; /* nothing differs that makes a result; no step does */
 } Diff;
 

@@ -143,13 +143,15 @@ void diff_print(FILE *out, const Diff *diff) {
   print_differences(out, "build, machine, data", diff->provenance);
   print_metrics(out, diff);
   print_steps(out, diff);
-  if (diff->should_be_equal)
+  if (!diff->steps_compared)
+    fputs("\nThey have no training step in common.\n", out);
+  else if (diff->should_be_equal)
     fprintf(
         out,
-        "\nThe options, the program and the images are the same: all steps should be equal, and "
-        "they are%s.\n",
+        "\nThe options, the program, the images and the kind of machine are the same: all steps "
+        "should be equal, and they are%s.\n",
         diff->steps_equal ? "" : " not");
-  else if (diff->steps_equal && json_array_size(diff->steps))
+  else if (diff->steps_equal)
     fputs("\nAll steps are equal, whatever else differs.\n", out);
 }
 

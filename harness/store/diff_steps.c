@@ -87,6 +87,7 @@ bool diff_steps(Diff *diff, const DiffPair *pair, Error *e) {
   json_object_set_new(json, "largest", store_real_or_null(parting.largest));
   json_object_set_new(json, "largest_step", step_or_null(parting.largest_step));
   json_array_append_new(diff->steps, json);
+  diff->steps_compared += parting.steps;
   if (parting.first) diff->steps_equal = false;
   return ok;
 }
