@@ -44,6 +44,19 @@ START_TEST(trials_are_picked_sorted_and_shown) {
 }
 END_TEST
 
+/* Two scores that read the same in a table are told apart; JSON has all digits. */
+START_TEST(trials_are_sorted_by_what_was_measured) {
+  expect_rows("UPDATE metric SET value = CASE trial WHEN 1 THEN 18.014 ELSE 18.011 END WHERE "
+              "name = 'psnr_masked' AND scorer = 'model' AND trial IN (1, 3)",
+              "");
+  expect_line("$H list" DB
+              "--where 'trial in (1, 3)' --sort psnr_masked | awk 'NR > 1 { print $2 }'",
+              0, "");
+  expect_log("3\n1\n");
+  expect_line("$H list" DB "--json --where 'trial = 1'", 0, "\"psnr_masked\": 18.014,");
+}
+END_TEST
+
 static const struct {
   const char *options, *said;
 } refused[] = {
@@ -55,6 +68,7 @@ static const struct {
     {"--where '1; DELETE FROM trial'", "one condition, no statements"},
     {"--where \"1 in (select load_extension('x'))\"", "not authorized"},
     {"--where \"exists (select 1 from pragma_user_version)\"", "not authorized"},
+    {"--where 'trial = $TRIAL'", "? : @ and $ stand for no value here"},
     {"--columns trial,sede", "no column \"sede\"; did you mean seed?"},
     {"--sort -zzzzzzzz", "no column \"zzzzzzzz\"; `harness list --columns all` shows them"},
 };
@@ -306,6 +320,7 @@ int main(void) {
   tcase_add_checked_fixture(cases, run_sweep, scratch_teardown);
   tcase_set_timeout(cases, 120);
   tcase_add_test(cases, trials_are_picked_sorted_and_shown);
+  tcase_add_test(cases, trials_are_sorted_by_what_was_measured);
   tcase_add_loop_test(cases, a_wrong_condition_is_said_and_nothing_is_written, 0,
                       sizeof refused / sizeof *refused);
   tcase_add_test(cases, the_best_point_and_its_rivals);

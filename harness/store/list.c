@@ -51,6 +51,9 @@ static bool check_where(Store *store, const char *where, const StringList *colum
       ok = say_wrong(store, where, columns, e);
     else if (!statement || rest[strspn(rest, " \t\n;")])
       ok = error_set(e, EXIT_CONFIG, "--where \"%.300s\": one condition, no statements", where);
+    else if (sqlite3_bind_parameter_count(statement)) /* it would hold for no trial */
+      ok = error_set(e, EXIT_CONFIG, "--where \"%.300s\": ? : @ and $ stand for no value here",
+                     where);
     sqlite3_finalize(statement);
     free(sql);
   }
@@ -79,7 +82,8 @@ static bool check_column(const char *name, const char *option, const StringList 
                   : error_suffix(e, "did you mean %s?", columns->items[near]);
 }
 
-/* "mask_ratio,-psnr_masked" to "mask_ratio ASC NULLS LAST, psnr_masked DESC NULLS LAST, ". */
+/* "mask_ratio,-loss" to "trials.mask_ratio ASC NULLS LAST, trials.loss DESC NULLS LAST, ": a name
+ * alone would be the column that is shown, which is rounded. */
 static bool sort_sql(FILE *sql, const char *sort, const StringList *columns, Error *e) {
   StringList keys = {0};
   bool ok = true;
@@ -87,14 +91,16 @@ static bool sort_sql(FILE *sql, const char *sort, const StringList *columns, Err
   for (int i = 0; ok && i < keys.count; i++) {
     bool down = *keys.items[i] == '-';
     ok = check_column(keys.items[i] + down, "--sort", columns, e);
-    fprintf(sql, "%s %s NULLS LAST, ", keys.items[i] + down, down ? "DESC" : "ASC");
+    fprintf(sql, "trials.%s %s NULLS LAST, ", keys.items[i] + down, down ? "DESC" : "ASC");
   }
   strings_free(&keys);
   return ok;
 }
 
-static bool columns_sql(Store *store, FILE *sql, const char *wanted, const StringList *columns,
-                        Error *e) {
+/* Rounded for tables; JSON is read by programs. */
+static bool columns_sql(Store *store, FILE *sql, const ListOptions *options,
+                        const StringList *columns, Error *e) {
+  const char *wanted = options->columns;
   StringList names = {0};
   char *metrics = NULL;
   bool ok = true;
@@ -109,12 +115,11 @@ static bool columns_sql(Store *store, FILE *sql, const char *wanted, const Strin
   } else {
     ok = store_columns(store, &metrics,
                        "headline AND name IN (SELECT metric FROM scores WHERE value IS NOT NULL)",
-                       true, e);
+                       !options->json, e);
     if (ok)
-      fprintf(sql,
-              "%sexperiment, trial, status, swept, %sround(images_per_second) AS "
-              "images_per_second, tags",
-              strings_find(columns, "database") >= 0 ? "database, " : "", metrics);
+      fprintf(sql, "%sexperiment, trial, status, swept, %s%s AS images_per_second, tags",
+              strings_find(columns, "database") >= 0 ? "database, " : "", metrics,
+              options->json ? "images_per_second" : "round(images_per_second)");
   }
   free(metrics);
   strings_free(&names);
@@ -129,7 +134,7 @@ bool store_list(Store *store, FILE *out, const ListOptions *options, Error *e) {
             (!options->where || check_where(store, options->where, &columns, e));
   FILE *sql = need(open_memstream(&text, &size));
   fputs("SELECT ", sql);
-  ok = ok && columns_sql(store, sql, options->columns, &columns, e);
+  ok = ok && columns_sql(store, sql, options, &columns, e);
   fprintf(sql, " FROM trials WHERE (%s\n) ORDER BY ", options->where ? options->where : "1");
   ok = ok && (!options->sort || sort_sql(sql, options->sort, &columns, e));
   fputs("experiment, trial", sql);
