@@ -10,6 +10,7 @@
 #include "harness/cmd/cmd.h"
 #include "harness/cmd/options.h"
 #include "harness/slurm/submission.h"
+#include "harness/store/rows.h"
 #include "harness/store/store.h"
 
 static const char about[] =
@@ -48,14 +49,7 @@ static char *trials_sql(Store *store, const char *name, Error *e) {
   char *metrics = NULL, *list = NULL, *sql = NULL;
   if (store_find_experiments(store, name, &found, e) &&
       store_columns(store, &metrics, shown, true, e)) {
-    size_t size;
-    FILE *out = need(open_memstream(&list, &size));
-    for (int i = 0; i < found.count; i++) {
-      fputs(i ? ", '" : "'", out);
-      for (const char *c = found.items[i]; *c; c++) fprintf(out, "%s%c", *c == '\'' ? "'" : "", *c);
-      fputc('\'', out);
-    }
-    fclose(out);
+    list = sql_list(&found);
     sql = string_format("SELECT %strial, status, %s, swept, %sround(images_per_second) AS "
                         "images_per_second, attempts, error FROM trials WHERE experiment IN (%s) "
                         "ORDER BY experiment, trial",

@@ -14,15 +14,7 @@ static char *view_sql(const Export *export) {
                         "ORDER BY experiment, trial, quantity, step",
       [EXPORT_POINTS] = "SELECT * FROM points WHERE experiment IN (%s) "
                         "ORDER BY experiment, settings, dataset, metric"};
-  char *list = NULL;
-  size_t size;
-  FILE *out = need(open_memstream(&list, &size));
-  for (int i = 0; i < export->experiments->count; i++) {
-    char *quoted = sql_quoted(export->experiments->items[i], '\'');
-    fprintf(out, "%s%s", i ? ", " : "", quoted);
-    free(quoted);
-  }
-  fclose(out);
+  char *list = sql_list(export->experiments);
   const char *at = strstr(views[export->what], "%s");
   char *sql =
       string_format("%.*s%s%s", (int)(at - views[export->what]), views[export->what], list, at + 2);

@@ -123,3 +123,16 @@ char *sql_quoted(const char *text, char quote) {
   fclose(out);
   return need(quoted);
 }
+
+char *sql_list(const StringList *texts) {
+  char *list = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&list, &size));
+  for (int i = 0; i < texts->count; i++) {
+    char *quoted = sql_quoted(texts->items[i], '\'');
+    fprintf(out, "%s%s", i ? ", " : "", quoted);
+    free(quoted);
+  }
+  fclose(out);
+  return need(list);
+}

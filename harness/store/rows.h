@@ -40,5 +40,7 @@ char *rows_first(Store *, const char *sql, const char *const *bindings, Error *)
 
 /* Text as SQL: 'it''s' between single quotes, a name between double ones. The caller frees. */
 char *sql_quoted(const char *text, char quote);
+/* 'a', 'b': texts for IN (...). The caller frees. */
+char *sql_list(const StringList *texts);
 
 #endif
