@@ -89,6 +89,7 @@ START_TEST(the_best_point_and_its_rivals) {
   expect_line("$H best loss exp" DB, 0, "loss: lower is better");
   expect_line("$H best psnr_maked" DB, 2, "no metric \"psnr_maked\"");
   expect_line("$H best psnr_masked exq" DB, 2, "did you mean exp?");
+  expect_line("$H best knn_mean exp" DB, 4, "no trial of exp that is done has a knn_mean");
   char *order = query_db("r.db", "SELECT settings FROM points WHERE metric = 'psnr_masked' "
                                  "ORDER BY mean DESC LIMIT 1");
   order[strcspn(order, "\n")] = 0;
@@ -209,6 +210,11 @@ START_TEST(several_databases_are_read_as_one) {
               0, "");
   expect_log("database  trial\nr.db          1\nother.db      1\n");
   expect_line("$H best psnr_masked" DB "--db other.db", 0, "other.db");
+  /* An experiment that only the second has, and the scales of both by the name of the INI file. */
+  free(query_db("other.db", "UPDATE sweep SET experiment = 'exp-big', scale = 'big'"));
+  expect_line("$H best psnr_masked exp-big" DB "--db other.db | grep -c ' r.db$'", 1, "0\n");
+  expect_line("$H best psnr_masked exp-big" DB "--db other.db", 0, "other.db");
+  expect_line("$H best psnr_masked ablations/exp.ini --json" DB "--db other.db", 0, "exp-big");
   expect_line("$H list" DB "--db none.db", 4, "none.db: No such file");
   expect_line("$H list --db none.db" DB, 4, "none.db: No such file");
 }

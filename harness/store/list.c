@@ -6,6 +6,7 @@
 #include "harness/base/strings.h"
 #include "harness/store/compare.h"
 #include "harness/store/internal.h"
+#include "harness/store/rows.h"
 #include "mae/base/suggest.h"
 
 /* A user's condition only reads: no writing, no attaching, no pragmas, no extensions. */
@@ -154,9 +155,8 @@ bool store_list(Store *store, FILE *out, const ListOptions *options, Error *e) {
  * lies above the lower end of the best's. */
 static const char best_sql[] =
     "WITH ranked AS (SELECT *, mean * %d AS score, row_number() OVER (PARTITION BY dataset "
-    "ORDER BY low IS NULL, mean * %d DESC) AS place FROM points WHERE metric = %Q AND planned AND "
-    "(%Q = '' OR experiment IN (SELECT experiment FROM experiments WHERE experiment = %Q OR name = "
-    "%Q))), best AS (SELECT dataset, low, high, score - (high - low) / 2 AS floor FROM ranked "
+    "ORDER BY low IS NULL, mean * %d DESC) AS place FROM points WHERE %s), "
+    "best AS (SELECT dataset, low, high, score - (high - low) / 2 AS floor FROM ranked "
     "WHERE place = 1) "
     "SELECT CASE WHEN place = 1 THEN 'best' WHEN ranked.low IS NULL THEN 'no interval' ELSE "
     "'overlaps' END AS standing, ranked.experiment, ranked.settings, ranked.n, ranked.mean, "
@@ -174,25 +174,44 @@ static bool metric_direction(Store *store, const char *metric, int64_t *better, 
   return ok;
 }
 
+/* The condition on `points`: a metric of what is planned, of the named experiments or of all. */
+static char *points_of(const char *metric, const StringList *named) {
+  char *name = sql_quoted(metric, '\''), *list = sql_list(named);
+  char *condition =
+      named->count ? string_format("metric = %s AND planned AND experiment IN (%s)", name, list)
+                   : string_format("metric = %s AND planned", name);
+  free(name);
+  free(list);
+  return condition;
+}
+
+static bool has_points(Store *store, const char *condition, const char *metric,
+                       const char *experiment, Error *e) {
+  char *sql = string_format("SELECT 1 FROM points WHERE %s LIMIT 1", condition);
+  char *found = rows_first(store, sql, NULL, e);
+  bool ok = found &&
+            (*found || error_set(e, EXIT_DATA, "no trial%s%.200s that is done has a %s",
+                                 experiment ? " of " : "", experiment ? experiment : "", metric));
+  free(found);
+  free(sql);
+  return ok;
+}
+
 bool store_best(Store *store, FILE *out, const char *metric, const char *experiment, bool json,
                 Error *e) {
-  int64_t better = 0, unused;
-  bool found = false;
+  int64_t better = 0;
   StringList columns = {0}, named = {0};
+  char *condition = NULL;
   bool ok = metric_direction(store, metric, &better, e) &&
             (!experiment || store_find_experiments(store, experiment, &named, e)) &&
-            view_columns(store, "points", &columns, e) &&
-            store_int(store, e, &unused, &found,
-                      "SELECT 1 FROM points WHERE metric = ? AND planned", "t", metric);
-  const char *bare = experiment && named.count ? named.items[0] : "";
-  if (ok && !found) ok = error_set(e, EXIT_DATA, "no trial that is done has a %s yet", metric);
+            view_columns(store, "points", &columns, e);
+  if (ok) condition = points_of(metric, &named);
+  ok = ok && has_points(store, condition, metric, experiment, e);
   if (ok) {
-    /* A name without a scale stands for several experiments. */
-    const char *name = experiment && strings_find(&named, experiment) < 0 ? experiment : bare;
-    char *sql = sqlite3_mprintf(best_sql, (int)better, (int)better, metric, bare, bare, name,
-                                strings_find(&columns, "database") >= 0 ? ", ranked.database" : "");
-    ok = store_print(store, out, need(sql), json, e);
-    sqlite3_free(sql);
+    char *sql = string_format(best_sql, (int)better, (int)better, condition,
+                              strings_find(&columns, "database") >= 0 ? ", ranked.database" : "");
+    ok = store_print(store, out, sql, json, e);
+    free(sql);
     if (ok && !json)
       fprintf(out,
               "\n%s: %s is better; 95%% intervals over seeds. What overlaps the best may be as "
@@ -202,6 +221,7 @@ bool store_best(Store *store, FILE *out, const char *metric, const char *experim
     for (int i = 0; ok && !json && i < named.count; i++)
       ok = store_say_pruned(store, out, named.items[i], e);
   }
+  free(condition);
   strings_free(&columns);
   strings_free(&named);
   return ok;

@@ -75,6 +75,19 @@ static bool join_view(Store *store, const char *view, const char *const *paths, 
   return ok;
 }
 
+/* What experiments are called, in any of them: what a user names may be in one alone. */
+static bool join_names(Store *store, int count, Error *e) {
+  char *text = NULL;
+  size_t size;
+  FILE *sql = need(open_memstream(&text, &size));
+  fputs("CREATE TEMP VIEW sweep AS SELECT experiment, name FROM main.sweep", sql);
+  for (int i = 1; i < count; i++) fprintf(sql, " UNION SELECT experiment, name FROM d%d.sweep", i);
+  fclose(sql);
+  bool ok = execute(store, sqlite3_mprintf("%s", need(text)), e);
+  free(text);
+  return ok;
+}
+
 bool store_open_several(Store **out, const char *const *paths, int count, Error *e) {
   *out = NULL;
   for (int i = 1; i < count; i++) { /* says what is wrong with it, and migrates an older one */
@@ -89,6 +102,7 @@ bool store_open_several(Store **out, const char *const *paths, int count, Error 
     ok = execute(store, sqlite3_mprintf("ATTACH %Q AS d%d", paths[i], i), e);
   for (size_t v = 0; ok && count > 1 && v < sizeof joined / sizeof *joined; v++)
     ok = join_view(store, joined[v], paths, count, e);
+  if (ok && count > 1) ok = join_names(store, count, e);
   if (ok)
     *out = store;
   else

@@ -22,7 +22,8 @@ bool store_open(Store **, const char *path, Error *);
 bool store_open_readonly(Store **, const char *path, Error *);
 /* Several databases read as one: the views `trials`, `points`, `scores` and `experiments` have the
  * rows of all, and a column `database` with the path as it was given. A trial's number is its
- * database's. All else is the first one's. One path is store_open_readonly. */
+ * database's. Experiments are known by the names that they have in any. All else is the first
+ * one's. One path is store_open_readonly. */
 bool store_open_several(Store **, const char *const *paths, int count, Error *);
 void store_close(Store *);
 /* The folder the database is in, which its relative paths are taken from; no link. */
