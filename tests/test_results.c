@@ -162,6 +162,37 @@ START_TEST(a_deleted_trial_is_trained_anew_when_asked_for) {
 }
 END_TEST
 
+/* The bin is beside the trials, wherever the working folder is; what is said there works there. */
+START_TEST(a_deleted_trial_is_taken_back_as_it_says) {
+  expect_line("$H delete 2 --yes" DB ">said && cat said", 0, "/out` takes it back");
+  expect_line("$H $(sed 's/.*`harness\\(.*\\)`.*/\\1/' said)", 0, "restored ");
+  expect_all_done();
+}
+END_TEST
+
+/* Of what was deleted twice the newer copy comes back, with the other trials of the experiment. */
+START_TEST(a_trial_that_was_deleted_twice_comes_back_once) {
+  expect_line("$H delete 2 --yes" OUT "&& $H delete 1 --yes" OUT, 0, "deleted trial 1");
+  expect_code(RUN_FAKE, 0, "2 of 4 trials are done already");
+  expect_line("for f in $(grep -l '\"seed\": 1' out/exp/*/trial.json); do $H delete $(sed -n "
+              "'s/.*\"id\": \\([0-9]*\\).*/\\1/p' $f) --yes" OUT "; done",
+              0, "deleted trial");
+  expect_line("$H delete --restore exp" OUT, 0, "restored out/exp/");
+  expect_rows("SELECT count(*), sum(status = 'done') FROM trials", "4|4\n");
+}
+END_TEST
+
+/* An experiment whose name begins with a digit is no trial's number. */
+START_TEST(all_trials_of_an_experiment_come_back) {
+  scratch_write("2x.ini", experiment);
+  expect_code("run 2x.ini --scale none --db x.db --out xout --mae " FAKE, 0, "");
+  expect_line("$H delete 1 3 --yes --db x.db --out xout && $H delete --restore 2x --db x.db --out "
+              "xout",
+              0, "restored");
+  expect_line("$H list --db x.db --columns trial | wc -l", 0, "5\n");
+}
+END_TEST
+
 START_TEST(a_whole_experiment_is_deleted_and_restored) {
   expect_line("$H note exp 'keep' " DB "&& $H delete exp --yes" OUT, 0,
               "deleted experiment exp with 4 trials");
@@ -334,6 +365,9 @@ int main(void) {
   tcase_add_test(cases, a_damaged_note_is_left_out);
   tcase_add_test(cases, a_deleted_trial_stays_away);
   tcase_add_test(cases, a_deleted_trial_is_trained_anew_when_asked_for);
+  tcase_add_test(cases, a_deleted_trial_is_taken_back_as_it_says);
+  tcase_add_test(cases, a_trial_that_was_deleted_twice_comes_back_once);
+  tcase_add_test(cases, all_trials_of_an_experiment_come_back);
   tcase_add_test(cases, a_whole_experiment_is_deleted_and_restored);
   tcase_add_test(cases, a_trial_that_is_held_is_not_deleted);
   tcase_add_test(cases, more_seeds_run_what_is_missing);

@@ -35,6 +35,21 @@ static bool agreed(const DeleteCommand *command, bool *yes, const char *question
   return true;
 }
 
+/* " --db PATH --out DIR" of the command that takes back what was deleted: the bin is where the
+ * folder was, wherever --out points. */
+static char *bin_options(const DeleteCommand *command, const Target *target) {
+  char *out = string_copy(target->folder), *slash;
+  for (int up = target->trial ? 2 : 1; up > 0 && (slash = strrchr(out, '/')); up--) *slash = 0;
+  char *given = realpath(command->out, NULL);
+  const char *path = given && !strcmp(given, out) ? command->out : out;
+  bool usual_db = !strcmp(command->db, DEFAULT_DB), usual_out = !strcmp(path, DEFAULT_OUT);
+  char *options = string_format("%s%s%s%s", usual_db ? "" : " --db ", usual_db ? "" : command->db,
+                                usual_out ? "" : " --out ", usual_out ? "" : path);
+  free(given);
+  free(out);
+  return options;
+}
+
 static bool delete_one(const DeleteCommand *command, Store *store, const char *word, Error *e) {
   Target target;
   bool yes = false;
@@ -45,7 +60,11 @@ static bool delete_one(const DeleteCommand *command, Store *store, const char *w
   if (!ok || !yes) return ok;
   /* The folder first: should this end here, an import finds that it has gone. */
   ok = bin_put(&target, e) && store_remove(store, &target, e);
-  if (ok) printf("deleted %s; `harness delete --restore %s` takes it back\n", target.what, word);
+  char *options = bin_options(command, &target);
+  if (ok)
+    printf("deleted %s; `harness delete --restore %s%s` takes it back\n", target.what, word,
+           options);
+  free(options);
   return ok;
 }
 
@@ -58,9 +77,23 @@ static bool delete_all(const DeleteCommand *command, Error *e) {
   return ok;
 }
 
+static bool is_number(const char *word) {
+  return *word && !word[strspn(word, "0123456789")];
+}
+
 static bool is_meant(const BinEntry *entry, const char *word) {
-  if (*word && !word[strspn(word, "0123456789")]) return entry->trial && entry->id == atoll(word);
-  return !strcmp(entry->experiment, word);
+  return is_number(word) ? entry->trial && entry->id == atoll(word)
+                         : !strcmp(entry->experiment, word);
+}
+
+/* Of a trial that was deleted more than once the newest counts; they are listed first. */
+static bool is_older_copy(const Bin *bin, int entry) {
+  const BinEntry *of = &bin->entries[entry];
+  for (int i = 0; of->trial && i < entry; i++)
+    if (bin->entries[i].trial && !strcmp(bin->entries[i].trial, of->trial) &&
+        !strcmp(bin->entries[i].experiment, of->experiment))
+      return true;
+  return false;
 }
 
 /* A trial: the newest of that number. An experiment: it, or, when it was not deleted as a whole,
@@ -71,7 +104,8 @@ static bool restore_word(const DeleteCommand *command, Store *store, const char 
   bool ok = bin_list(&bin, command->out, e), whole = false;
   for (int i = 0; ok && i < bin.count; i++) {
     const BinEntry *entry = &bin.entries[i];
-    if (!is_meant(entry, word) || (restored && (whole || atoll(word) > 0 || !entry->trial)))
+    if (!is_meant(entry, word) || (!is_number(word) && is_older_copy(&bin, i)) ||
+        (restored && (whole || is_number(word) || !entry->trial)))
       continue;
     char *sweep = string_format("%s/%s", command->out, entry->experiment);
     ok = bin_restore(entry, command->out, e) && store_import_sweep(store, sweep, e);
