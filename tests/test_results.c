@@ -193,6 +193,19 @@ START_TEST(all_trials_of_an_experiment_come_back) {
 }
 END_TEST
 
+/* A folder that cannot be looked at has not gone. With that of the experiment all of it goes. */
+START_TEST(an_import_forgets_only_what_has_gone) {
+  expect_line("mv out/exp aside && ln -s exp out/exp && $H import" OUT, 4, "no trials below it");
+  expect_all_done();
+  expect_line("rm out/exp && mv aside out/exp && $H import" OUT, 0, "4 trials");
+  expect_line("mv out/exp aside && mkdir out/exp && $H import" OUT, 4, "no trials below it");
+  expect_rows("SELECT (SELECT count(*) FROM trial), (SELECT count(*) FROM sweep)", "0|1\n");
+  expect_line("rmdir out/exp && mv aside out/exp && $H import" OUT, 0, "4 trials");
+  expect_line("rm -r out/exp && $H import" OUT, 4, "no trials below it");
+  expect_rows("SELECT (SELECT count(*) FROM trial), (SELECT count(*) FROM sweep)", "0|0\n");
+}
+END_TEST
+
 START_TEST(a_whole_experiment_is_deleted_and_restored) {
   expect_line("$H note exp 'keep' " DB "&& $H delete exp --yes" OUT, 0,
               "deleted experiment exp with 4 trials");
@@ -368,6 +381,7 @@ int main(void) {
   tcase_add_test(cases, a_deleted_trial_is_taken_back_as_it_says);
   tcase_add_test(cases, a_trial_that_was_deleted_twice_comes_back_once);
   tcase_add_test(cases, all_trials_of_an_experiment_come_back);
+  tcase_add_test(cases, an_import_forgets_only_what_has_gone);
   tcase_add_test(cases, a_whole_experiment_is_deleted_and_restored);
   tcase_add_test(cases, a_trial_that_is_held_is_not_deleted);
   tcase_add_test(cases, more_seeds_run_what_is_missing);

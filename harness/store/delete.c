@@ -26,21 +26,24 @@ static bool remove_trials(Store *store, int64_t sweep, Error *e) {
   }
 }
 
-static bool remove_experiment(Store *store, const char *experiment, Error *e) {
+bool store_remove_sweep(Store *store, int64_t sweep, Error *e) {
   static const char *const tables[] = {
       "DELETE FROM planned WHERE sweep = ?",      "DELETE FROM paper_verdict WHERE sweep = ?",
       "DELETE FROM paper_value WHERE sweep = ?",  "DELETE FROM paper_number WHERE sweep = ?",
       "DELETE FROM paper_source WHERE sweep = ?", "DELETE FROM point_iqm WHERE sweep = ?",
       "DELETE FROM note WHERE sweep = ?",         "DELETE FROM sweep WHERE sweep = ?"};
-  int64_t sweep;
-  bool found = false;
-  if (!store_int(store, e, &sweep, &found, "SELECT sweep FROM sweep WHERE experiment = ?", "t",
-                 experiment))
-    return false;
-  bool ok = !found || remove_trials(store, sweep, e);
-  for (size_t i = 0; found && ok && i < sizeof tables / sizeof *tables; i++)
+  bool ok = remove_trials(store, sweep, e);
+  for (size_t i = 0; ok && i < sizeof tables / sizeof *tables; i++)
     ok = store_run(store, e, tables[i], "i", sweep);
   return ok;
+}
+
+static bool remove_experiment(Store *store, const char *experiment, Error *e) {
+  int64_t sweep;
+  bool found = false;
+  return store_int(store, e, &sweep, &found, "SELECT sweep FROM sweep WHERE experiment = ?", "t",
+                   experiment) &&
+         (!found || store_remove_sweep(store, sweep, e));
 }
 
 bool store_remove(Store *store, const Target *target, Error *e) {

@@ -556,6 +556,23 @@ static bool import_all(Store *store, Found *sweeps, int sweep_count, int *trials
          store_judge_all_papers(store, e);
 }
 
+/* A folder that cannot be looked at, for want of a right or by a fault of the disk, is still there.
+ */
+static bool has_gone(const char *path) {
+  return access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* An experiment whose last trial went with the folder of all of them, as nothing of it is left. */
+static bool drop_experiment(Store *store, int64_t sweep, char *trial_folder, Error *e) {
+  int64_t unused;
+  bool left = false;
+  *strrchr(trial_folder, '/') = 0;
+  if (!has_gone(trial_folder)) return true;
+  if (!store_int(store, e, &unused, &left, "SELECT 1 FROM trial WHERE sweep = ?", "i", sweep))
+    return false;
+  return left || store_remove_sweep(store, sweep, e);
+}
+
 /* Trials that were below `out` and are not any more: the folders are the truth. */
 static bool drop_deleted(Store *store, const char *out, Error *e) {
   char real[PATH_MAX], path[PATH_MAX * 2];
@@ -563,21 +580,23 @@ static bool drop_deleted(Store *store, const char *out, Error *e) {
   size_t length = strlen(real);
   for (int64_t after = 0;;) {
     sqlite3_stmt *row = store_query(
-        store, e, "SELECT trial, folder FROM trial WHERE trial > ? ORDER BY trial LIMIT 1", "i",
-        after);
+        store, e, "SELECT trial, folder, sweep FROM trial WHERE trial > ? ORDER BY trial LIMIT 1",
+        "i", after);
     bool found = false;
     if (!row || !store_row(store, e, row, &found)) return false;
     if (!found) return true;
     after = sqlite3_column_int64(row, 0);
     const char *folder = (const char *)sqlite3_column_text(row, 1);
+    int64_t sweep = sqlite3_column_int64(row, 2);
     if (*folder == '/')
       snprintf(path, sizeof path, "%s", folder);
     else
       snprintf(path, sizeof path, "%s/%s", store->folder, folder);
     sqlite3_reset(row);
-    if (strncmp(path, real, length) || path[length] != '/' || !access(path, F_OK)) continue;
+    if (strncmp(path, real, length) || path[length] != '/' || !has_gone(path)) continue;
     if (!store_remove_trial(store, after, e)) return false;
     fprintf(stderr, "%s has gone, and trial %lld with it\n", path, (long long)after);
+    if (!drop_experiment(store, sweep, path, e)) return false;
   }
 }
 

@@ -75,8 +75,9 @@ bool store_judge_all_points(Store *, Error *);
 /* notes.json of a trial or, trial 0, of an experiment into the tables; a damaged one is said and
  * left out. */
 bool store_take_notes(Store *, int64_t sweep, int64_t trial, const char *folder, Error *);
-/* All rows of a trial. */
+/* All rows of a trial; of an experiment with its trials. */
 bool store_remove_trial(Store *, int64_t trial, Error *);
+bool store_remove_sweep(Store *, int64_t sweep, Error *);
 
 /* What file_read remembers of a line: the first digits of its SHA-256. */
 enum { STORE_MARK_DIGITS = 16 };
