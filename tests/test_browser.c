@@ -81,7 +81,30 @@ START_TEST(a_browser_shows_it) {
 }
 END_TEST
 
-/* What the test above relies on: the console is heard, a policy's refusal too. */
+/* One click sorts upwards, the next downwards; what has no number is last both times. */
+START_TEST(a_click_sorts_a_table) {
+  if (!installed("chromium")) return;
+  char *script = scratch_read(SOURCE_DIR "/harness/page/page.js"), page[8192];
+  int n = snprintf(
+      page, sizeof page,
+      "<!DOCTYPE html><meta charset=\"utf-8\"><title>x</title><table class=\"sortable\"><thead><tr>"
+      "<th>n</th></tr></thead><tbody><tr><td>3</td></tr><tr><td>none</td></tr><tr><td>20</td></tr>"
+      "<tr><td>-1</td></tr></tbody></table><script>%s</script><script>function order() {"
+      "document.querySelector('button').click(); return Array.from(document.querySelectorAll('td'),"
+      "function (cell) { return cell.textContent; }).join(' '); }"
+      "document.title = order() + '; ' + order();</script>",
+      script);
+  ck_assert_int_lt(n, (int)sizeof page);
+  free(script);
+  scratch_write("page.html", page);
+  browse("page.html", "--dump-dom");
+  char *dom = scratch_read("dom");
+  ck_assert_msg(strstr(dom, "<title>-1 3 20 none; 20 3 -1 none</title>") != NULL, "%s", dom);
+  free(dom);
+}
+END_TEST
+
+/* What a_browser_shows_it relies on: the console is heard, a policy's refusal too. */
 START_TEST(a_browser_that_complains_is_heard) {
   if (!installed("chromium")) return;
   scratch_write("page.html", "<!DOCTYPE html><meta http-equiv=\"Content-Security-Policy\" "
@@ -112,6 +135,7 @@ int main(void) {
   tcase_set_timeout(tests, 580);
   tcase_add_checked_fixture(tests, setup, scratch_teardown);
   tcase_add_test(tests, a_browser_shows_it);
+  tcase_add_test(tests, a_click_sorts_a_table);
   tcase_add_test(tests, a_browser_that_complains_is_heard);
   tcase_add_test(tests, the_markup_is_sound);
   suite_add_tcase(suite, tests);

@@ -5,9 +5,9 @@ document.querySelectorAll('table.sortable').forEach(function (table) {
     var text = row.cells[column].textContent, number = Number(text);
     return text !== '' && !isNaN(number) ? number : text;
   }
-  function compare(a, b) {
-    if (typeof a === typeof b) return a < b ? -1 : a > b ? 1 : 0;
-    return typeof a === 'number' ? -1 : 1; // what has no number comes last
+  function compare(a, b, up) {
+    if (typeof a !== typeof b) return typeof a === 'number' ? -1 : 1; // no number comes last
+    return (a < b ? -1 : a > b ? 1 : 0) * (up ? 1 : -1);
   }
   Array.prototype.forEach.call(heads, function (head, column) {
     var button = document.createElement('button');
@@ -20,8 +20,7 @@ document.querySelectorAll('table.sortable').forEach(function (table) {
       Array.prototype.forEach.call(heads, function (other) { other.removeAttribute('aria-sort'); });
       head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
       Array.prototype.slice.call(body.rows).sort(function (a, b) {
-        var order = compare(value(a, column), value(b, column));
-        return up ? order : -order;
+        return compare(value(a, column), value(b, column), up);
       }).forEach(function (row) { body.appendChild(row); });
     });
   });
