@@ -50,10 +50,14 @@ static int count_of(const char *text, const char *what) {
   return count;
 }
 
-/* Reads until `what` has been written so many times. */
-static void read_until(Terminal *terminal, const char *what, int times) {
+/* Reads until `what` has been written so many times, and returns the text up to there, which the
+ * caller frees: on a busy machine more may have come already. */
+static char *read_until(Terminal *terminal, const char *what, int times) {
   while (count_of(terminal->text, what) < times)
     ck_assert_msg(read_more(terminal), "no '%s' in: %s", what, terminal->text);
+  const char *end = terminal->text;
+  for (int i = 0; i < times; i++) end = strstr(end, what) + strlen(what);
+  return strndup(terminal->text, (size_t)(end - terminal->text));
 }
 
 static void type(const Terminal *terminal, const char *keys) {
@@ -78,10 +82,11 @@ static const char picture_end[] = "Ctrl-C ends it";
 START_TEST(watch_draws_again_until_it_is_ended) {
   expect_code(RUN_FAKE, 0, "done");
   Terminal terminal = open_terminal("status exp --watch --db r.db", 24);
-  read_until(&terminal, picture_end, 2);
-  ck_assert_int_eq(count_of(terminal.text, "\033[H"), 2);
-  ck_assert_int_eq(count_of(terminal.text, "done"), 8);
-  ck_assert_int_eq(count_of(terminal.text, "\033[?1049l"), 0);
+  char *pictures = read_until(&terminal, picture_end, 2);
+  ck_assert_int_eq(count_of(pictures, "\033[H"), 2);
+  ck_assert_int_eq(count_of(pictures, "done"), 8);
+  ck_assert_int_eq(count_of(pictures, "\033[?1049l"), 0);
+  free(pictures);
   type(&terminal, "\003");
   expect_end(&terminal, 0);
   ck_assert_int_eq(count_of(terminal.text, "\033[?1049l"), 1);
@@ -94,9 +99,10 @@ END_TEST
 START_TEST(watch_draws_what_the_screen_has_room_for) {
   expect_code(RUN_FAKE, 0, "done");
   Terminal terminal = open_terminal("status exp --watch --db r.db", 6);
-  read_until(&terminal, picture_end, 1);
-  ck_assert_int_eq(count_of(terminal.text, "\r\n"), 5);
-  ck_assert_int_eq(count_of(terminal.text, "lines more"), 1);
+  char *picture = read_until(&terminal, picture_end, 1);
+  ck_assert_int_eq(count_of(picture, "\r\n"), 5);
+  ck_assert_int_eq(count_of(picture, "lines more"), 1);
+  free(picture);
   ck_assert_int_eq(kill(terminal.child, SIGTERM), 0);
   expect_end(&terminal, 0);
   close_terminal(&terminal);
@@ -115,8 +121,9 @@ static const struct {
 START_TEST(delete_asks_first) {
   expect_code(RUN_FAKE, 0, "done");
   Terminal terminal = open_terminal("delete 2 --db r.db --out out", 24);
-  read_until(&terminal, "delete trial 2", 1);
-  read_until(&terminal, "? [y/N] ", 1);
+  char *question = read_until(&terminal, "? [y/N] ", 1);
+  ck_assert_msg(strstr(question, "delete trial 2") != NULL, "%s", question);
+  free(question);
   type(&terminal, answers[_i].keys);
   expect_end(&terminal, 0);
   ck_assert_msg(strstr(terminal.text, answers[_i].said) != NULL, "%s", terminal.text);
