@@ -123,6 +123,17 @@ START_TEST(tags_and_notes_survive_an_import) {
 }
 END_TEST
 
+/* A note of two lines is a row of the list; what JSON cannot hold is said and not left out. */
+START_TEST(any_text_is_listed) {
+  expect_line("$H note 1 \"$(printf 'one\\ntwo')\"" DB, 0, "");
+  expect_line("$H list" DB "--where 'trial = 1' --columns trial,notes", 0,
+              "trial  notes\n    1  one two\n");
+  expect_line("$H list" DB "--where 'trial = 1' --columns trial,notes --json", 0, "one\\ntwo");
+  expect_rows("UPDATE trial SET folder = CAST(x'ff' AS TEXT) WHERE trial = 1", "");
+  expect_line("$H list" DB "--columns trial,folder --json", 4, "folder: not a text of UTF-8");
+}
+END_TEST
+
 START_TEST(a_damaged_note_is_left_out) {
   expect_line("$H tag 1 one" DB "&& echo '{' > out/exp/notes.json && echo '{\"format\":1,\"tags\":"
               "[\"a b\"]}' > \"$(dirname out/exp/*/notes.json)/notes.json\" && $H import" OUT,
@@ -375,6 +386,7 @@ int main(void) {
                       sizeof refused / sizeof *refused);
   tcase_add_test(cases, the_best_point_and_its_rivals);
   tcase_add_test(cases, tags_and_notes_survive_an_import);
+  tcase_add_test(cases, any_text_is_listed);
   tcase_add_test(cases, a_damaged_note_is_left_out);
   tcase_add_test(cases, a_deleted_trial_stays_away);
   tcase_add_test(cases, a_deleted_trial_is_trained_anew_when_asked_for);

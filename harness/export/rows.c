@@ -22,21 +22,6 @@ static char *view_sql(const Export *export) {
   return sql;
 }
 
-static json_t *cell_json(const Rows *rows, int column) {
-  double value;
-  switch (rows_type(rows, column)) {
-  case CELL_NULL:
-    return json_null();
-  case CELL_INTEGER:
-    return json_integer(rows_int(rows, column));
-  case CELL_REAL:
-    value = rows_real(rows, column);
-    return isfinite(value) ? json_real(value) : json_string(value > 0 ? "inf" : "-inf");
-  default:
-    return json_string(rows_text(rows, column));
-  }
-}
-
 /* CSV ------------------------------------------------------------------------------------------*/
 
 static void csv_text(FILE *out, const char *text) {
@@ -90,11 +75,8 @@ bool export_jsonl(FILE *out, const Export *export, Error *e) {
   Rows *rows = rows_open(export->store, sql, NULL);
   bool ok = true;
   while (ok && rows_next(rows)) {
-    json_t *object = need(json_object());
-    for (int c = 0; ok && c < rows_columns(rows); c++)
-      ok = !json_object_set_new(object, rows_name(rows, c), cell_json(rows, c)) ||
-           error_set(e, EXIT_DATA, "%s: not a text of UTF-8, which JSON cannot hold",
-                     rows_name(rows, c));
+    json_t *object = rows_object(rows, e);
+    ok = object != NULL;
     need(!ok || json_print(out, object, JSON_COMPACT) ? out : NULL);
     json_decref(object);
   }

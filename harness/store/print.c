@@ -1,73 +1,53 @@
 /* print.c - the rows of a query as an aligned table or as JSON. */
-#include "harness/store/internal.h"
-
-#include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "harness/base/strings.h"
+#include "harness/store/rows.h"
 #include "mae/record/json_text.h"
 
-static json_t *cell_json(sqlite3_stmt *statement, int column) {
-  switch (sqlite3_column_type(statement, column)) {
-  case SQLITE_INTEGER:
-    return json_integer(sqlite3_column_int64(statement, column));
-  case SQLITE_FLOAT: {
-    double value = sqlite3_column_double(statement, column);
-    return isfinite(value) ? json_real(value) : json_string(value > 0 ? "inf" : "-inf");
-  }
-  case SQLITE_NULL:
-    return json_null();
-  default:
-    return json_string((const char *)sqlite3_column_text(statement, column));
-  }
+/* A row is a line: what would end it, or move the terminal's cursor, is a blank. */
+static void text_cell(Table *table, const char *text) {
+  char *line = string_copy(text);
+  for (char *c = line; *c; c++)
+    if ((unsigned char)*c < ' ' || *c == 0x7f) *c = ' ';
+  table_cell(table, "%s", line);
+  free(line);
 }
 
 /* Six significant digits are enough for reading; --json and the sqlite3 program show them all. */
-static void cell_text(Table *table, sqlite3_stmt *statement, int column) {
-  int type = sqlite3_column_type(statement, column);
-  if (type == SQLITE_FLOAT)
-    table_cell(table, "%.6g", sqlite3_column_double(statement, column));
-  else if (type == SQLITE_NULL)
-    table_cell(table, "-");
+static void cell_text(Table *table, const Rows *rows, int column) {
+  CellType type = rows_type(rows, column);
+  if (type == CELL_REAL)
+    table_cell(table, "%.6g", rows_real(rows, column));
   else
-    table_cell(table, "%s", (const char *)sqlite3_column_text(statement, column));
+    text_cell(table, type == CELL_NULL ? "-" : rows_text(rows, column));
 }
 
-static bool print_table(Store *store, sqlite3_stmt *statement, FILE *out, Error *e) {
-  Table table = {.columns = sqlite3_column_count(statement)};
-  bool row = true, ok = true;
-  for (int i = 0; i < table.columns; i++)
-    table_cell(&table, "%s", sqlite3_column_name(statement, i));
-  while ((ok = store_row(store, e, statement, &row)) && row)
-    for (int i = 0; i < table.columns; i++) cell_text(&table, statement, i);
+static bool print_table(Rows *rows, FILE *out, Error *e) {
+  Table table = {.columns = rows_columns(rows)};
+  for (int i = 0; i < table.columns; i++) table_cell(&table, "%s", rows_name(rows, i));
+  while (rows_next(rows))
+    for (int i = 0; i < table.columns; i++) cell_text(&table, rows, i);
+  bool ok = rows_close(rows, e);
   if (ok) table_print(&table, out);
   table_free(&table);
   return ok;
 }
 
-static bool print_json(Store *store, sqlite3_stmt *statement, FILE *out, Error *e) {
-  int columns = sqlite3_column_count(statement);
-  bool row = true, ok = true;
-  json_t *rows = json_array();
-  while ((ok = store_row(store, e, statement, &row)) && row) {
-    json_t *object = json_object();
-    for (int i = 0; i < columns; i++)
-      json_object_set_new(object, sqlite3_column_name(statement, i), cell_json(statement, i));
-    json_array_append_new(rows, object);
+static bool print_json(Rows *rows, FILE *out, Error *e) {
+  bool ok = true;
+  json_t *list = json_array();
+  while (ok && rows_next(rows)) {
+    json_t *object = rows_object(rows, e);
+    ok = object && !json_array_append_new(list, object);
   }
-  if (ok && !json_print(out, rows, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
+  ok = rows_close(rows, ok ? e : NULL) && ok;
+  if (ok && !json_print(out, list, JSON_INDENT(2) | JSON_PRESERVE_ORDER))
     ok = error_set(e, EXIT_DATA, "out of memory");
-  json_decref(rows);
+  json_decref(list);
   return ok;
 }
 
 bool store_print(Store *store, FILE *out, const char *sql, bool json, Error *e) {
-  sqlite3_stmt *statement = NULL;
-  if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK)
-    return store_fail(store, e);
-  bool ok = sqlite3_stmt_readonly(statement) ||
-            error_set(e, EXIT_CONFIG, "only queries that read are run here");
-  ok = ok && (json ? print_json : print_table)(store, statement, out, e);
-  sqlite3_finalize(statement);
-  return ok;
+  return (json ? print_json : print_table)(rows_open(store, sql, NULL), out, e);
 }

@@ -91,6 +91,33 @@ double rows_real(const Rows *rows, int column) {
                                               : sqlite3_column_double(rows->statement, column);
 }
 
+static json_t *cell_json(const Rows *rows, int column) {
+  double value;
+  switch (rows_type(rows, column)) {
+  case CELL_NULL:
+    return json_null();
+  case CELL_INTEGER:
+    return json_integer(rows_int(rows, column));
+  case CELL_REAL:
+    value = rows_real(rows, column);
+    return isfinite(value) ? json_real(value) : json_string(value > 0 ? "inf" : "-inf");
+  default:
+    return json_string(rows_text(rows, column));
+  }
+}
+
+json_t *rows_object(const Rows *rows, Error *e) {
+  json_t *object = need(json_object());
+  for (int c = 0; c < rows_columns(rows); c++)
+    if (json_object_set_new(object, rows_name(rows, c), cell_json(rows, c))) {
+      error_set(e, EXIT_DATA, "%s: not a text of UTF-8, which JSON cannot hold",
+                rows_name(rows, c));
+      json_decref(object);
+      return NULL;
+    }
+  return object;
+}
+
 bool rows_script(Store *store, const char *sql, const char *const *bindings, Error *e) {
   for (const char *rest = sql; *rest;) {
     sqlite3_stmt *statement = NULL;

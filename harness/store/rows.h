@@ -3,6 +3,7 @@
 #ifndef HARNESS_STORE_ROWS_H
 #define HARNESS_STORE_ROWS_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "harness/store/store.h"
@@ -31,6 +32,10 @@ CellType rows_type(const Rows *, int column);
 const char *rows_text(const Rows *, int column);
 int64_t rows_int(const Rows *, int column);
 double rows_real(const Rows *, int column);
+
+/* The row as an object, in the order of its columns; a number that is not finite is "inf" or
+ * "-inf". NULL: a text is not UTF-8, which is an error of code EXIT_DATA. */
+json_t *rows_object(const Rows *, Error *);
 
 /* Runs statements that make temporary tables of a reader; `bindings` as above. */
 bool rows_script(Store *, const char *sql, const char *const *bindings, Error *);
