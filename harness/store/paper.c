@@ -1,5 +1,5 @@
 /* paper.c - published numbers beside ours, and whether the two order the settings alike. */
-#include "harness/store/internal.h"
+#include "harness/store/compare.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -456,18 +456,14 @@ static void print_text(FILE *out, const Beside *beside) {
     if (has_series(beside, s)) fprintf(out, "%s\n", beside->verdicts[s].text);
 }
 
-static json_t *real_or_null(double value) {
-  return isfinite(value) ? json_real(value) : json_null();
-}
-
 static json_t *row_json(const Row *row) {
   Summary s = stats_summary(row->values, row->count);
   json_t *json =
       json_pack("{s:s,s:o,s:I,s:b,s:o,s:o}", "setting", row->setting, "ours",
                 row->ours ? json_string(row->ours) : json_null(), "n", (json_int_t)s.n, "several",
-                row->several, "mean", real_or_null(s.mean), "sd", real_or_null(s.sd));
+                row->several, "mean", store_real_or_null(s.mean), "sd", store_real_or_null(s.sd));
   for (int i = 0; i < PAPER_SERIES; i++)
-    json_object_set_new(json, paper_series[i], real_or_null(row->number[i]));
+    json_object_set_new(json, paper_series[i], store_real_or_null(row->number[i]));
   return json;
 }
 
@@ -477,11 +473,11 @@ static bool print_json(FILE *out, const Beside *beside, Error *e) {
   for (int s = 0; s < PAPER_SERIES; s++) {
     const Verdict *v = &beside->verdicts[s];
     if (!has_series(beside, s)) continue;
-    json_array_append_new(verdicts,
-                          json_pack("{s:s,s:s,s:o,s:o,s:o,s:i,s:s}", "series", paper_series[s],
-                                    "verdict", v->word, "tau", real_or_null(v->tau.tau), "low",
-                                    real_or_null(v->tau.low), "high", real_or_null(v->tau.high),
-                                    "settings", v->settings, "text", v->text));
+    json_array_append_new(
+        verdicts, json_pack("{s:s,s:s,s:o,s:o,s:o,s:i,s:s}", "series", paper_series[s], "verdict",
+                            v->word, "tau", store_real_or_null(v->tau.tau), "low",
+                            store_real_or_null(v->tau.low), "high", store_real_or_null(v->tau.high),
+                            "settings", v->settings, "text", v->text));
   }
   json_t *json = json_pack("{s:s,s:s,s:s,s:o,s:o,s:o}", "experiment", beside->experiment, "source",
                            beside->source, "compare", beside->compare, "metric",
