@@ -195,6 +195,27 @@ START_TEST(a_setting_has_one_colour) {
 }
 END_TEST
 
+/* Learning rates a factor of ten apart are as far from each other in the figure. */
+START_TEST(a_wide_axis_is_spaced_by_ratios) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Which?\nx = train.blr\n[train]\nbatch = 8\n"
+                           "[sweep]\ntrain.blr = 0.0001, 0.001, 0.01\nseeds = 1\n");
+  expect_code(RUN_FAKE, 0, "");
+  change("INSERT INTO metric SELECT trial, 'fill_harmonic', step, name, attempt, value, kind FROM "
+         "metric WHERE scorer = 'fill_mean'");
+  report();
+  static const char tick[] = "<path class=\"tick\" d=\"M";
+  double x[3] = {0};
+  const char *at = strstr(page, "gain over the harmonic fill (dB)</p>");
+  ck_assert_ptr_nonnull(at);
+  for (int i = 0; i < 3; i++) {
+    at = strstr(at, tick) + sizeof tick - 1;
+    x[i] = strtod(at, NULL);
+  }
+  ck_assert_double_gt(x[1] - x[0], 50);
+  ck_assert_double_eq_tol(x[2] - x[1], x[1] - x[0], 0.11);
+}
+END_TEST
+
 /* One trial was measured, one shared its processors; before that there is no column. */
 START_TEST(energy_is_told_where_it_was_measured) {
   scratch_write("exp.ini", "[experiment]\nquestion = Which?\n[train]\nbatch = 8\n[sweep]\n"
@@ -413,6 +434,7 @@ int main(void) {
   tcase_add_test(tests, nothing_done_is_said);
   tcase_add_test(tests, a_published_order_is_the_verdict);
   tcase_add_test(tests, a_setting_has_one_colour);
+  tcase_add_test(tests, a_wide_axis_is_spaced_by_ratios);
   tcase_add_test(tests, energy_is_told_where_it_was_measured);
   tcase_add_test(tests, what_cannot_be_done_is_said);
   tcase_add_test(tests, what_a_database_says_is_never_markup);

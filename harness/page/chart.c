@@ -47,13 +47,6 @@ void chart_point(ChartSeries *series, ChartPoint point) {
   series->points[series->count++] = point;
 }
 
-int chart_name(ChartAxis *axis, const char *name) {
-  int at = strings_find(&axis->names, name);
-  if (at >= 0) return at + 1;
-  strings_add(&axis->names, string_copy(name));
-  return axis->names.count;
-}
-
 static bool is_drawn(ChartPoint point) {
   return isfinite(point.x) && isfinite(point.y);
 }
@@ -110,7 +103,7 @@ static double round_step(double range) {
 /* along_x: the numbers of the points' x. */
 static Scale scale_of(const Chart *chart, const ChartAxis *axis, bool along_x, double from,
                       double to) {
-  Scale scale = {.low = INFINITY, .high = -INFINITY, .from = from, .to = to, .log = axis->log};
+  Scale scale = {.low = INFINITY, .high = -INFINITY, .from = from, .to = to};
   if (axis->names.count && !axis->at) {
     scale.low = 0.5;
     scale.high = axis->names.count + 0.5;
@@ -126,6 +119,7 @@ static Scale scale_of(const Chart *chart, const ChartAxis *axis, bool along_x, d
       widen(&scale.low, &scale.high, point->high);
     }
   if (!(scale.low <= scale.high)) scale.low = 0, scale.high = 1;
+  scale.log = axis->log && scale.low > 0;
   if (scale.log) {
     scale.low = log10(scale.low);
     scale.high = log10(scale.high);
@@ -204,19 +198,6 @@ static void ticks(FILE *out, const Frame *f, const ChartAxis *axis, const Scale 
         y_tick(out, f, at, name, true);
       free(name);
     }
-    return;
-  }
-  if (scale->log) {
-    for (int e = (int)floor(scale->low); e <= (int)ceil(scale->high); e++)
-      for (int m = 1; m < 10; m += m == 1 ? 1 : 3) { /* 1, 2, 5 */
-        double value = m * pow(10, e), at = place(scale, value);
-        if (log10(value) < scale->low || log10(value) > scale->high) continue;
-        snprintf(text, sizeof text, "%g", value);
-        if (along_x)
-          x_tick(out, f, at, text, false);
-        else
-          y_tick(out, f, at, text, true);
-      }
     return;
   }
   for (double n = ceil(scale->low / scale->step - 1e-9); n * scale->step <= scale->high; n++) {

@@ -37,7 +37,8 @@ typedef struct ChartSeries {
 typedef struct ChartAxis {
   char *title;
   StringList names; /* the places 1, 2, ... of an axis of names; none: numbers */
-  bool log, from_zero;
+  bool log; /* places are numbers above 0 and stand by their ratios; their names are the ticks */
+  bool from_zero;
   double *at; /* names.count of them */
 } ChartAxis;
 
@@ -52,8 +53,6 @@ typedef struct Chart { /* all zero is an empty one */
 /* The series of this name and these looks, added where it is new. */
 ChartSeries *chart_series(Chart *, const char *name, ChartSeries looks);
 void chart_point(ChartSeries *, ChartPoint);
-/* The place of a name on an axis, added where it is new. */
-int chart_name(ChartAxis *, const char *name);
 /* id: of this panel, unlike any other's on the page; letters and digits. */
 void chart_write(FILE *, const Chart *, const char *id);
 bool chart_is_empty(const Chart *); /* it has no finite point */

@@ -112,6 +112,16 @@ static bool is(const Rows *rows, const char *name, const char *text) {
 /* One for each figure: a row of its query into its panels. */
 typedef void (*TakeRow)(Figure *, const Rows *, StringList *names);
 
+/* Whether values along x stand by their ratios, as question.gp has it. */
+static bool is_wide(const ChartAxis *x) {
+  double low = INFINITY, high = 0;
+  for (int i = 0; i < x->names.count; i++) {
+    low = fmin(low, x->at[i]);
+    high = fmax(high, x->at[i]);
+  }
+  return low > 0 && high >= 10 * low;
+}
+
 /* The ticks come last of the rows, so the axis is set when they come. */
 static void take_question(Figure *figure, const Rows *rows, StringList *names) {
   const char *name = text_of(rows, "panel"), *series = text_of(rows, "series");
@@ -123,6 +133,7 @@ static void take_question(Figure *figure, const Rows *rows, StringList *names) {
       strings_add(&x->names, string_copy(text_of(rows, "label")));
       x->at = need(realloc(x->at, (size_t)x->names.count * sizeof *x->at));
       x->at[x->names.count - 1] = real_of(rows, "x");
+      x->log = real_of(rows, "value") == 1 && is_wide(x);
     }
     return;
   }
