@@ -232,6 +232,15 @@ START_TEST(an_edited_plan_leaves_old_trials_out) {
   write_sweep("m-cpu", 900, fakes, 3);
   ck_assert(store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
   expect(store, "SELECT count(*), sum(planned) FROM trials", "6|3");
+  /* Of a point whose plan has fewer seeds now, whichever of them has the lowest score. */
+  write_sweep("m-cpu", 900, fakes + 1, 4);
+  ck_assert(store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
+  expect(store,
+         "SELECT mask_ratio, n, planned FROM points WHERE metric IN ('psnr_masked', "
+         "'images_per_second') ORDER BY 1",
+         "0.5|3|1\n0.5|3|1\n0.75|3|1\n0.75|3|1");
+  write_sweep("m-cpu", 900, fakes, 3);
+  ck_assert(store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
   write_file(at("results/m-cpu/sweep.json"), "{\"format\":1,\"experiment\":\"m-cpu\"}");
   ck_assert(!store_add_sweep(store, at("results/m-cpu"), &sweep, &e));
   ck_assert_ptr_nonnull(strstr(e.message, "\"name\""));

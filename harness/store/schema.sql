@@ -556,12 +556,13 @@ FROM finished JOIN numbers USING (trial);
 -- seed, and the data set), of trials that are done. sd: standard deviation with n - 1; low, high:
 -- the 95% interval of the mean by Student's t, NULL for one seed. iqm: the interquartile mean;
 -- iqm_low, iqm_high: its 95% interval by bootstrap; NULL for fewer than three seeds and while the
--- experiment runs.
+-- experiment runs. planned: 1 when any of its seeds is in the newest plan.
 DROP VIEW IF EXISTS points;
 CREATE VIEW points AS
 WITH centred AS (
-  SELECT *, avg(value) OVER (PARTITION BY experiment, point, dataset, metric) AS mean
-  FROM scores WHERE value IS NOT NULL),
+  SELECT *, avg(value) OVER seeds AS mean, max(planned) OVER seeds AS any_planned
+  FROM scores WHERE value IS NOT NULL
+  WINDOW seeds AS (PARTITION BY experiment, point, dataset, metric)),
 spread AS (
   SELECT *, count(*) AS n, min(value) AS least, max(value) AS most,
     CASE WHEN count(*) > 1
@@ -571,8 +572,8 @@ SELECT experiment, (SELECT group_concat(key || '=' || value, ' ') FROM param
     WHERE param.trial = spread.trial AND swept = 1 AND key <> 'run.seed') AS settings,
   metric, n, mean, sd,
   mean - t975 * sd / sqrt(n) AS low, mean + t975 * sd / sqrt(n) AS high, least, most,
-  mask_ratio, encoder, decoder, pos_embed, precision, planned, point, dataset, iqm, iqm_low,
-  iqm_high
+  mask_ratio, encoder, decoder, pos_embed, precision, any_planned AS planned, point, dataset, iqm,
+  iqm_low, iqm_high
 FROM spread LEFT JOIN t_quantile ON df = min(n - 1, 100)
   LEFT JOIN (SELECT sweep.experiment, point, dataset, metric, iqm, low AS iqm_low, high AS iqm_high
     FROM point_iqm JOIN sweep USING (sweep)) USING (experiment, point, dataset, metric);
