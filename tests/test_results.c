@@ -87,6 +87,7 @@ END_TEST
 START_TEST(the_best_point_and_its_rivals) {
   expect_line("$H best psnr_masked" DB "--json", 0, "\"standing\": \"best\"");
   expect_line("$H best loss exp" DB, 0, "loss: lower is better");
+  expect_line("$H best peak_memory_mb" DB, 0, "peak_memory_mb: lower is better");
   expect_line("$H best psnr_maked" DB, 2, "no metric \"psnr_maked\"");
   expect_line("$H best psnr_masked exq" DB, 2, "did you mean exp?");
   expect_line("$H best knn_mean exp" DB, 4, "no trial of exp that is done has a knn_mean");

@@ -534,7 +534,8 @@ DROP VIEW IF EXISTS scores;
 CREATE VIEW scores AS
 WITH finished AS (
   SELECT experiment, trial, seed, point, dataset, mask_ratio, encoder, decoder, pos_embed,
-    precision, planned, images_per_second, wall_seconds, joules_per_image, energy_kwh
+    precision, planned, images_per_second, wall_seconds, joules_per_image, energy_kwh,
+    peak_memory_mb
   FROM trials WHERE status = 'done'),
 numbers AS (
   SELECT trial, iif(scorer IN ('model', 'probe'), name, scorer || '_' || name) AS metric, value
@@ -547,7 +548,9 @@ numbers AS (
   UNION ALL SELECT trial, 'wall_seconds', wall_seconds FROM finished
   UNION ALL SELECT trial, 'joules_per_image', joules_per_image FROM finished
     WHERE joules_per_image IS NOT NULL
-  UNION ALL SELECT trial, 'energy_kwh', energy_kwh FROM finished WHERE energy_kwh IS NOT NULL)
+  UNION ALL SELECT trial, 'energy_kwh', energy_kwh FROM finished WHERE energy_kwh IS NOT NULL
+  UNION ALL SELECT trial, 'peak_memory_mb', peak_memory_mb FROM finished
+    WHERE peak_memory_mb IS NOT NULL)
 SELECT experiment, trial, seed, metric, value, point, dataset, mask_ratio, encoder, decoder,
   pos_embed, precision, planned
 FROM finished JOIN numbers USING (trial);
