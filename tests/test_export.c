@@ -229,6 +229,19 @@ START_TEST(what_cannot_be_done_is_said) {
 }
 END_TEST
 
+/* What stands for a device stays one. */
+START_TEST(a_device_is_written_to) {
+  struct stat info;
+  ck_assert_int_eq(symlink("/dev/null", "null"), 0);
+  ck_assert_int_eq(symlink("/dev/full", "full"), 0);
+  expect_code("export csv --db r.db --out null", 0, "");
+  expect_code("report --db r.db --out null", 0, "");
+  expect_code("export csv --db r.db --out full", 4, "full: cannot be written: No space left");
+  ck_assert(lstat("null", &info) == 0 && S_ISLNK(info.st_mode));
+  ck_assert(lstat("full", &info) == 0 && S_ISLNK(info.st_mode));
+}
+END_TEST
+
 /* TensorBoard ----------------------------------------------------------------------------------*/
 
 START_TEST(checks_are_crc_32c) { /* the examples of RFC 3720, B.4 */
@@ -334,6 +347,7 @@ int main(void) {
   tcase_add_test(tests, tables_name_what_they_leave_out);
   tcase_add_test(tests, an_experiment_without_results_is_noted);
   tcase_add_test(tests, what_cannot_be_done_is_said);
+  tcase_add_test(tests, a_device_is_written_to);
   tcase_add_test(tests, a_trial_is_a_run_of_tensorboard);
   suite_add_tcase(suite, tests);
   TCase *framing = tcase_create("framing");

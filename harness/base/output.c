@@ -4,10 +4,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/strings.h"
 #include "mae/base/io.h"
+
+/* A device or a pipe, such as /dev/null: it is written to, and nothing takes its place. */
+static bool is_stream(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
 
 bool output_begin(Output *output, const char *path, Error *e) {
   *output = (Output){0};
@@ -16,8 +23,8 @@ bool output_begin(Output *output, const char *path, Error *e) {
     return true;
   }
   output->path = path;
-  output->partial = string_format("%s.tmp", path);
-  int fd = io_create(output->partial, e);
+  if (!is_stream(path)) output->partial = string_format("%s.tmp", path);
+  int fd = io_create(output->partial ? output->partial : path, e);
   output->file = fd < 0 ? NULL : need(fdopen(fd, "w"));
   if (fd >= 0) return true;
   free(output->partial);
@@ -32,9 +39,11 @@ bool output_end(Output *output, bool ok, Error *e) {
   if (ok && !whole)
     ok = error_set(e, EXIT_DATA, "%s: cannot be written: %s", name, strerror(errno));
   if (output->path) {
-    ok = ok && io_sync(fileno(output->file), output->partial, e);
+    ok = ok && (!output->partial || io_sync(fileno(output->file), output->partial, e));
     if (fclose(output->file) && ok)
       ok = error_set(e, EXIT_DATA, "%s: cannot be written: %s", name, strerror(errno));
+  }
+  if (output->partial) {
     ok = ok && io_rename(output->partial, output->path, e);
     if (!ok) unlink(output->partial);
     free(output->partial);

@@ -10,10 +10,11 @@
 typedef struct Output { /* all zero: not begun */
   FILE *file;
   const char *path; /* NULL: standard output */
-  char *partial;    /* what is written until it is whole */
+  char *partial;    /* what is written until it is whole; NULL: path is written to at once */
 } Output;
 
-/* path: a file's, which must outlive the output; NULL or "-" is standard output. */
+/* path: a file's, which must outlive the output, or that of a pipe or a device; NULL or "-" is
+ * standard output. */
 bool output_begin(Output *, const char *path, Error *);
 /* ok: what was written is whole; else the file is left as it was. Returns whether all went well,
  * and fills e when it was not before. */
