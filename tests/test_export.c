@@ -237,6 +237,7 @@ START_TEST(a_device_is_written_to) {
   expect_code("export csv --db r.db --out null", 0, "");
   expect_code("report --db r.db --out null", 0, "");
   expect_code("export csv --db r.db --out full", 4, "full: cannot be written: No space left");
+  expect_code("export --bundle null --results out", 4, "null: neither a file nor a folder");
   ck_assert(lstat("null", &info) == 0 && S_ISLNK(info.st_mode));
   ck_assert(lstat("full", &info) == 0 && S_ISLNK(info.st_mode));
 }

@@ -4,17 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/strings.h"
 #include "mae/base/io.h"
-
-/* A device or a pipe, such as /dev/null: it is written to, and nothing takes its place. */
-static bool is_stream(const char *path) {
-  struct stat info;
-  return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
-}
 
 bool output_begin(Output *output, const char *path, Error *e) {
   *output = (Output){0};
@@ -23,7 +16,7 @@ bool output_begin(Output *output, const char *path, Error *e) {
     return true;
   }
   output->path = path;
-  if (!is_stream(path)) output->partial = string_format("%s.tmp", path);
+  if (!io_is_stream(path)) output->partial = string_format("%s.tmp", path);
   int fd = io_create(output->partial ? output->partial : path, e);
   output->file = fd < 0 ? NULL : need(fdopen(fd, "w"));
   if (fd >= 0) return true;

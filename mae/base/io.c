@@ -114,8 +114,15 @@ static bool replace_folder(const char *from, const char *to, Error *e) {
   return io_remove(from, e);
 }
 
+bool io_is_stream(const char *path) {
+  struct stat st;
+  return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 bool io_rename(const char *from, const char *to, Error *e) {
   size_t none = 0;
+  if (io_is_stream(to)) /* a file as /dev/null would keep what all programs write to it */
+    return error_set(e, EXIT_DATA, "%s: neither a file nor a folder; it is not replaced", to);
   if (fault(IO_RENAME, to, &none)) return fail(to, "rename into place", e);
   if (rename(from, to)) {
     if (errno != ENOTEMPTY && errno != EEXIST) return fail(to, "rename into place", e);

@@ -18,7 +18,10 @@ bool io_write(int fd, const char *path, const void *bytes, size_t size, Error *)
 bool io_sync(int fd, const char *path, Error *);
 bool io_finish(int fd, const char *path, Error *); /* fsync and close; closes on failure too */
 bool io_sync_folder(const char *path, Error *);
-/* Renames within a folder, over an existing file or folder, and fsyncs the folder. */
+/* A device, a pipe or the like, or a link to one. */
+bool io_is_stream(const char *path);
+/* Renames within a folder, over an existing file or folder, and fsyncs the folder. A device or a
+ * pipe in that place is an error. */
 bool io_rename(const char *from, const char *to, Error *);
 /* Creates a folder and those above it; an existing one is fine. */
 bool io_make_folders(const char *path, Error *);
