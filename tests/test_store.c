@@ -100,6 +100,46 @@ START_TEST(open_says_read_only) {
 }
 END_TEST
 
+static void copy_file(const char *from, const char *to) {
+  char command[1024];
+  snprintf(command, sizeof command, "cp '%s/results/results.db%s' '%s/shut/%s'", scratch, from,
+           scratch, to);
+  ck_assert_int_eq(system(command), 0);
+}
+
+/* What a killed harness left, copied to where nothing can be written. */
+START_TEST(open_reads_where_no_lock_can_be) {
+  int64_t trial[FAKES];
+  Store *store = open_finished_sweep(trial);
+  ck_assert_int_eq(mkdir(at("shut"), 0777), 0);
+  sqlite3_exec(store->db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
+  copy_file("", "whole #1?50%41.db");
+  sqlite3_exec(store->db, "UPDATE trial SET seed = 7", NULL, NULL, NULL);
+  copy_file("", "behind.db");
+  copy_file("-wal", "behind.db-wal");
+  store_close(store);
+  ck_assert_int_eq(chmod(scratch, 0755), 0);
+  ck_assert_int_eq(chmod(at("shut"), 0555), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && seteuid(65534)) _exit(9);
+    Error e = {0};
+    const char *whole = at("shut/whole #1?50%%41.db"), *two[] = {whole, whole};
+    if (!store_open_several(&store, two, 2, &e)) {
+      fprintf(stderr, "%s\n", e.message);
+      _exit(1);
+    }
+    if (!store_print(store, stderr, "SELECT trial, database FROM trials", false, &e)) _exit(2);
+    if (store_open_readonly(&store, at("shut/behind.db"), &e)) _exit(3);
+    _exit(strstr(e.message, "behind.db-wal, which can be read only where") ? 0 : 4);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  chmod(at("shut"), 0755);
+  ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(open_reports_damage) {
   int64_t trial[FAKES];
   Store *store = open_finished_sweep(trial);
@@ -470,6 +510,7 @@ int main(void) {
   tcase_add_test(tests, open_refuses_what_is_not_ours);
   tcase_add_test(tests, open_refuses_a_second_writer);
   tcase_add_test(tests, open_says_read_only);
+  tcase_add_test(tests, open_reads_where_no_lock_can_be);
   tcase_add_test(tests, open_reports_damage);
   tcase_add_test(tests, migration_keeps_the_rows);
   tcase_add_test(tests, a_finished_trial_is_a_row);

@@ -24,7 +24,8 @@ struct Store {
   int piece_rows;    /* of which a piece has at least so many */
   int lock;          /* descriptor of PATH.lock, or -1 for readers */
   bool known_whole;  /* by check_integrity, now or before the file was closed as it is */
-  bool readonly;     /* opened by store_open_readonly */
+  bool readonly;     /* opened by store_open_readonly, */
+  bool immutable;    /* and where nobody can write, not even its locks */
   Error trouble;     /* why the database itself failed (store_broken); code 0: it did not */
   struct {
     const char *sql; /* the literal itself: statements are found again by address */
@@ -41,6 +42,9 @@ typedef struct Migration {
 /* Brings db up to `version` in one transaction and then runs schema.sql; the list ends with a
  * version of 0. */
 bool store_migrate(sqlite3 *db, const char *path, const Migration *, int version, Error *);
+
+/* A database to be read, as SQLite's URI; the caller frees. */
+char *store_uri(const char *path, bool immutable);
 
 /* schema.sql with a column for each metric, and the rows of metric_kind and scorer_kind; the caller
  * frees (metrics.c). */

@@ -88,18 +88,23 @@ static bool join_names(Store *store, int count, Error *e) {
   return ok;
 }
 
+/* Says what is wrong with it, and migrates an older one, before it is joined as d1, d2, ... */
+static bool attach(Store *store, const char *path, int number, Error *e) {
+  Store *other;
+  if (!store_open_readonly(&other, path, e)) return false;
+  char *uri = store_uri(path, other->immutable);
+  store_close(other);
+  bool ok = execute(store, sqlite3_mprintf("ATTACH %Q AS d%d", uri, number), e);
+  free(uri);
+  return ok;
+}
+
 bool store_open_several(Store **out, const char *const *paths, int count, Error *e) {
   *out = NULL;
-  for (int i = 1; i < count; i++) { /* says what is wrong with it, and migrates an older one */
-    Store *other;
-    if (!store_open_readonly(&other, paths[i], e)) return false;
-    store_close(other);
-  }
   Store *store;
   if (!store_open_readonly(&store, paths[0], e)) return false;
   bool ok = true;
-  for (int i = 1; ok && i < count; i++)
-    ok = execute(store, sqlite3_mprintf("ATTACH %Q AS d%d", paths[i], i), e);
+  for (int i = 1; ok && i < count; i++) ok = attach(store, paths[i], i, e);
   for (size_t v = 0; ok && count > 1 && v < sizeof joined / sizeof *joined; v++)
     ok = join_view(store, joined[v], paths, count, e);
   if (ok && count > 1) ok = join_names(store, count, e);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/base/strings.h"
 #include "mae/base/io.h"
 #include "schema_sql.h"
 
@@ -395,30 +396,61 @@ bool store_open(Store **out, const char *path, Error *e) {
   return true;
 }
 
+char *store_uri(const char *path, bool immutable) {
+  char *uri = NULL;
+  size_t size;
+  FILE *out = need(open_memstream(&uri, &size));
+  fputs("file:", out);
+  for (const char *c = path; *c; c++) /* two slashes would begin with a machine's name */
+    fprintf(out, strchr("%?#", *c) || (c == path + 1 && *c == '/') ? "%%%02X" : "%c", *c);
+  fputs(immutable ? "?immutable=1" : "?mode=ro", out);
+  fclose(out);
+  return need(uri);
+}
+
+static bool open_uri(Store *store, Error *e) {
+  char *uri = store_uri(store->path, store->immutable);
+  int rc = sqlite3_open_v2(uri, &store->db,
+                           SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+  free(uri);
+  if (rc != SQLITE_OK) return store_fail(store, e);
+  sqlite3_busy_timeout(store->db, 5000);
+  return true;
+}
+
+/* A WAL database in a folder that cannot be written to: nobody else writes there either. Rows that
+ * a killed writer left in the second file would be missing. */
+static bool open_immutable(Store *store, Error *e) {
+  char *wal = string_format("%s-wal", store->path);
+  struct stat info;
+  bool behind = stat(wal, &info) == 0 && info.st_size > 0;
+  if (behind)
+    error_set(e, EXIT_DATA,
+              "%s: its newest rows are in %s, which can be read only where files can be written; "
+              "copy both elsewhere",
+              store->path, wal);
+  free(wal);
+  if (behind) return false;
+  sqlite3_close(store->db);
+  store->db = NULL;
+  store->immutable = true;
+  return open_uri(store, e);
+}
+
 /* *old: of an older schema. */
 static bool open_reader(Store *store, bool *old, Error *e) {
   bool empty = false;
   int version = 0;
   if (access(store->path, R_OK))
     return error_set(e, EXIT_DATA, "%s: %s; `harness run` makes it", store->path, strerror(errno));
-  if (sqlite3_open_v2(store->path, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
-      SQLITE_OK)
-    return store_fail(store, e);
-  sqlite3_busy_timeout(store->db, 5000);
+  if (!open_uri(store, e)) return false;
   int objects = 0;
   bool readable =
       pragma_int(store->db, store->path, "SELECT count(*) FROM sqlite_master", &objects, e);
   int code = sqlite3_errcode(store->db);
-  if (!readable && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) {
-    /* A WAL database in a folder that cannot be written to: nobody else writes there either. */
-    char uri[PATH_MAX + 32];
-    snprintf(uri, sizeof uri, "file:%s?immutable=1", store->path);
-    sqlite3_close(store->db);
-    if (sqlite3_open_v2(uri, &store->db,
-                        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK)
-      return store_fail(store, e);
-  }
+  if (!readable && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY) &&
+      !open_immutable(store, e))
+    return false;
   if (!identify(store->db, store->path, &empty, &version, e)) return false;
   if (empty) return error_set(e, EXIT_DATA, "%s: empty; `harness run` fills it", store->path);
   *old = version < STORE_VERSION;
