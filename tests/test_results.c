@@ -362,6 +362,18 @@ START_TEST(a_pair_without_a_score_is_left_out_of_a_diff) {
 }
 END_TEST
 
+/* A colleague's program may not know a metric: its database has no column for it. */
+START_TEST(a_diff_is_of_what_both_know) {
+  expect_line("cp r.db other.db", 0, "");
+  free(query_db("other.db", "DELETE FROM metric_kind WHERE name = 'ssim_composite'"));
+  expect_line("$H diff" DB "--db other.db --json | grep -c '\"metric\": \"ssim_composite\"'", 1,
+              "0\n");
+  expect_line("$H diff --db other.db" DB "--json | grep -c '\"metric\": \"ssim_composite\"'", 1,
+              "0\n");
+  expect_line("$H diff" DB "--db other.db --json", 0, "\"metric\": \"psnr_composite\"");
+}
+END_TEST
+
 START_TEST(a_diff_says_what_it_lacks) {
   expect_line("$H diff 1" DB, 2, "it takes A and B, or two databases");
   expect_line("$H diff 1 99" DB, 4, "has no trial 99");
@@ -402,6 +414,7 @@ int main(void) {
   tcase_add_test(cases, several_databases_are_read_as_one);
   tcase_add_test(cases, two_databases_are_told_apart);
   tcase_add_test(cases, a_pair_without_a_score_is_left_out_of_a_diff);
+  tcase_add_test(cases, a_diff_is_of_what_both_know);
   tcase_add_test(cases, a_diff_says_what_it_lacks);
   tcase_add_test(cases, watching_needs_a_terminal);
   suite_add_tcase(suite, cases);

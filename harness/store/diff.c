@@ -280,9 +280,22 @@ static bool stratify(const Diff *diff, Comparison *c, Error *e) {
   return ok;
 }
 
+/* Another program's database may have metrics that ours has no column for, and the other way round.
+ */
+static bool shared_metrics(const Diff *diff, StringList *shared, Error *e) {
+  StringList a = {0}, b = {0};
+  bool ok = store_list_metrics(diff->a.store, "all", &a, e) &&
+            store_list_metrics(diff->b.store, "all", &b, e);
+  for (int i = 0; ok && i < a.count; i++)
+    if (strings_find(&b, a.items[i]) >= 0) strings_add(shared, string_copy(a.items[i]));
+  strings_free(&a);
+  strings_free(&b);
+  return ok;
+}
+
 static bool compare_all_metrics(Diff *diff, Error *e) {
   StringList metrics = {0};
-  bool ok = store_list_metrics(diff->a.store, "all", &metrics, e);
+  bool ok = shared_metrics(diff, &metrics, e);
   size_t most = (size_t)metrics.count, count = 0;
   Side *sides = need(calloc(2 * most + 1, sizeof *sides));
   Comparison *list = need(calloc(most + 1, sizeof *list));
