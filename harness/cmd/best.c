@@ -12,12 +12,11 @@ static const char about[] =
     "  harness best linear_mean mask_ratio";
 
 int cmd_best(int argc, char **argv) {
-  static const char *const usual[] = {DEFAULT_DB};
   CmdList databases = {0};
   bool json = false;
   const CmdOption options[] = {
-      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
-      {"--db", CMD_LIST, &databases, "PATH", "database (" DEFAULT_DB "); repeat it for several"},
+      OPTION_JSON(&json),
+      OPTION_DBS(&databases),
   };
   CommandLine line = {.name = "harness best",
                       .usage = "METRIC [EXPERIMENT]",
@@ -29,14 +28,9 @@ int cmd_best(int argc, char **argv) {
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (command_line_read(&line, argc, argv, &code)) {
-    bool ok = store_open_several(&store, databases.count ? databases.items : usual,
-                                 databases.count ? databases.count : 1, &e) &&
-              store_best(store, stdout, line.words[0], line.word_count > 1 ? line.words[1] : NULL,
-                         json, &e);
-    store_close(store);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  command_line_free(&line);
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  bool ok = open_databases(&store, &databases, &e) &&
+            store_best(store, stdout, line.words[0], line.word_count > 1 ? line.words[1] : NULL,
+                       json, &e);
+  return command_end(&line, store, ok, &e);
 }

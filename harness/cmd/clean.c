@@ -193,8 +193,8 @@ int cmd_clean(int argc, char **argv) {
        "also what was set aside when trials were trained anew (superseded-N/)"},
       {"--second-runs", CMD_FLAG, &clean.second_runs, NULL,
        "also the second runs that `harness verify` left on purpose (verify-*/)"},
-      {"--db", CMD_TEXT, &clean.db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--out", CMD_TEXT, &clean.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+      OPTION_DB(&clean.db),
+      OPTION_OUT(&clean.out),
   };
   CommandLine line = {.name = "harness clean",
                       .usage = "[EXPERIMENT...]",

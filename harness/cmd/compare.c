@@ -25,7 +25,7 @@ int cmd_compare(int argc, char **argv) {
   const char *db = DEFAULT_DB, *metric = NULL;
   bool json = false, points = false;
   const CmdOption options[] = {
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&db),
       {"--metric", CMD_TEXT, &metric, "NAME",
        "column of `trials` (psnr_masked; with EXPERIMENT what its\n[paper] says); of A and B "
        "also several: NAME,NAME or all"},
@@ -42,18 +42,15 @@ int cmd_compare(int argc, char **argv) {
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (command_line_read(&line, argc, argv, &code)) {
-    bool ok = store_open_readonly(&store, db, &e);
-    if (ok && points && line.word_count == 2)
-      ok = error_set(&e, EXIT_CONFIG, "--points takes an EXPERIMENT, not A and B");
-    else if (ok && points)
-      ok = store_compare_points(store, stdout, line.words[0], metric, json, &e);
-    else if (ok && line.word_count == 1)
-      ok = store_compare_paper(store, stdout, line.words[0], metric, json, &e);
-    else if (ok)
-      ok = store_compare(store, stdout, line.words[0], line.words[1], metric, json, &e);
-    store_close(store);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  bool ok = store_open_readonly(&store, db, &e);
+  if (ok && points && line.word_count == 2)
+    ok = error_set(&e, EXIT_CONFIG, "--points takes an EXPERIMENT, not A and B");
+  else if (ok && points)
+    ok = store_compare_points(store, stdout, line.words[0], metric, json, &e);
+  else if (ok && line.word_count == 1)
+    ok = store_compare_paper(store, stdout, line.words[0], metric, json, &e);
+  else if (ok)
+    ok = store_compare(store, stdout, line.words[0], line.words[1], metric, json, &e);
+  return command_end(&line, store, ok, &e);
 }

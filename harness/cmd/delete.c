@@ -184,7 +184,7 @@ int cmd_delete(int argc, char **argv) {
       {"--empty", CMD_FLAG, &command.empty, NULL, "remove all of it for good; asks first"},
       {"--out", CMD_TEXT, &command.out, "DIR",
        "folder of the trials (" DEFAULT_OUT "), for the bin"},
-      {"--db", CMD_TEXT, &command.db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&command.db),
   };
   command.line = (CommandLine){.name = "harness delete",
                                .usage = "TRIAL|EXPERIMENT...",
@@ -194,14 +194,12 @@ int cmd_delete(int argc, char **argv) {
                                .words_max = 1000};
   int code;
   Error e = {0};
-  if (command_line_read(&command.line, argc, argv, &code)) {
-    bool ok = check(&command, &e);
-    if (ok)
-      ok = command.list      ? list_bin(&command, &e)
-           : command.empty   ? empty_bin(&command, &e)
-           : command.restore ? restore_all(&command, &e)
-                             : delete_all(&command, &e);
-    code = ok ? EXIT_OK : command_fail(command.line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&command.line, argc, argv, &code)) return code;
+  bool ok = check(&command, &e);
+  if (ok)
+    ok = command.list      ? list_bin(&command, &e)
+         : command.empty   ? empty_bin(&command, &e)
+         : command.restore ? restore_all(&command, &e)
+                           : delete_all(&command, &e);
+  return command_end(&command.line, NULL, ok, &e);
 }

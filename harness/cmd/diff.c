@@ -20,7 +20,7 @@ int cmd_diff(int argc, char **argv) {
   CmdList databases = {0};
   bool json = false;
   const CmdOption options[] = {
-      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
+      OPTION_JSON(&json),
       {"--db", CMD_LIST, &databases, "PATH", "database (" DEFAULT_DB "); twice for two"},
   };
   CommandLine line = {.name = "harness diff",
@@ -32,21 +32,17 @@ int cmd_diff(int argc, char **argv) {
   int code;
   Error e = {0};
   Store *a = NULL, *b = NULL;
-  if (command_line_read(&line, argc, argv, &code)) {
-    bool two = databases.count == 2;
-    bool ok = databases.count <= 2 || error_set(&e, EXIT_CONFIG, "--db: one or two databases");
-    if (ok && line.word_count != 2 && !(two && !line.word_count))
-      ok = error_set(&e, EXIT_CONFIG,
-                     "it takes A and B, or two databases (--db twice) and neither; "
-                     "`harness diff --help` shows both");
-    ok = ok && store_open_readonly(&a, databases.count ? databases.items[0] : DEFAULT_DB, &e) &&
-         (!two || store_open_readonly(&b, databases.items[1], &e)) &&
-         store_diff(a, two ? b : a, stdout, line.word_count ? line.words[0] : NULL,
-                    line.word_count ? line.words[1] : NULL, json, &e);
-    store_close(a);
-    store_close(b);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  command_line_free(&line);
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  bool two = databases.count == 2;
+  bool ok = databases.count <= 2 || error_set(&e, EXIT_CONFIG, "--db: one or two databases");
+  if (ok && line.word_count != 2 && !(two && !line.word_count))
+    ok = error_set(&e, EXIT_CONFIG,
+                   "it takes A and B, or two databases (--db twice) and neither; "
+                   "`harness diff --help` shows both");
+  ok = ok && store_open_readonly(&a, databases.count ? databases.items[0] : DEFAULT_DB, &e) &&
+       (!two || store_open_readonly(&b, databases.items[1], &e)) &&
+       store_diff(a, two ? b : a, stdout, line.word_count ? line.words[0] : NULL,
+                  line.word_count ? line.words[1] : NULL, json, &e);
+  store_close(b);
+  return command_end(&line, a, ok, &e);
 }

@@ -102,7 +102,7 @@ int cmd_export(int argc, char **argv) {
   const char *db = DEFAULT_DB, *path = NULL, *bundle = NULL, *results = DEFAULT_OUT;
   bool curves = false, points = false;
   const CmdOption options[] = {
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&db),
       {"--out", CMD_TEXT, &path, "FILE", "file or folder that is written (standard output)"},
       {"--curves", CMD_FLAG, &curves, NULL, "every number with a step"},
       {"--points", CMD_FLAG, &points, NULL, "means and intervals over seeds"},
@@ -135,5 +135,5 @@ int cmd_export(int argc, char **argv) {
                    "--bundle FILE");
   else
     ok = export_format(&export, &line, db, path, &e);
-  return ok ? EXIT_OK : command_fail(line.name, &e);
+  return command_end(&line, NULL, ok, &e);
 }

@@ -14,8 +14,8 @@ static const char about[] =
 int cmd_import(int argc, char **argv) {
   const char *db = DEFAULT_DB, *out = DEFAULT_OUT;
   const CmdOption options[] = {
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--out", CMD_TEXT, &out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+      OPTION_DB(&db),
+      OPTION_OUT(&out),
   };
   CommandLine line = {.name = "harness import",
                       .about = about,
@@ -25,18 +25,15 @@ int cmd_import(int argc, char **argv) {
   Error e = {0};
   struct stat info;
   Store *store = NULL;
-  if (command_line_read(&line, argc, argv, &code)) {
-    const char *slash = strrchr(db, '/');
-    char folder[CONFIG_PATH_MAX];
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - db) : 0, db);
-    bool ok = stat(out, &info) == 0 && S_ISDIR(info.st_mode);
-    if (!ok) error_set(&e, EXIT_DATA, "%s: there is no such folder; --out names another", out);
-    ok = ok && (!*folder || io_make_folders(folder, &e)) && store_open(&store, db, &e) &&
-         store_import(store, out, &trials, &e);
-    store_close(store);
-    if (ok && !trials) ok = error_set(&e, EXIT_DATA, "%s: no trials below it", out);
-    if (ok) printf("%d trials of %s are in %s\n", trials, out, db);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  const char *slash = strrchr(db, '/');
+  char folder[CONFIG_PATH_MAX];
+  snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - db) : 0, db);
+  bool ok = stat(out, &info) == 0 && S_ISDIR(info.st_mode);
+  if (!ok) error_set(&e, EXIT_DATA, "%s: there is no such folder; --out names another", out);
+  ok = ok && (!*folder || io_make_folders(folder, &e)) && store_open(&store, db, &e) &&
+       store_import(store, out, &trials, &e);
+  if (ok && !trials) ok = error_set(&e, EXIT_DATA, "%s: no trials below it", out);
+  if (ok) printf("%d trials of %s are in %s\n", trials, out, db);
+  return command_end(&line, store, ok, &e);
 }

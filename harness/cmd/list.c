@@ -11,7 +11,6 @@ static const char about[] =
     "each trial is listed with its database.";
 
 int cmd_list(int argc, char **argv) {
-  static const char *const usual[] = {DEFAULT_DB};
   CmdList databases = {0};
   ListOptions list = {0};
   const CmdOption options[] = {
@@ -19,8 +18,8 @@ int cmd_list(int argc, char **argv) {
       {"--sort", CMD_TEXT, &list.sort, "COLUMN,...",
        "in this order; -COLUMN for the highest first"},
       {"--columns", CMD_TEXT, &list.columns, "COLUMN,...", "these columns, or all"},
-      {"--json", CMD_FLAG, &list.json, NULL, "print JSON"},
-      {"--db", CMD_LIST, &databases, "PATH", "database (" DEFAULT_DB "); repeat it for several"},
+      OPTION_JSON(&list.json),
+      OPTION_DBS(&databases),
   };
   CommandLine line = {.name = "harness list",
                       .about = about,
@@ -29,13 +28,7 @@ int cmd_list(int argc, char **argv) {
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (command_line_read(&line, argc, argv, &code)) {
-    bool ok = store_open_several(&store, databases.count ? databases.items : usual,
-                                 databases.count ? databases.count : 1, &e) &&
-              store_list(store, stdout, &list, &e);
-    store_close(store);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  command_line_free(&line);
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  bool ok = open_databases(&store, &databases, &e) && store_list(store, stdout, &list, &e);
+  return command_end(&line, store, ok, &e);
 }

@@ -29,7 +29,7 @@ int cmd_note(int argc, char **argv) {
   bool remove = false;
   const CmdOption options[] = {
       {"--remove", CMD_FLAG, &remove, NULL, "take all its notes back (without TEXT)"},
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&db),
   };
   CommandLine line = {.name = "harness note",
                       .usage = "TRIAL|EXPERIMENT TEXT",
@@ -40,14 +40,12 @@ int cmd_note(int argc, char **argv) {
                       .words_max = 2};
   int code;
   Error e = {0};
-  if (command_line_read(&line, argc, argv, &code)) {
-    bool ok = remove != (line.word_count == 2) ||
-              error_set(&e, EXIT_CONFIG,
-                        remove ? "--remove takes all notes back and no TEXT"
-                               : "missing TEXT; --remove takes notes back");
-    Change change = {line.word_count == 2 ? line.words[1] : NULL};
-    ok = ok && annotate(db, line.words[0], change_notes, &change, &e);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  bool ok = remove != (line.word_count == 2) ||
+            error_set(&e, EXIT_CONFIG,
+                      remove ? "--remove takes all notes back and no TEXT"
+                             : "missing TEXT; --remove takes notes back");
+  Change change = {line.word_count == 2 ? line.words[1] : NULL};
+  ok = ok && annotate(db, line.words[0], change_notes, &change, &e);
+  return command_end(&line, NULL, ok, &e);
 }

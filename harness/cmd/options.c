@@ -46,3 +46,16 @@ bool parse_trial(const char *text, int64_t *trial, Error *e) {
   *trial = number;
   return true;
 }
+
+bool open_databases(Store **store, const CmdList *databases, Error *e) {
+  static const char *const usual[] = {DEFAULT_DB};
+  bool given = databases->count > 0;
+  return store_open_several(store, given ? databases->items : usual, given ? databases->count : 1,
+                            e);
+}
+
+int command_end(const CommandLine *line, Store *store, bool ok, const Error *e) {
+  store_close(store);
+  command_line_free(line);
+  return ok ? EXIT_OK : command_fail(line->name, e);
+}

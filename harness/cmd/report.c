@@ -18,7 +18,7 @@ static const char about[] =
 int cmd_report(int argc, char **argv) {
   const char *db = DEFAULT_DB, *path = "report.html";
   const CmdOption options[] = {
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&db),
       {"--out", CMD_TEXT, &path, "FILE",
        "file that is written (report.html); - is standard output"},
   };
@@ -33,15 +33,12 @@ int cmd_report(int argc, char **argv) {
   Store *store = NULL;
   StringList experiments = {0};
   Output output = {0};
-  if (command_line_read(&line, argc, argv, &code)) {
-    bool ok = store_open_readonly(&store, db, &e) &&
-              store_name_experiments(store, &experiments, line.words, line.word_count, &e) &&
-              output_begin(&output, path, &e) && page_write(output.file, store, &experiments, &e);
-    ok = output_end(&output, ok, &e);
-    if (ok && strcmp(path, "-")) printf("%s: open it in a browser\n", path);
-    store_close(store);
-    strings_free(&experiments);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  bool ok = store_open_readonly(&store, db, &e) &&
+            store_name_experiments(store, &experiments, line.words, line.word_count, &e) &&
+            output_begin(&output, path, &e) && page_write(output.file, store, &experiments, &e);
+  ok = output_end(&output, ok, &e);
+  if (ok && strcmp(path, "-")) printf("%s: open it in a browser\n", path);
+  strings_free(&experiments);
+  return command_end(&line, store, ok, &e);
 }

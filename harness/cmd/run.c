@@ -484,8 +484,8 @@ int cmd_run(int argc, char **argv) {
       .db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = TIMEOUT_USUAL, .started = clock_seconds()};
   const CmdOption options[] = {
       {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
-      {"--db", CMD_TEXT, &run.db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--out", CMD_TEXT, &run.out, "DIR", "folder of the trials (" DEFAULT_OUT ")"},
+      OPTION_DB(&run.db),
+      OPTION_OUT(&run.out),
       {"--jobs", CMD_COUNT, &run.jobs, "N", "trials side by side; on a CPU they share it"},
       {"--jobs-per-gpu", CMD_COUNT, &run.jobs_per_gpu, "N", "trials that share one GPU"},
       {"--part", CMD_TEXT, &run.part_text, "K/N",

@@ -72,8 +72,8 @@ int cmd_show(int argc, char **argv) {
   const char *db = DEFAULT_DB;
   bool json = false;
   const CmdOption options[] = {
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
-      {"--json", CMD_FLAG, &json, NULL, "print JSON"},
+      OPTION_DB(&db),
+      OPTION_JSON(&json),
   };
   CommandLine line = {.name = "harness show",
                       .usage = "TRIAL",
@@ -85,18 +85,15 @@ int cmd_show(int argc, char **argv) {
   int code;
   Error e = {0};
   Store *store = NULL;
-  if (command_line_read(&line, argc, argv, &code)) {
-    TrialInfo info;
-    int64_t trial;
-    bool found = false;
-    bool ok = parse_trial(line.words[0], &trial, &e) && store_open_readonly(&store, db, &e) &&
-              store_get_trial(store, trial, &info, &found, &e);
-    if (ok && !found)
-      ok = error_set(&e, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments", db,
-                     (long long)trial);
-    ok = ok && show(store, trial, json, &e);
-    store_close(store);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  TrialInfo info;
+  int64_t trial;
+  bool found = false;
+  bool ok = parse_trial(line.words[0], &trial, &e) && store_open_readonly(&store, db, &e) &&
+            store_get_trial(store, trial, &info, &found, &e);
+  if (ok && !found)
+    ok = error_set(&e, EXIT_DATA, "%s has no trial %lld; `harness status` lists experiments", db,
+                   (long long)trial);
+  ok = ok && show(store, trial, json, &e);
+  return command_end(&line, store, ok, &e);
 }

@@ -184,8 +184,8 @@ int cmd_status(int argc, char **argv) {
   StatusCommand command = {.db = DEFAULT_DB};
   const CmdOption options[] = {
       {"--watch", CMD_FLAG, &command.watch, NULL, "draw it again every two seconds"},
-      {"--json", CMD_FLAG, &command.json, NULL, "print JSON"},
-      {"--db", CMD_TEXT, &command.db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_JSON(&command.json),
+      OPTION_DB(&command.db),
   };
   CommandLine line = {.name = "harness status",
                       .usage = "[EXPERIMENT]",
@@ -195,10 +195,8 @@ int cmd_status(int argc, char **argv) {
                       .words_max = 1};
   int code;
   Error e = {0};
-  if (command_line_read(&line, argc, argv, &code)) {
-    if (line.word_count) command.experiment = line.words[0];
-    bool ok = command.watch ? watch(&command, &e) : print_status(&command, stdout, &e);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  if (line.word_count) command.experiment = line.words[0];
+  bool ok = command.watch ? watch(&command, &e) : print_status(&command, stdout, &e);
+  return command_end(&line, NULL, ok, &e);
 }

@@ -29,7 +29,7 @@ int cmd_tag(int argc, char **argv) {
   Change change = {0};
   const CmdOption options[] = {
       {"--remove", CMD_FLAG, &change.remove, NULL, "take these tags off it"},
-      {"--db", CMD_TEXT, &db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&db),
   };
   CommandLine line = {.name = "harness tag",
                       .usage = "TRIAL TAG...",
@@ -40,11 +40,9 @@ int cmd_tag(int argc, char **argv) {
                       .words_max = 1000};
   int code;
   Error e = {0};
-  if (command_line_read(&line, argc, argv, &code)) {
-    change.tags = line.words + 1;
-    change.count = line.word_count - 1;
-    bool ok = annotate(db, line.words[0], change_tags, &change, &e);
-    code = ok ? EXIT_OK : command_fail(line.name, &e);
-  }
-  return code;
+  if (!command_line_read(&line, argc, argv, &code)) return code;
+  change.tags = line.words + 1;
+  change.count = line.word_count - 1;
+  bool ok = annotate(db, line.words[0], change_tags, &change, &e);
+  return command_end(&line, NULL, ok, &e);
 }

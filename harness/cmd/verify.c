@@ -449,7 +449,7 @@ int cmd_verify(int argc, char **argv) {
   const CmdOption options[] = {
       {"--class", CMD_TEXT, &class, "NAME", "bitwise (default), numerical or statistical"},
       {"--steps", CMD_NUMBER, &v.steps, "N", "train and compare the first N steps only"},
-      {"--db", CMD_TEXT, &v.db, "PATH", "database (" DEFAULT_DB ")"},
+      OPTION_DB(&v.db),
       {"--keep", CMD_FLAG, &v.keep, NULL, "keep the second run's folder although it matches"},
       {"--timeout", CMD_NUMBER, &v.timeout, "SECONDS", "silence that counts as a hang (600)"},
       {"--mae", CMD_TEXT, &v.trainer_given, "PATH", "the trainer program"},
