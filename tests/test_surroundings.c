@@ -170,7 +170,8 @@ static int hang_up(pid_t child, const char *file, const char *text) {
 
 START_TEST(nohup_is_respected_by_a_training_run) {
   const char *ignoring[] = {"/bin/sh", "-c", "trap '' HUP; exec " LONG, NULL};
-  const char *plain[] = {"/bin/sh", "-c", "trap - HUP; exec " LONG, NULL};
+  const char *plain[] = {"/bin/sh", "-c", "trap - HUP; exec " LONG " --set train.steps=100000",
+                         NULL};
   ck_assert_int_eq(
       hang_up(scratch_start(ignoring, "log"), "run/events.jsonl", "\"event\":\"step\""), 0);
   expect("grep -c '\"event\":\"step\"' run/events.jsonl; rm -r run", 0, "400");
