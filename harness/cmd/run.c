@@ -212,8 +212,9 @@ bool run_enter_trials(Store *store, const Plan *plan, Job *jobs, const char *out
     if (job->id == 0 && !store_next_trial_id(store, &job->id, e)) return false;
     if (!folder_write_trial(job->folder, folder_experiment(folder), job->trial, job->id, e))
       return false;
-    if (job->action != JOB_SKIP && !folder_write_config(job->folder, &job->trial->config, e))
-      return false;
+    /* What is done elsewhere (--from) and not yet taken has nothing here. */
+    bool brings_its_own = job->action == JOB_SKIP && !job->from;
+    if (!brings_its_own && !folder_write_config(job->folder, &job->trial->config, e)) return false;
     int64_t given = job->id;
     if (!supervise_record(store, sweep, job, e)) return false;
     /* The number was another trial's, or the trial has one in this database already. */

@@ -19,7 +19,7 @@ enum { PARTS_USUAL_MAX = 100 };
 typedef struct SlurmRun {
   RunCommand *run;
   Job **jobs; /* [run->plan_count] */
-  int to_run;
+  int to_do;
   Submission submission;
   SlurmScript script;
   char folder[CONFIG_PATH_MAX], here[CONFIG_PATH_MAX], program[CONFIG_PATH_MAX];
@@ -87,7 +87,37 @@ static bool choose_time(SlurmRun *slurm, Error *e) {
   return true;
 }
 
+/* ---- The files ---- */
+
+static const char *name_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* Their copies lie beside each other, under the names that they have: those may be the
+ * experiments'. */
+static bool find_files(SlurmRun *slurm, Error *e) {
+  const RunCommand *run = slurm->run;
+  StringList *files = &slurm->submission.files;
+  char file[CONFIG_PATH_MAX];
+  for (int i = 0; i < run->line.word_count; i++) {
+    if (!locate_experiment(file, run->line.words[i], e)) return false;
+    for (int f = 0; f < files->count; f++)
+      if (!strcmp(name_of(files->items[f]), name_of(file)))
+        return error_set(e, EXIT_CONFIG,
+                         "--slurm: two FILEs are called %s; submit them one after the other",
+                         name_of(file));
+    strings_add(files, string_copy(file));
+  }
+  return true;
+}
+
 /* ---- The parts ---- */
+
+/* What is done in an earlier session (--from) still has to be taken. */
+static bool has_work(const Job *job) {
+  return job_is_to_run(job) || job->from;
+}
 
 static bool look_at_jobs(SlurmRun *slurm, Error *e) {
   const RunCommand *run = slurm->run;
@@ -109,9 +139,9 @@ static bool look_at_jobs(SlurmRun *slurm, Error *e) {
   slurm->submission.busy = need(calloc((size_t)parts + 1, sizeof(bool)));
   for (int p = 0; ok && p < run->plan_count; p++)
     for (int i = 0; i < run->plans[p].count; i++) {
-      if (!job_is_to_run(&slurm->jobs[p][i])) continue;
+      if (!has_work(&slurm->jobs[p][i])) continue;
       slurm->submission.busy[i % parts] = true; /* as jobs_keep_part shares them out */
-      slurm->to_run++;
+      slurm->to_do++;
     }
   slurm->script.array = submission_array(slurm->submission.busy, parts, run->slurm_options.at_once);
   return ok;
@@ -196,15 +226,10 @@ static void make_command(SlurmRun *slurm) {
 static bool fill_script(SlurmRun *slurm, Error *e) {
   RunCommand *run = slurm->run;
   SlurmScript *script = &slurm->script;
-  char file[CONFIG_PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", slurm->program, sizeof slurm->program - 1);
   slurm->program[length > 0 ? length : 0] = 0;
   if (!getcwd(slurm->here, sizeof slurm->here))
     return error_set(e, EXIT_DATA, "the working folder has gone, or its path is too long");
-  for (int i = 0; i < run->line.word_count; i++) {
-    if (!locate_experiment(file, run->line.words[i], e)) return false;
-    strings_add(&slurm->submission.files, string_copy(file));
-  }
   slurm->submission.scale = *run->scale_file ? run->scale_file : NULL;
   slurm->submission.out = run->out;
   script->name = slurm->submission.experiments.items[0];
@@ -294,8 +319,8 @@ static bool submit(SlurmRun *slurm, Error *e) {
 
 bool run_slurm(RunCommand *run, Error *e) {
   SlurmRun slurm = {.run = run};
-  bool ok = look_at_jobs(&slurm, e);
-  if (ok && !slurm.to_run) {
+  bool ok = find_files(&slurm, e) && look_at_jobs(&slurm, e);
+  if (ok && !slurm.to_do) {
     fprintf(stderr, "all trials are done: there is nothing to submit\n");
   } else if (ok) {
     ok = choose_time(&slurm, e);
