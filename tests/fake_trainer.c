@@ -6,7 +6,8 @@
  *   silent:N       exit code N with a line on standard error and no event at all
  *   noend          exit 0 without the end event
  *   hang           stops after 5 steps and says nothing more; obeys SIGTERM
- *   work           says for 5 s after 5 steps how far it is with something else, then goes on
+ *   until:N:FILE   says after N steps how far it is with something else, until there is the FILE or
+ *                  it is told to stop; then goes on
  *   stubborn       the same, and ignores SIGTERM and SIGINT
  *   crash          SIGSEGV after 5 steps
  *   killed         SIGKILL after 5 steps
@@ -209,13 +210,12 @@ static int finish(Fake *fake, const char *status, int64_t number, int code) {
   return code;
 }
 
-static void work(Fake *fake) {
-  enum { PARTS = 250 };
-  for (int i = 1; i <= PARTS && !stop_signal; i++) {
+static void work_until(Fake *fake, const char *file) {
+  for (int i = 1; access(file, F_OK) != 0 && !stop_signal; i++) {
     event_begin(&fake->log, "work");
     event_string(&fake->log, "what", "a long job");
     event_int(&fake->log, "done", i);
-    event_int(&fake->log, "total", PARTS);
+    event_int(&fake->log, "total", 1000000);
     emit(fake);
     sleep_ms(20);
   }
@@ -253,19 +253,21 @@ static void misbehave(Fake *fake) {
     signal(SIGINT, SIG_IGN);
     for (;;) pause();
   }
-  if (!strcmp(mode, "work")) work(fake);
   if (!strcmp(mode, "hang"))
     while (!stop_signal) sleep_ms(10);
 }
 
 static int train(Fake *fake) {
   bool nan = !strcmp(fake->mode, "nan"), slow = !strncmp(fake->mode, "slow", 4);
+  int until = 0, file = 0;
+  sscanf(fake->mode, "until:%d:%n", &until, &file);
   fake->steps = !slow ? 20 : fake->mode[4] ? atoi(fake->mode + 5) : 100;
   int64_t number = newest_checkpoint(fake);
   start(fake, number);
   while (number < fake->steps) {
     step(fake, ++number, nan);
     if (number == 5) misbehave(fake);
+    if (number == until) work_until(fake, fake->mode + file);
     if (slow) sleep_ms(20);
     if (stop_signal || number == fake->stop_after) {
       checkpoint(fake, number);

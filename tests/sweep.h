@@ -43,6 +43,25 @@ static inline int harness(const char *words) {
   return scratch_wait(start_harness(words));
 }
 
+/* Waits for a shell command to succeed; on a busy machine that may take long. */
+static inline void wait_for(const char *command) {
+  for (int i = 0; i < 6000; i++, usleep(10000))
+    if (system(command) == 0) return;
+  ck_abort_msg("waited in vain for: %s", command);
+}
+
+/* Holds a trial's lock as another process until there is the file `free`. lock: its path, or words
+ * of a shell that give it. */
+static inline void hold(const char *lock) {
+  char command[512];
+  snprintf(command, sizeof command,
+           "L=%s; echo process 7 of there > $L; sh -c 'exec 9<> $1; flock 9 || exit; touch locked; "
+           "while test ! -e free; do sleep 0.02; done' sh $L & ",
+           lock);
+  ck_assert_int_eq(system(command), 0);
+  wait_for("test -e locked");
+}
+
 #define RUN_FAKE "run exp.ini --scale none --db r.db --out out --mae " FAKE
 
 static inline void expect_code(const char *words, int code, const char *said) {

@@ -200,7 +200,7 @@ END_TEST
 START_TEST(a_double_start_finishes_once) {
   setenv("FAKE_TRAINER", "slow:30", 1);
   pid_t first = start_harness(RUN_FAKE);
-  usleep(300000);
+  wait_for("ls out/exp/*/events.jsonl > names 2>&1");
   ck_assert_int_eq(harness(OTHER), 0);
   ck_assert_int_eq(scratch_wait(first), 0);
   expect_all_done();
@@ -211,21 +211,13 @@ START_TEST(a_double_start_finishes_once) {
 }
 END_TEST
 
-static void wait_for(const char *command) {
-  for (int i = 0; i < 1000 && system(command) != 0; i++) usleep(10000);
-  shell(command);
-}
-
 /* A folder that another process holds: the other trials go first, then it is waited for, and
  * Ctrl-C ends that. Nothing is recorded as failed; when the folder is free the trial runs. */
 START_TEST(a_held_folder_is_left_for_later) {
   static const char states[] = "SELECT status, count(*) FROM trials GROUP BY 1 ORDER BY 1";
   expect_code(RUN_FAKE, 0, "done");
   shell("rm -r out/exp/*/events* out/exp/*/checkpoints out/exp/*/launches.jsonl r.db");
-  shell("L=$(ls out/exp/*/lock | head -1); echo process 7 of there > $L; "
-        "sh -c 'exec 9<> $1; flock 9 || exit; touch locked; while test ! -e free; do sleep 0.02; "
-        "done' sh $L & ");
-  wait_for("test -e locked");
+  hold("$(ls out/exp/*/lock | head -1)");
   for (int round = 0; round < 2; round++) {
     pid_t run = start_harness(RUN_FAKE);
     wait_for("grep -q 'waiting for 1 trial ' log");
@@ -237,6 +229,34 @@ START_TEST(a_held_folder_is_left_for_later) {
     expect_rows(states, round ? "done|4\n" : "done|3\npending|1\n");
   }
   expect_rows("SELECT DISTINCT attempts FROM trials", "1\n");
+}
+END_TEST
+
+/* While a harness waits for a trial that another build made, somebody sets that aside and begins it
+ * anew: of what the database took in before, nothing is left. */
+START_TEST(begun_anew_by_another_harness) {
+  static const char attempts[] =
+      "SELECT attempt, started, binary_sha256, resumed_from FROM attempt ORDER BY 1";
+#define ONE " --set sweep.seeds=2 --set train.mask_ratio=0.75"
+  shell("cp " FAKE " other && echo >> other");
+  expect_code("run exp.ini --scale none --db o.db --out out --mae ./other" ONE, 0, "done");
+  setenv("FAKE_TRAINER", "until:15:go", 1);
+  pid_t anew = start_harness("run exp.ini --scale none --db a.db --out anew --mae " FAKE ONE);
+  wait_for("grep -qs '\"step\":15,' anew/exp/*/events.jsonl");
+  kill(anew, SIGINT);
+  ck_assert_int_eq(scratch_wait(anew), 128 + SIGINT);
+  unsetenv("FAKE_TRAINER");
+  hold("$(ls out/exp/*/lock)");
+  pid_t run = start_harness(RUN_FAKE ONE);
+  wait_for("grep -q 'waiting for 1 trial ' log");
+  shell(D "mkdir $D/superseded-1 && mv $D/events.jsonl $D/checkpoints $D/superseded-1 && "
+          "cp -r anew/exp/*/events.jsonl anew/exp/*/checkpoints $D && touch free");
+  ck_assert_int_eq(scratch_wait(run), 0);
+  expect_code("import --db fresh.db --out out", 0, "1 trials");
+  char *fresh = query_db("fresh.db", attempts);
+  expect_rows(attempts, fresh);
+  ck_assert_ptr_nonnull(strstr(fresh, "|15\n"));
+  free(fresh);
 }
 END_TEST
 
@@ -254,11 +274,16 @@ END_TEST
  * interrupted goes on there. */
 START_TEST(copied_folders_keep_their_scores) {
   expect_code(RUN_FAKE, 0, "done");
-  shell(
-      "mkdir second && sed 's/^seeds = .*/seeds = 5, 6/' exp.ini > second/late.ini && cd second && "
-      "FAKE_TRAINER=slow timeout -s INT 1 " HARNESS
-      " run late.ini --scale none --db s.db --out out --mae " FAKE " > log 2>&1; "
-      "cd .. && cp -r second/out/late out/ && cp second/late.ini .");
+  shell("mkdir second && sed 's/^seeds = .*/seeds = 5, 6/' exp.ini > second/late.ini");
+  ck_assert_int_eq(chdir("second"), 0);
+  setenv("FAKE_TRAINER", "until:15:go", 1);
+  pid_t late = start_harness("run late.ini --scale none --db s.db --out out --mae " FAKE);
+  wait_for("grep -qs '\"step\":15,' out/late/*/events.jsonl");
+  kill(late, SIGINT);
+  ck_assert_int_eq(scratch_wait(late), 128 + SIGINT);
+  unsetenv("FAKE_TRAINER");
+  ck_assert_int_eq(chdir(".."), 0);
+  shell("cp -r second/out/late out/ && cp second/late.ini .");
   expect_code("import --db all.db --out out", 0, "8 trials");
   expect_code("run late.ini --scale none --db all.db --out out --mae " FAKE, 0, "done");
   static const char first[] = "SELECT seed, mask_ratio, round(psnr_masked, 2) FROM trials "
@@ -275,10 +300,9 @@ END_TEST
 
 /* An event file that was cut while the database was kept, and has grown again. */
 START_TEST(a_cut_file_is_read_anew) {
-  setenv("FAKE_TRAINER", "slow:30", 1);
+  setenv("FAKE_TRAINER", "until:15:go", 1);
   pid_t run = start_harness(RUN_FAKE);
-  for (int i = 0; i < 500 && system("grep -qs '\"step\":15,' out/exp/*/events.jsonl"); i++)
-    usleep(10000);
+  wait_for("grep -qs '\"step\":15,' out/exp/*/events.jsonl");
   kill(run, SIGINT);
   ck_assert_int_eq(scratch_wait(run), 128 + SIGINT);
   shell("for f in out/exp/*/events.jsonl; do head -n 5 $f > cut && cp cut $f; done");
@@ -441,6 +465,7 @@ int main(void) {
   tcase_add_test(tc, the_end_event_counts_whatever_the_exit);
   tcase_add_test(tc, a_double_start_finishes_once);
   tcase_add_test(tc, a_held_folder_is_left_for_later);
+  tcase_add_test(tc, begun_anew_by_another_harness);
   tcase_add_test(tc, a_removed_folder_moves_no_score);
   tcase_add_test(tc, copied_folders_keep_their_scores);
   tcase_add_test(tc, a_cut_file_is_read_anew);

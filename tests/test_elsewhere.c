@@ -2,7 +2,9 @@
  * in one file. */
 #include <signal.h>
 
+#include "harness/run/incoming.h"
 #include "mae/base/error.h"
+#include "mae/base/io.h"
 #include "tests/suite.h"
 #include "tests/sweep.h"
 
@@ -10,11 +12,11 @@ static const char tiny[] = "[model]\n"
                            "image_size = 16\npatch_size = 4\n"
                            "encoder = 32x2x2\ndecoder = 16x1x2\n"
                            "[train]\n"
-                           "batch = 8\nsteps = 200\n"
+                           "batch = 8\nsteps = 40\n"
                            "[data]\ntrain_images = 16\n"
                            "[eval]\nimages = 8\nbatch = 8\n"
                            "[run]\n"
-                           "device = cpu\nthreads = 1\ncheckpoint_every = 50\n"
+                           "device = cpu\nthreads = 1\ncheckpoint_every = 10\n"
                            "[sweep]\ntrain.mask_ratio = 0.5, 0.75\nseeds = 1, 2\n";
 
 static void shell(const char *command) {
@@ -33,12 +35,10 @@ static void setup_sessions(void) {
   expect_code(RUN("whole"), 0, "done");
   expect_code(RUN("first") " --part 1/4", 0, "done");
   /* The second trial is stopped behind a checkpoint. */
-  pid_t child = start_harness(RUN("first") " --part 2/4");
-  for (int i = 0;
-       i < 6000 && system("test $(ls -d first/exp/*/checkpoints/step-50 2> n | wc -l) = 1"); i++)
-    usleep(5000);
-  kill(child, SIGINT);
-  ck_assert_int_eq(scratch_wait(child), 128 + SIGINT);
+  scratch_write("stopper", "#!/bin/sh\nexec \"$@\" --stop-after 15\n");
+  shell("chmod +x stopper");
+  expect_code(RUN("first") " --part 2/4 --set resources.launcher=./stopper", 1,
+              "interrupted: stopped at step 15");
   shell("test $(cat first/exp/*/events.jsonl | grep -c '\"status\":\"interrupted\"') = 1");
   shell("chmod -R a-w first && find first -type f | sort | xargs md5sum > before");
 }
@@ -66,7 +66,7 @@ START_TEST(ends_in_the_same_bits) {
   expect_code(RUN("next") " --from first", 0, "taken from earlier results: 1 done, 1 to continue");
   expect_same("next.db");
   expect_untouched();
-  char *resumed = query_db("next.db", "SELECT count(*) FROM attempts WHERE resumed_from >= 50");
+  char *resumed = query_db("next.db", "SELECT count(*) FROM attempts WHERE resumed_from = 15");
   ck_assert_str_eq(resumed, "1\n");
   free(resumed);
   expect_code("import --db rebuilt.db --out next", 0, "4 trials of next");
@@ -171,17 +171,70 @@ END_TEST
 /* Neither a session that writes there nor one that takes the same trial is overrun. */
 START_TEST(two_sessions_at_once) {
   shell("chmod -R u+w first");
-  setenv("FAKE_TRAINER", "slow", 1);
+  setenv("FAKE_TRAINER", "until:15:go", 1);
   pid_t child = start_harness("run exp.ini --scale none --db f.db --out first --mae " FAKE);
-  for (int i = 0; i < 3000 && system("ls -d first/exp/*/checkpoints/step-30 > n 2>&1"); i++)
-    usleep(10000);
+  wait_for("test $(grep -l '\"event\":\"work\"' first/exp/*/events.jsonl | wc -l) = 1");
   ck_assert_int_eq(rename("log", "its log"), 0);
   expect_code(NEXT " --from first", EXIT_DATA, "is being written: process ");
   expect_code("export --bundle b.tar --results first", EXIT_DATA, "is being written: process ");
   shell("test ! -e b.tar");
-  expect_code("run exp.ini --scale none --db g.db --out first --mae " FAKE, 0,
-              "is left for later: process ");
+  unsetenv("FAKE_TRAINER");
+  pid_t other = start_harness("run exp.ini --scale none --db g.db --out first --mae " FAKE);
+  wait_for("grep -q 'waiting for 1 trial ' log");
+  shell("grep -q 'is left for later: process ' log && touch go");
+  ck_assert_int_eq(scratch_wait(other), 0);
   ck_assert_int_eq(scratch_wait(child), 0);
+}
+END_TEST
+
+static int renames, last_rename;
+
+static int die_at_rename(void *user, IoCall call, const char *path, size_t *size) {
+  (void)user, (void)path, (void)size;
+  if (call == IO_RENAME && ++renames == last_rename) raise(SIGKILL);
+  return 0;
+}
+
+/* Takes the first trial from `first`, in a process that dies before a rename. */
+_Noreturn static void take_and_die(void) {
+  const char *items[] = {"first"};
+  const CmdList given = {items, 1};
+  JobBuild build = {.any = true};
+  Incoming incoming;
+  Plan plan;
+  Job *jobs;
+  Error e = {0};
+  io_set_fault(die_at_rename, NULL);
+  bool ok = plan_load(&plan, "exp.ini", NULL, NULL, 0, &e) &&
+            jobs_create(&jobs, &plan, "next", &build, &e) &&
+            incoming_open(&incoming, &given, &plan, 1, "next", false, &e) &&
+            incoming_look(&incoming, &plan, jobs, &build, &e) &&
+            incoming_take(&jobs[0], &build, &e);
+  _exit(!ok);
+}
+
+/* Wherever a copy is killed, the next run with --from has all of the trial, and one without has a
+ * whole trial too, trained anew or copied. */
+START_TEST(a_copy_that_is_killed) {
+  bool killed = true;
+  for (last_rename = 1; killed; last_rename++) {
+    int status;
+    shell("rm -rf next next.db*");
+    pid_t child = fork();
+    if (child == 0) take_and_die();
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    killed = WIFSIGNALED(status);
+    ck_assert(killed || WEXITSTATUS(status) == 0);
+    shell("rm -rf alone && if test -e next; then cp -r next alone; fi");
+    expect_code(NEXT " --part 1/4 --from first", 0, "done");
+    shell("test -d next/exp/*/checkpoints/step-20");
+    expect_code("run exp.ini --scale none --db alone.db --out alone --part 1/4 --mae " FAKE, 0,
+                "done");
+    shell("test -d alone/exp/*/checkpoints/step-20 && rm alone.db*");
+    shell("test $(cat alone/exp/*/events.jsonl | grep -c '\"event\":\"step\"') = 20");
+  }
+  ck_assert_int_gt(last_rename, 5);
+  expect_untouched();
 }
 END_TEST
 
@@ -202,6 +255,7 @@ int main(void) {
   tcase_add_checked_fixture(fake, setup_fake, teardown_sessions);
   tcase_add_loop_test(fake, refuses, 0, sizeof refusals / sizeof *refusals);
   tcase_add_test(fake, two_sessions_at_once);
+  tcase_add_test(fake, a_copy_that_is_killed);
   suite_add_tcase(suite, fake);
   return suite_run(suite);
 }

@@ -150,11 +150,10 @@ END_TEST
 
 /* A trial that is not done keeps its newest checkpoint; one that runs is left alone. */
 START_TEST(clean_leaves_the_unfinished_what_they_need) {
-  setenv("FAKE_TRAINER", "slow", 1);
+  setenv("FAKE_TRAINER", "until:15:go", 1);
   scratch_write("exp.ini", experiment);
   pid_t child = start_harness(RUN_FAKE " --set sweep.seeds=1 --set train.mask_ratio=0.5");
-  for (int i = 0; i < 3000 && system("ls -d out/exp/*/checkpoints/step-20 > names 2>&1"); i++)
-    usleep(10000);
+  wait_for("grep -qs '\"step\":15,' out/exp/*/events.jsonl");
   ck_assert_int_eq(rename("log", "first"), 0);
   expect_code("clean --out out --db r.db", 0, "left alone: process");
   shell("test -e out/exp/*/checkpoints/step-10");
@@ -211,10 +210,10 @@ END_TEST
 /* Something else fills the folder while the sweep runs. */
 START_TEST(no_trial_starts_without_room) {
   scratch_write("exp.ini", experiment);
-  setenv("FAKE_TRAINER", "slow", 1);
+  setenv("FAKE_TRAINER", "until:5:go", 1);
   pid_t child = start_harness(RUN_FAKE " --jobs 1 --disk-limit 120MB --set sweep.seeds=1");
-  for (int i = 0; i < 3000 && system("ls out/exp/*/events.jsonl > names 2>&1"); i++) usleep(10000);
-  shell("dd if=/dev/zero of=out/exp/ballast bs=1000000 count=100 2> dd");
+  wait_for("ls out/exp/*/events.jsonl > names 2>&1");
+  shell("truncate -s 100000000 out/exp/ballast && touch go");
   ck_assert_int_eq(scratch_wait(child), EXIT_DISK);
   char *log = scratch_read("log");
   ck_assert_ptr_nonnull(strstr(log, "is not started: it takes up to"));
@@ -223,6 +222,25 @@ START_TEST(no_trial_starts_without_room) {
   expect_rows("SELECT trial, status FROM trials ORDER BY trial", "1|done\n2|pending\n");
   shell("rm out/exp/ballast");
   expect_code(RUN_FAKE " --jobs 1 --disk-limit 120MB --set sweep.seeds=1", 0, "1 of 2 trials");
+}
+END_TEST
+
+/* Room is lacking for a trial that somebody else works on: what is finished then needs none, what
+ * is left ends the run. */
+START_TEST(a_trial_of_others_without_room) {
+#define ONE RUN_FAKE " --set sweep.seeds=1 --set train.mask_ratio=0.5"
+  scratch_write("exp.ini", experiment);
+  expect_code(ONE, 0, "done");
+  shell("mkdir kept && mv out/exp/*/events.jsonl out/exp/*/checkpoints kept");
+  hold("$(ls out/exp/*/lock)");
+  pid_t child = start_harness(ONE " --disk-limit 120MB");
+  wait_for("grep -q 'waiting for 1 trial ' log");
+  shell("truncate -s 1000000000 out/exp/ballast");
+  if (_i == 0) shell("mv kept/* $(dirname out/exp/*/trial.json)");
+  shell("touch free");
+  ck_assert_int_eq(scratch_wait(child), _i == 0 ? 0 : EXIT_DISK);
+  shell(_i == 0 ? "grep -q 'was finished by another process' log"
+                : "grep -q 'is not started: it takes up to' log");
 }
 END_TEST
 
@@ -240,6 +258,7 @@ int main(void) {
   tcase_add_test(cases, a_hundred_base_models_fit_in_20_gb);
   tcase_add_loop_test(cases, a_limit_that_nothing_fits_into, 0, sizeof limits / sizeof *limits);
   tcase_add_test(cases, no_trial_starts_without_room);
+  tcase_add_loop_test(cases, a_trial_of_others_without_room, 0, 2);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
 }

@@ -247,11 +247,10 @@ END_TEST
 START_TEST(killed_and_moved_it_decides_the_same) {
   expect_code(RUN("r"), 0, "6 trials are pruned");
   pid_t child = start_harness(RUN("k"));
-  for (int i = 0; i < 6000 && system("test $(ls -d k/exp/*/checkpoints/step-4 2> n | wc -l) -ge 3");
-       i++)
-    usleep(5000);
+  wait_for("test $(ls -d k/exp/*/checkpoints/step-4 2> n | wc -l) -ge 3");
   kill(child, SIGKILL);
   ck_assert_int_eq(scratch_wait(child), 128 + SIGKILL);
+  wait_for("for l in k/exp/*/lock; do flock -n $l true || exit 1; done"); /* the trainer it left */
   expect_code(RUN("moved") " --from k", 0, "6 trials are pruned");
   expect_same("r.db", "moved.db", ENDS);
   expect_code(RUN("k"), 0, "6 trials are pruned");
@@ -326,6 +325,38 @@ START_TEST(a_failure_is_the_worst) {
 }
 END_TEST
 
+/* Of two seeds one fails: the other alone is no match for two of another setting, although its loss
+ * is the least. */
+START_TEST(a_seed_that_fails_fails_the_setting) {
+#define SEVEN                                                                                      \
+  RUN("r") " --set prune.metric=train_loss --set prune.steps=7 --set train.steps=20 --mae " FAKE
+  expect_code(SEVEN " --set sweep.seeds=2 --set train.blr=0.3,0.01,0.1", 0, "1 trial is pruned");
+  setenv("FAKE_TRAINER", "exit:3", 1);
+  setenv("FAKE_ONLY", "seed = 2", 1);
+  expect_code(SEVEN, 1, "1 failed; the same command runs them again");
+  expect_from("r.db", "SELECT error FROM trials WHERE swept = 'run.seed=1 train.blr=0.0001'",
+              "at step 7 by halving: train_loss no number (a trial failed) is place 4 of 4, and 2 "
+              "go on\n");
+  unsetenv("FAKE_TRAINER");
+  expect_code(SEVEN, 0, "trials are pruned");
+  expect_from("r.db", "SELECT status, count(*) FROM trials WHERE swept LIKE '%=0.0001' GROUP BY 1",
+              "done|2\n");
+}
+END_TEST
+
+/* What failed behind the last step is tried again in the same run that brings new seeds there. */
+START_TEST(a_later_failure_is_tried_beside_new_seeds) {
+#define FOUR                                                                                       \
+  RUN("r") " --set prune.metric=train_loss --set prune.steps=4 --set train.steps=20 --mae " FAKE
+  setenv("FAKE_TRAINER", "exit:3", 1);
+  setenv("FAKE_ONLY", "blr = 0.3", 1);
+  expect_code(FOUR " --set sweep.seeds=1", 1, "1 failed; the same command runs them again");
+  unsetenv("FAKE_TRAINER");
+  expect_code(FOUR, 0, "trials are pruned");
+  expect_from("r.db", "SELECT status, count(*) FROM trials GROUP BY 1", "done|4\npruned|4\n");
+}
+END_TEST
+
 /* Two harnesses on one folder share the trials, wait for each other at each step, and decide the
  * same: each database has all of it. */
 START_TEST(two_harnesses_decide_the_same) {
@@ -342,37 +373,44 @@ START_TEST(two_harnesses_decide_the_same) {
 }
 END_TEST
 
-static void wait_for_text(const char *file, const char *words) {
-  bool found = false;
-  for (int i = 0; i < 6000 && !found; i++) {
-    char *text = scratch_read(file);
-    found = strstr(text, words) != NULL;
-    free(text);
-    usleep(10000);
-  }
-  ck_assert_msg(found, "%s never said '%s'", file, words);
-}
-
 /* What is trained, decided and finished while a harness does not look is in its database too. The
  * first to start is kept by its first trial until the other waits for that one alone. */
 START_TEST(what_another_harness_did_is_recorded) {
 #define RUN_LATER(name)                                                                            \
   "run exp.ini --scale none --db " name ".db --out r --set prune.metric=train_loss "               \
   "--set prune.steps=8,16 --set train.steps=20 --mae " FAKE
-  setenv("FAKE_TRAINER", "work", 1);
+  setenv("FAKE_TRAINER", "until:5:go", 1);
   pid_t first = start_harness(RUN_LATER("r"));
-  wait_for_text("log", "starts");
+  wait_for("grep -q starts log");
   ck_assert_int_eq(rename("log", "first"), 0);
   unsetenv("FAKE_TRAINER");
   pid_t second = start_harness(RUN_LATER("s"));
-  wait_for_text("log", "waiting for 1 trial");
+  wait_for("grep -q 'waiting for 1 trial' log");
   kill(second, SIGSTOP);
+  scratch_write("go", "");
   ck_assert_int_eq(scratch_wait(first), 0);
   kill(second, SIGCONT);
   ck_assert_int_eq(scratch_wait(second), 0);
   expect_from("r.db", "SELECT status, count(*) FROM trials GROUP BY 1", "done|2\npruned|6\n");
   expect_same("r.db", "s.db", ENDS);
   expect_same("r.db", "s.db", NUMBERS);
+}
+END_TEST
+
+/* A harness without the rule finishes a trial that this one would pause. */
+START_TEST(what_another_finished_is_not_pruned) {
+  expect_code(RUN_LATER("r") " --set train.blr=0.3,0.01,0.1", 0, "4 trials are pruned");
+  setenv("FAKE_TRAINER", "until:5:go", 1);
+  pid_t first = start_harness(RUN_LATER("r"));
+  wait_for("grep -q starts log");
+  ck_assert_int_eq(rename("log", "first"), 0);
+  unsetenv("FAKE_TRAINER");
+  expect_code(RUN_LATER("s") " --no-prune --set train.blr=0.1 --set sweep.seeds=2", 0, "done");
+  scratch_write("go", "");
+  ck_assert_int_eq(scratch_wait(first), 0);
+  shell("grep -q '^3 trials are pruned' first");
+  shell("test $(cat r/exp/*/launches.jsonl | grep -c '\"pruned\".*step 8') = 5");
+  expect_from("r.db", "SELECT status, count(*) FROM trials GROUP BY 1", "done|5\npruned|3\n");
 }
 END_TEST
 
@@ -398,8 +436,11 @@ int main(void) {
   tcase_add_checked_fixture(trouble, setup_prune, scratch_teardown);
   tcase_add_test(trouble, a_time_limit_within_a_round);
   tcase_add_test(trouble, a_failure_is_the_worst);
+  tcase_add_test(trouble, a_seed_that_fails_fails_the_setting);
+  tcase_add_test(trouble, a_later_failure_is_tried_beside_new_seeds);
   tcase_add_test(trouble, two_harnesses_decide_the_same);
   tcase_add_test(trouble, what_another_harness_did_is_recorded);
+  tcase_add_test(trouble, what_another_finished_is_not_pruned);
   suite_add_tcase(suite, trouble);
   return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include "harness/run/runner.h"
+#include "mae/base/clock.h"
 #include "tests/scratch.h"
 #include "tests/suite.h"
 
@@ -126,22 +127,51 @@ START_TEST(hang_is_stopped) {
 END_TEST
 
 /* One that says what it works at is not, however long it takes: here more than twice as long as
- * silence may. */
+ * silence may, once it has begun. */
 START_TEST(work_is_no_hang) {
   Trainer trainer;
   Heard heard;
   Outcome outcome;
-  bool seen = false;
-  begin(&trainer, &heard, "work", 2);
+  double seen = 0;
+  begin(&trainer, &heard, "until:5:go", 60);
   while (trainer_poll(&trainer, &outcome)) {
-    seen |= !strncmp(trainer.facts.work, "a long job: ", 12);
+    if (!seen && !strncmp(trainer.facts.work, "a long job: ", 12)) {
+      seen = clock_seconds();
+      trainer.timeout = 2;
+    }
+    if (seen && clock_seconds() > seen + 5) scratch_write("go", "");
     runner_wait_signal(0.02);
   }
   trainer_close(&trainer);
   ck_assert_msg(outcome.status == TRIAL_DONE, "%s", outcome.error);
   ck_assert_int_eq(heard.garbage, 0);
-  ck_assert(seen);
+  ck_assert(seen > 0);
   ck_assert_str_eq(trainer.facts.work, "");
+}
+END_TEST
+
+/* Suspended together with its harness, as a batch system does it, it is not silent. */
+START_TEST(a_suspended_job_is_no_hang) {
+  Trainer trainer;
+  Heard heard;
+  Outcome outcome;
+  begin(&trainer, &heard, "until:5:go", 60);
+  while (!*trainer.facts.work) {
+    ck_assert(trainer_poll(&trainer, &outcome));
+    runner_wait_signal(0.02);
+  }
+  trainer.timeout = 4;
+  trainer.longest = 0; /* as if it had been quick to begin */
+  kill(trainer.pid, SIGSTOP);
+  siginfo_t info;
+  ck_assert_int_eq(waitid(P_PID, (id_t)trainer.pid, &info, WSTOPPED), 0);
+  ck_assert(trainer_poll(&trainer, &outcome)); /* all that it wrote */
+  sleep(6);
+  ck_assert(trainer_poll(&trainer, &outcome));
+  kill(trainer.pid, SIGCONT);
+  scratch_write("go", "");
+  finish(&trainer, &outcome);
+  ck_assert_msg(outcome.status == TRIAL_DONE, "%s", outcome.error);
 }
 END_TEST
 
@@ -298,6 +328,7 @@ int main(void) {
   tcase_add_test(cases, missing_program);
   tcase_add_test(cases, a_launcher);
   tcase_add_test(cases, hang_is_stopped);
+  tcase_add_test(cases, a_suspended_job_is_no_hang);
   tcase_add_test(cases, work_is_no_hang);
   tcase_add_test(cases, stubborn_is_killed);
   tcase_add_test(cases, interrupted_then_continued);

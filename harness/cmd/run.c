@@ -244,10 +244,11 @@ static bool say_other_length(Store *store, const Job *jobs, int count, Error *e)
 
 static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build) {
   const char *why = "";
-  int done = 0, other = 0, go_on = 0, elsewhere = 0, pruned = 0;
+  int done = 0, other = 0, built = 0, go_on = 0, elsewhere = 0, pruned = 0;
   for (int i = 0; i < plan->count; i++) {
     done += jobs[i].action == JOB_SKIP;
     if (jobs[i].action == JOB_REPLACE && !other++) why = jobs[i].why_anew;
+    built += jobs[i].action == JOB_REPLACE && job_is_of_other_build(&jobs[i], build);
     go_on += jobs[i].action == JOB_CONTINUE;
     elsewhere += jobs[i].action == JOB_ELSEWHERE;
     pruned += jobs[i].pruned.step > 0;
@@ -258,7 +259,7 @@ static void say_skipped(const Plan *plan, const Job *jobs, const JobBuild *build
   if (go_on) fprintf(stderr, "%d continue from their checkpoint\n", go_on);
   if (other)
     fprintf(stderr, "%d are set aside and run again from the start (%s)%s\n", other, why,
-            build->any ? "" : "; --any-build accepts other builds'");
+            built ? "; --any-build accepts other builds'" : "");
 }
 
 /* What no query can compute: the bootstraps of the points, and our order of the settings beside the
@@ -327,8 +328,9 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
     TrialStatus status = jobs[i].status;
     run->failed += status == TRIAL_FAILED;
     run->pruned += status == TRIAL_PRUNED;
-    run->out_of_time |= result.out_of_time && status != TRIAL_FAILED && status != TRIAL_PRUNED &&
-                        status != TRIAL_DONE;
+    bool left = status != TRIAL_FAILED && status != TRIAL_PRUNED && status != TRIAL_DONE;
+    run->left += left;
+    run->out_of_time |= result.out_of_time && left;
   }
   if (ok && result.unrecorded)
     ok = error_set(e, EXIT_DATA,
@@ -392,6 +394,10 @@ static void say_next(const RunCommand *run) {
             EXIT_DISK);
   else if (run->failed)
     fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
+  else if (run->left)
+    fprintf(stderr,
+            "\n%d stopped before the end, not by this command; the same command continues\n",
+            run->left);
   else if (run->parts > 1)
     fprintf(stderr, "\nnext, when the other parts are done too: harness import --out %s\n",
             run->out);
@@ -545,6 +551,7 @@ int cmd_run(int argc, char **argv) {
            : run.out_of_time ? EXIT_TIME
            : run.out_of_disk ? EXIT_DISK
            : run.failed      ? EXIT_SOME_FAILED
+           : run.left        ? EXIT_SOME_FAILED
                              : EXIT_OK;
   }
   incoming_close(&run.incoming);

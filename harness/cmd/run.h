@@ -29,7 +29,7 @@ typedef struct RunCommand {
   JobBuild build;
   Plan *plans;
   int plan_count;
-  int failed, pruned, signal;
+  int failed, pruned, left, signal; /* left: stopped on the way, or not begun */
   bool out_of_time, out_of_disk, gave_up;
   Incoming incoming;
 } RunCommand;

@@ -275,20 +275,26 @@ static bool stage(const Job *job, const char *stage_folder, const StringList *fi
   return ok;
 }
 
-/* Events come before checkpoints: a process that is killed between them leaves a trial that starts
- * anew, and none that goes on without its past. A number given here stays. */
+/* A number given here stays. */
+static bool move_file(const Job *job, const char *stage_folder, const char *name, Error *e) {
+  char from[CONFIG_PATH_MAX], to[CONFIG_PATH_MAX];
+  if (!io_join(from, sizeof from, stage_folder, name, e) ||
+      !io_join(to, sizeof to, job->folder, name, e))
+    return false;
+  if (!strcmp(name, "trial.json") && access(to, F_OK) == 0) return true;
+  return io_rename(from, to, e);
+}
+
+/* The events come last: without them the rest is of no use (job_look), so that a process that is
+ * killed here leaves no trial that seems to be finished and lacks what it kept. */
 static bool move_in(const Job *job, const char *stage_folder, const StringList *files, Error *e) {
+  const char *events = trial_files[TRIAL_FILES - 1];
   for (int i = 0; i < files->count; i++) {
     const char *name = files->items[i];
-    char from[CONFIG_PATH_MAX], to[CONFIG_PATH_MAX];
-    if (strchr(name, '/')) continue; /* moves with its folder */
-    if (!io_join(from, sizeof from, stage_folder, name, e) ||
-        !io_join(to, sizeof to, job->folder, name, e))
-      return false;
-    if (!strcmp(name, "trial.json") && access(to, F_OK) == 0) continue;
-    if (!io_rename(from, to, e)) return false;
+    bool waits = strchr(name, '/') || !strcmp(name, events); /* or moves with its folder */
+    if (!waits && !move_file(job, stage_folder, name, e)) return false;
   }
-  return true;
+  return move_file(job, stage_folder, events, e);
 }
 
 static bool take_locked(Job *job, Error *e) {

@@ -137,7 +137,7 @@ static const char *unusable(Job *job, const JobBuild *build) {
              (long long)facts->broken_line);
     return "its event file is damaged";
   }
-  if (facts->starts == 0) return NULL;
+  if (facts->starts == 0) return job->starts_at_checkpoint ? "its event file has gone" : NULL;
   if (strcmp(facts->config_hash, job->trial->hash)) return "its event file is another trial's";
   if (*job->images_sha256 && strcmp(job->images_sha256, facts->dataset_sha256))
     return "it was trained on other images";

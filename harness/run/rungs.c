@@ -8,6 +8,7 @@
 
 #include "harness/base/strings.h"
 #include "harness/trial/record.h"
+#include "mae/base/clock.h"
 #include "mae/base/io.h"
 #include "mae/evaluate/metrics.h"
 #include "mae/evaluate/scorers.h"
@@ -92,20 +93,20 @@ static bool value_at(Rungs *rungs, int trial, int rung, double *value) {
 /* One setting at a step. */
 typedef struct Entry {
   int setting;
-  int trials, seeds; /* it has, and that have a value */
+  int seeds; /* that have a value */
   double sum;
-  bool failed;
+  bool failed; /* one of its trials */
 } Entry;
 
-/* A mean over seeds, in the plan's order. A setting without a value that has not failed takes no
- * part: its trials were recorded with other evaluations. */
+/* A mean over seeds, in the plan's order; none of a setting of which a trial failed, since those
+ * that are left are not the same seeds as the others'. A setting without a value that has not
+ * failed takes no part: its trials were recorded with other evaluations. */
 static int compare_settings(Rungs *rungs, int rung, Entry *entries, PruneSetting *values) {
   int count = 0;
   Entry *all = need(calloc((size_t)rungs->settings + 1, sizeof *all));
   for (int i = 0; i < rungs->plan->count; i++) {
     Entry *entry = &all[rungs->setting[i]];
     double value;
-    entry->trials++;
     if (job_reached(&rungs->jobs[i]) < rungs->plan->prune.steps[rung]) {
       entry->failed = true; /* all others have come there */
     } else if (value_at(rungs, i, rung, &value)) {
@@ -117,7 +118,7 @@ static int compare_settings(Rungs *rungs, int rung, Entry *entries, PruneSetting
     if (rungs->stopped[s] || (!all[s].seeds && !all[s].failed)) continue;
     all[s].setting = s;
     entries[count] = all[s];
-    values[count++] = (PruneSetting){.value = all[s].seeds ? all[s].sum / all[s].seeds : NAN};
+    values[count++] = (PruneSetting){.value = all[s].failed ? NAN : all[s].sum / all[s].seeds};
   }
   free(all);
   return count;
@@ -131,7 +132,10 @@ static void explain(PrunedRecord *record, const Prune *prune, int64_t step, cons
   if (metric && *metric->unit) snprintf(unit, sizeof unit, " %s", metric->unit);
   if (isfinite(setting->value))
     snprintf(value, sizeof value, "%.*f%s", digits, setting->value, unit);
-  if (entry->seeds > 1) snprintf(seeds, sizeof seeds, " (mean of %d seeds)", entry->seeds);
+  if (entry->failed)
+    snprintf(seeds, sizeof seeds, " (a trial failed)");
+  else if (entry->seeds > 1)
+    snprintf(seeds, sizeof seeds, " (mean of %d seeds)", entry->seeds);
   *record = (PrunedRecord){.step = step};
   snprintf(record->rule, sizeof record->rule, "%s", prune_rule_name(prune->rule));
   snprintf(record->metric, sizeof record->metric, "%s", prune->metric);
@@ -186,7 +190,7 @@ static void decide(Rungs *rungs, int rung) {
 static bool goes_on(const Rungs *rungs, int trial) {
   const Job *job = &rungs->jobs[trial];
   return !rungs->stopped[rungs->setting[trial]] && job->action != JOB_SKIP &&
-         job->action != JOB_ELSEWHERE && !(rungs->tried && job->status == TRIAL_FAILED);
+         job->action != JOB_ELSEWHERE && !(rungs->tried[trial] && job->status == TRIAL_FAILED);
 }
 
 /* As job_look() would have it. */
@@ -212,6 +216,7 @@ static int aim(Rungs *rungs, int64_t until) {
     Job *job = &rungs->jobs[i];
     if (!goes_on(rungs, i)) {
       if (job_is_to_run(job)) job->action = JOB_PAUSED;
+      job->until = 0;
       continue;
     }
     unpause(job);
@@ -255,6 +260,7 @@ bool rungs_open(Rungs *rungs, const Plan *plan, Job *jobs, const JobBuild *build
   rungs->stopped = need(calloc((size_t)plan->count + 1, sizeof *rungs->stopped));
   rungs->values = need(calloc(cells + 1, sizeof *rungs->values));
   rungs->known = need(calloc(cells + 1, 1));
+  rungs->tried = need(calloc((size_t)plan->count + 1, sizeof *rungs->tried));
   rungs->settings = plan_settings(plan, rungs->setting);
   rungs_look(rungs);
   return true;
@@ -274,6 +280,7 @@ void rungs_close(Rungs *rungs) {
   free(rungs->stopped);
   free(rungs->values);
   free(rungs->known);
+  free(rungs->tried);
   *rungs = (Rungs){0};
 }
 
@@ -297,31 +304,33 @@ static bool says_so(const Launches *there, const Job *job) {
          (!job->pruned.step || !strcmp(there->pruned.reason, job->pruned.reason));
 }
 
-/* Another harness with the same plan holds a folder for as long as it takes to write the same line:
- * it is waited for. Whoever holds it for longer trains the trial, by another plan, and it stays as
- * it is. */
-static bool write_changed(Job *job, bool *changed, Error *e) {
-  enum { TRIES = 100, PAUSE_MICROSECONDS = 10000 };
-  *changed = false;
-  if (job->action == JOB_SKIP || job->action == JOB_ELSEWHERE) return true;
-  for (int i = 0; i < TRIES; i++) {
-    Launches there;
-    char holder[FOLDER_HOLDER_MAX];
-    int lock;
-    folder_launches(&there, job->folder);
-    if (says_so(&there, job)) return true;
-    if (!folder_lock(&lock, job->folder, holder, e)) return false;
-    if (*holder) {
-      usleep(PAUSE_MICROSECONDS);
-      continue;
-    }
-    folder_launches(&there, job->folder); /* nobody writes there any more */
-    *changed = !says_so(&there, job);
-    bool ok = !*changed || write_fate(job, &there, e);
-    close(lock);
-    return ok;
-  }
+/* A harness with another plan may have brought the trial to its end. The folder's lock is ours. */
+static bool is_done_after_all(Job *job, const JobBuild *build) {
+  Job seen = *job;
+  job_look(&seen, build);
+  if (seen.action != JOB_SKIP) return false;
+  *job = seen;
+  job->pruned = (PrunedRecord){0};
   return true;
+}
+
+/* *held: nothing was written, because another process works in the folder. */
+static bool write_changed(Job *job, const JobBuild *build, bool *changed, bool *held, Error *e) {
+  Launches there;
+  char holder[FOLDER_HOLDER_MAX];
+  int lock;
+  *changed = *held = false;
+  if (job->action == JOB_SKIP || job->action == JOB_ELSEWHERE) return true;
+  folder_launches(&there, job->folder);
+  if (says_so(&there, job)) return true;
+  if (!folder_lock(&lock, job->folder, holder, e)) return false;
+  *held = *holder != 0;
+  if (*held) return true;
+  folder_launches(&there, job->folder); /* nobody writes there any more */
+  *changed = !says_so(&there, job) && !is_done_after_all(job, build);
+  bool ok = !*changed || write_fate(job, &there, e);
+  close(lock);
+  return ok;
 }
 
 /* Another harness may have trained the trial, or written how it ended, and has told its own
@@ -340,14 +349,20 @@ static void tell_database(Store *store, const Job *job, Progress *progress,
 }
 
 /* Writes the decisions, or that there is none any more, into the folders and the database, where
- * they do not say so yet. */
+ * they do not say so yet. Another harness with the same plan holds a folder for as long as it takes
+ * to write the same line: it is waited for. Whoever holds one for longer trains the trial, by
+ * another plan, or packs it, and it stays as it is until the next time. */
 static bool record(Rungs *rungs, Store *store, Progress *progress, SuperviseResult *result,
                    Error *e) {
+  enum { PATIENCE_SECONDS = 10, PAUSE_MICROSECONDS = 10000 }; /* for all trials together */
+  double patient_until = clock_seconds() + PATIENCE_SECONDS;
   for (int i = 0; i < rungs->plan->count; i++) {
     Job *job = &rungs->jobs[i];
-    bool changed;
-    if (!write_changed(job, &changed, e))
-      return error_prefix(e, "trial %lld (%s)", (long long)job->id, job->label);
+    bool ok, changed, held;
+    while ((ok = write_changed(job, rungs->build, &changed, &held, e)) && held &&
+           clock_seconds() < patient_until)
+      usleep(PAUSE_MICROSECONDS);
+    if (!ok) return error_prefix(e, "trial %lld (%s)", (long long)job->id, job->label);
     if (job->action != JOB_ELSEWHERE) tell_database(store, job, progress, result);
     if (changed && job->pruned.step)
       progress_say(progress, "trial %lld  %s  is pruned %s", (long long)job->id, job->label,
@@ -368,8 +383,11 @@ static void add_result(SuperviseResult *sum, const SuperviseResult *round) {
 
 /* The folders say how each trial ended, and what is to be done with it next. */
 static void look_again(Rungs *rungs) {
-  for (int i = 0; i < rungs->plan->count; i++)
-    if (job_is_to_run(&rungs->jobs[i])) job_look(&rungs->jobs[i], rungs->build);
+  for (int i = 0; i < rungs->plan->count; i++) {
+    if (!job_is_to_run(&rungs->jobs[i])) continue;
+    rungs->tried[i] = true;
+    job_look(&rungs->jobs[i], rungs->build);
+  }
 }
 
 bool rungs_supervise(Rungs *rungs, Store *store, const SuperviseOptions *options,
@@ -385,10 +403,10 @@ bool rungs_supervise(Rungs *rungs, Store *store, const SuperviseOptions *options
                    (long long)prune->steps[rung]);
     supervise(rungs->jobs, rungs->plan->count, store, options, progress, &round);
     add_result(result, &round);
-    if (rung == prune->count || round.signal || round.out_of_time || round.out_of_disk ||
-        round.gave_up)
-      return true;
-    rungs->tried = true;
+    if (round.signal || round.out_of_time || round.out_of_disk || round.gave_up) return true;
+    /* Once more, for what somebody held when it was decided. */
+    if (rung == prune->count)
+      return prune->rule == PRUNE_NONE || record(rungs, store, progress, result, e);
     look_again(rungs);
     advance(rungs);
     if (rungs->next == rung) { /* somebody stopped a trial by hand */

@@ -21,7 +21,7 @@ typedef struct Rungs {
   double *values; /* [steps of the rule][plan->count]: as recorded there */
   char *known;    /* of the same shape: 0 not looked at, 1 recorded, 2 not recorded */
   int next;       /* the step of the rule that has not been decided */
-  bool tried;     /* what failed has failed in this run, and is not tried again */
+  bool *tried;    /* [plan->count] by this run: what fails then is not tried again */
 } Rungs;
 
 /* Decides as much as has been recorded, and sets each job's action and `until`. False: a step of

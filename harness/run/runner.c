@@ -19,7 +19,7 @@
 #include "mae/ranks/ranks.h"
 #include "mae/train/report.h"
 
-enum { HANG_GRACE_SECONDS = 10, PAUSE_FACTOR = 20, PID_DIGITS = 10 };
+enum { HANG_GRACE_SECONDS = 10, PAUSE_FACTOR = 20, AWAY_SECONDS = 5, PID_DIGITS = 10 };
 
 static void take_line(void *user, const char *line, size_t length, uint64_t offset) {
   Trainer *trainer = user;
@@ -159,7 +159,7 @@ bool trainer_start(Trainer *trainer, const TrainerStart *start, TrainerLine take
   close(log);
   if (!ok) goto fail;
   trainer->live = true;
-  trainer->started = trainer->heard = clock_seconds();
+  trainer->started = trainer->heard = trainer->polled = clock_seconds();
   return true;
 
 fail:
@@ -250,8 +250,19 @@ static void judge(Outcome *outcome, const Trainer *trainer, int status) {
   }
 }
 
+/* A batch system that suspends a job stops this process and the trainer for as long as it likes:
+ * that is neither the trainer's silence nor its time to stop. */
+static void leave_out_absence(Trainer *trainer) {
+  double now = clock_seconds(), away = now - trainer->polled;
+  trainer->polled = now;
+  if (away < AWAY_SECONDS) return;
+  trainer->heard += away;
+  if (trainer->kill_at > 0) trainer->kill_at += away;
+}
+
 bool trainer_poll(Trainer *trainer, Outcome *outcome) {
   int status;
+  leave_out_absence(trainer);
   pid_t ended = waitpid(trainer->pid, &status, WNOHANG);
   if (ended != 0) trainer->events.seen = 0; /* look at the file's end whatever its size */
   tail_read(&trainer->events, take_line, trainer);

@@ -41,6 +41,7 @@ typedef struct Trainer {
   int starts_before;              /* start events of earlier attempts */
   bool live;                      /* lines read now are this attempt's */
   double started, heard, longest; /* monotonic seconds; longest pause between events */
+  double polled;                  /* when trainer_poll() looked last */
   double timeout;
   double kill_at; /* when SIGKILL follows a signal to stop; 0: not asked to stop */
   bool hung;

@@ -147,16 +147,20 @@ static void take_finished(Run *run, const Job *job) {
                job->status == TRIAL_DONE ? "finished" : "brought to its step of [prune]");
 }
 
-/* What is in the folder is of no use, or gone: the database must not go on showing it. */
+/* What is in the folder is of no use, or gone, or another harness has begun the trial anew since
+ * this one read its events: the database must not go on showing what was there before. */
 static bool begin_anew(Run *run, Job *job, Error *e) {
+  const char *events = trial_files[TRIAL_FILES - 1];
+  FileReport report;
+  Error problem = {0};
   if (job->action == JOB_REPLACE) {
     progress_say(run->progress, "trial %lld  %s  is trained anew: %s", (long long)job->id,
                  job->label, job->why_anew);
     if (!folder_set_aside(job->folder, false, e)) return false;
   }
-  if (job->action != JOB_REPLACE && job->facts.starts > 0) return true;
-  Error problem = {0};
-  if (!store_forget_file(run->store, job->id, "events.jsonl", &problem))
+  bool goes_on = job->action != JOB_REPLACE && job->facts.starts > 0;
+  if (goes_on ? !store_take_file(run->store, job->id, job->folder, events, &report, &problem)
+              : !store_forget_file(run->store, job->id, events, &problem))
     note_unrecorded(run, &problem);
   return true;
 }
@@ -335,14 +339,34 @@ static void lack_room(Run *run, const Job *job) {
                disk_text(limit, run->options->disk_limit));
 }
 
+/* One that others were found to work on, when there is no room to run it here: what they have
+ * finished needs none, and what they still work on is theirs. */
+static void try_without_room(Run *run, Slot *slot, Job *job) {
+  Job seen = *job;
+  char holder[FOLDER_HOLDER_MAX];
+  int lock;
+  if (!folder_lock_shared(&lock, job->folder, holder, NULL) || *holder) return;
+  job_look_only(&seen, run->options->build);
+  if (lock >= 0) close(lock);
+  if (seen.action == JOB_SKIP || waits_for_others(&seen))
+    try_job(run, slot, job);
+  else
+    lack_room(run, job);
+}
+
 /* What others were found to work on: they may have finished it, or left it. */
 static void try_held(Run *run, Slot *slot) {
   int held = 0;
-  for (int i = 0; i < run->next && slot->trainer.pid == 0; i++) {
+  for (int i = 0; i < run->next && slot->trainer.pid == 0 && !run->result->out_of_disk; i++) {
     Job *job = &run->jobs[i];
-    if (*job->holder && has_room(run, job)) try_job(run, slot, job);
+    if (!*job->holder) continue;
+    if (has_room(run, job))
+      try_job(run, slot, job);
+    else
+      try_without_room(run, slot, job);
     held += *job->holder != 0;
   }
+  if (run->result->out_of_disk) return;
   if (slot->trainer.pid == 0) run->held_at = clock_seconds() + held_seconds;
   if (held && slot->trainer.pid == 0 && !run->waits)
     progress_say(run->progress, "waiting for %d trial%s that other processes work on", held,
