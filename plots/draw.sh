@@ -5,9 +5,9 @@
 #
 # DB is results/results.db, OUT is plots/out unless given. OUT/EXPERIMENT/ gets, for each experiment
 # with finished trials, NAME.tsv, NAME.svg and NAME.pdf of every figure that fits what it sweeps, the
-# same for a column of 8.5 cm as NAME-column.svg and .pdf, and table.tsv and table.md; OUT/index.md shows them all. The same database gives the same bytes.
-# The pictures of the reconstruction sheet are files in the trial folders, taken in only if they
-# have the SHA-256 that the database knows.
+# same for a column of 8.5 cm as NAME-column.svg and .pdf, and table.tsv and table.md; OUT/index.md
+# shows them all. The same database gives the same bytes. The pictures of the reconstruction sheet are
+# files in the trial folders, taken in only if they have the SHA-256 that the database knows.
 #
 # Exit 0: drawn; 2: usage; 4: a program or the database is missing, or there is nothing to draw.
 set -eu

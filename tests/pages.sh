@@ -56,7 +56,7 @@ exists() {
 is_option() {
   case $1 in
   *.safetensors | *.jsonl | *.json) return 1 ;;
-  model.* | train.* | data.* | eval.* | run.* | resources.*)
+  model.* | train.* | data.* | eval.* | probe.* | run.* | resources.*)
     ! is_path "$1" && ! echo "$1" | grep -q '[^a-z0-9_.]'
     return
     ;;
