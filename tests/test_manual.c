@@ -42,6 +42,19 @@ START_TEST(the_page_has_every_option) {
 }
 END_TEST
 
+/* Nothing is listed twice: each command's help stands once in the list and once in the page. */
+START_TEST(every_command_is_listed_once) {
+  char command[512];
+  snprintf(command, sizeof command,
+           "{ %s --help | sed -n 's/^  \\([a-z]*\\)  .*/\\1/p'; } > names && "
+           "%s manual | grep '^.SS' > sections; sort names sections | uniq -d; wc -l < names",
+           programs[_i], programs[_i]);
+  char *log = run(command, 0);
+  ck_assert_msg(atoi(log) > 8, "listed twice, or nothing: %s", log);
+  free(log);
+}
+END_TEST
+
 /* The page as roff's own reader sees it, where there is one. */
 START_TEST(the_page_is_roff) {
   char command[512];
@@ -103,6 +116,7 @@ int main(void) {
   tcase_set_timeout(cases, 120);
   tcase_add_checked_fixture(cases, scratch_setup, scratch_teardown);
   tcase_add_loop_test(cases, the_page_has_every_option, 0, PROGRAMS);
+  tcase_add_loop_test(cases, every_command_is_listed_once, 0, PROGRAMS);
   tcase_add_loop_test(cases, the_page_is_roff, 0, PROGRAMS);
   tcase_add_test(cases, bash_completes);
   tcase_add_loop_test(cases, every_shell_reads_its_script, 0, PROGRAMS);

@@ -163,6 +163,34 @@ START_TEST(a_chosen_gpu_is_used) {
 }
 END_TEST
 
+/* Without --scale one is chosen that this machine can run: t4x2 would have two GPUs for a trial. */
+START_TEST(a_default_scale_fits_one_gpu) {
+  const char *const argv[] = {
+      HARNESS, "run", "exp.ini", "--mae", FAKE, "--set", "data.source=shapes", "--dry-run", NULL};
+  setenv("FAKE_GPUS", "1 15", 1);
+  int code = scratch_wait(scratch_start(argv, "log"));
+  char *log = scratch_read("log");
+  ck_assert_msg(code == 0 && strstr(log, "scale t4x2 (1 x ") && strstr(log, "run on GPU 0\n"),
+                "exit code %d: %s", code, log);
+  free(log);
+}
+END_TEST
+
+/* `make demo` does on a machine with a GPU what it does on any. */
+START_TEST(the_demo_is_the_same_with_a_gpu) {
+  static const char command[] =
+      "run=$(make -C " SOURCE_DIR " -n demo BUILD=b | sed -n 's|^b/bin/harness run|" HARNESS
+      " run|p') && cd " SOURCE_DIR " && $run --dry-run --mae " FAKE;
+  const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+  setenv("FAKE_GPUS", "1 15", 1);
+  int code = scratch_wait(scratch_start(argv, "log"));
+  char *log = scratch_read("log");
+  ck_assert_msg(code == 0 && strstr(log, "mask_ratio-cpu: 8 trials"), "exit code %d: %s", code,
+                log);
+  free(log);
+}
+END_TEST
+
 START_TEST(the_cpu_is_shared) {
   expect_code("--set run.device=cpu --set run.threads=6 --jobs 3", 0,
               "trials run on 3 places of 2 threads");
@@ -260,6 +288,8 @@ int main(void) {
   tcase_add_test(cases, jobs_limits_the_places);
   tcase_add_test(cases, the_users_choice_is_respected);
   tcase_add_test(cases, a_chosen_gpu_is_used);
+  tcase_add_test(cases, a_default_scale_fits_one_gpu);
+  tcase_add_test(cases, the_demo_is_the_same_with_a_gpu);
   tcase_add_test(cases, the_cpu_is_shared);
   tcase_add_test(cases, a_launcher_places_its_trials);
   tcase_add_test(cases, a_failure_frees_its_gpu);

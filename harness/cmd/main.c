@@ -1,5 +1,5 @@
 /* harness: sweeps of trials, each trained by a `mae` process, recorded in SQLite. Each command is
- * in harness/cmd_NAME.c. */
+ * in harness/cmd/NAME.c. */
 #include "harness/cmd/cmd.h"
 #include "harness/store/store.h"
 #include "mae/base/commands.h"
@@ -14,13 +14,12 @@ static const Command commands[] = {
     {"compare", cmd_compare, "the difference between two points, and whether the seeds support it"},
     {"diff", cmd_diff, "what differs between two trials, points, experiments or databases"},
     {"report", cmd_report, "results as one HTML file: figures, tables, pictures, provenance"},
-    {"export", cmd_export, "results as csv, jsonl, latex, markdown or for TensorBoard"},
+    {"export", cmd_export, "results as csv, jsonl, latex ...; or a sweep, to continue elsewhere"},
     {"verify", cmd_verify, "train a recorded trial again and compare, bit for bit"},
     {"tag", cmd_tag, "mark a trial with words"},
     {"note", cmd_note, "say something of a trial or an experiment"},
     {"delete", cmd_delete, "move a trial or an experiment into the bin; restore; empty"},
     {"import", cmd_import, "rebuild the database from the trial folders"},
-    {"export", cmd_export, "pack a sweep into one file, to continue elsewhere"},
     {"clean", cmd_clean, "free the room of what trials no longer need"},
 };
 
@@ -28,9 +27,10 @@ static const char after_list[] =
     "`harness COMMAND --help` explains a command; `harness --version` prints version, build,\n"
     "libraries and GPUs. To begin:\n\n"
     "  harness run ablations/mask_ratio.ini --dry-run\n\n"
-    "Exit codes: 0 all trials done, 1 some failed, 2 usage or configuration, 3 a verification\n"
-    "that does not match, 4 something is missing or Slurm refused, 73 no room within\n"
-    "--disk-limit, 75 stopped by a time limit (the same command continues), 128+N stopped by\n"
+    "Exit codes: 0 all trials done or pruned, 1 some failed, 2 usage or configuration,\n"
+    "3 a verification that does not match, 4 something is missing or Slurm refused, 73 no room\n"
+    "within --disk-limit, 75 stopped by a time limit (the same command continues), 128+N stopped "
+    "by\n"
     "signal N.\n";
 
 static void print_parts(void) {

@@ -43,7 +43,10 @@ static void make_absolute(char path[CONFIG_PATH_MAX]) {
   free(real);
 }
 
-static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool *found, Error *e) {
+/* A scale that is chosen here runs here: with one GPU a trial has that one, which makes the same
+ * bits as two. */
+static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool *found,
+                         Overrides *overrides, Error *e) {
   *found = true;
   if (run->scale && !strcmp(run->scale, "none")) {
     *found = false;
@@ -53,8 +56,9 @@ static bool choose_scale(const RunCommand *run, char path[CONFIG_PATH_MAX], bool
   char reason[192];
   const char *scale = locate_default_scale(reason, sizeof reason);
   if (!locate_scale(path, scale, e)) return error_suffix(e, "--scale none runs FILE without one");
-  fprintf(stderr, "scale %s (%s); --scale cpu, t4x2, h200 or none chooses another\n", scale,
-          reason);
+  fprintf(stderr, "scale %s (%s); --scale cpu, cpu-hour, t4x2, h200 or none chooses another\n",
+          scale, reason);
+  if (gpus_find()->count == 1) overrides_add(overrides, "resources.gpus_per_trial", "1");
   return true;
 }
 
@@ -62,7 +66,8 @@ static bool load_plans(RunCommand *run, Error *e) {
   char scale[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX], text[32];
   bool scaled;
   Overrides overrides = {0};
-  bool ok = overrides_read(&overrides, &run->settings, e) && choose_scale(run, scale, &scaled, e);
+  bool ok = choose_scale(run, scale, &scaled, &overrides, e) &&
+            overrides_read(&overrides, &run->settings, e);
   if (ok && scaled) strcpy(run->scale_file, scale);
   if (run->jobs_per_gpu > 0) {
     snprintf(text, sizeof text, "%lld", (long long)run->jobs_per_gpu);
@@ -490,7 +495,7 @@ int cmd_run(int argc, char **argv) {
   RunCommand run = {
       .db = DEFAULT_DB, .out = DEFAULT_OUT, .timeout = TIMEOUT_USUAL, .started = clock_seconds()};
   const CmdOption options[] = {
-      {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, t4x2, h200, none or a file"},
+      {"--scale", CMD_TEXT, &run.scale, "NAME", "cpu, cpu-hour, t4x2, h200, none or a file"},
       OPTION_DB(&run.db),
       OPTION_OUT(&run.out),
       {"--jobs", CMD_COUNT, &run.jobs, "N", "trials side by side; on a CPU they share it"},

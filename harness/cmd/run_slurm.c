@@ -35,8 +35,8 @@ bool run_slurm_read(RunCommand *run, Error *e) {
                      "--json prints a plan or results, --slurm submits: give one of them");
   if (!run->scale)
     return error_set(e, EXIT_CONFIG,
-                     "--slurm needs --scale (cpu, t4x2, h200, none or a file): it cannot be seen "
-                     "here what the machines have that the tasks will run on");
+                     "--slurm needs --scale (cpu, cpu-hour, t4x2, h200, none or a file): it cannot "
+                     "be seen here what the machines have that the tasks will run on");
   return slurm_options_read(&run->slurm_options, &run->slurm, run->line.options,
                             run->line.option_count, e);
 }

@@ -411,7 +411,7 @@ void chart_write(FILE *out, const Chart *chart, const char *id) {
   Frame f = {.left = chart->rows ? 14 + LETTER * longest(&chart->y.names) : 52, .top = TOP};
   f.right = WIDTH - 12 - (labels ? 16 + LETTER * labels : 0);
   f.bottom = TOP + (chart->rows ? ROW_HEIGHT * chart->y.names.count : PLOT_HEIGHT);
-  bool turned = names * LETTER * chart->x.names.count > f.right - f.left;
+  bool turned = (names + 1) * LETTER * chart->x.names.count > f.right - f.left;
   f.x = scale_of(chart, &chart->x, true, f.left, f.right);
   f.y = chart->rows ? scale_of(chart, &chart->y, false, f.top, f.bottom)
                     : scale_of(chart, &chart->y, false, f.bottom, f.top);

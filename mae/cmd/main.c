@@ -12,7 +12,7 @@ static const Command commands[] = {
     {"config", cmd_config, "print, hash or explain a configuration"},
     {"import", cmd_import, "weights of the public reference into a weights file"},
     {"export", cmd_export, "weights as timm or Hugging Face load them"},
-    {"data", cmd_data, "pack images, or say what a pack holds"},
+    {"data", cmd_data, "pack images, say what a pack holds, or time crops of it"},
 };
 
 static const char after_list[] =
