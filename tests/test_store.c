@@ -48,7 +48,7 @@ START_TEST(open_refuses_what_is_not_ours) {
   ck_assert_int_eq(sqlite3_exec(db, "CREATE TABLE mine (x)", NULL, NULL, NULL), SQLITE_OK);
   sqlite3_close(db);
   expect_refusal(at("foreign.db"), "another program");
-  expect_refusal(at("nowhere/results.db"), "no such folder");
+  expect_refusal(at("nowhere/results.db"), "--db names a database elsewhere");
 
   store_close(open_db(at("newer.db")));
   sqlite3_open(at("newer.db"), &db);

@@ -321,7 +321,11 @@ static bool find_folder(Store *store, Error *e) {
             : strdup(".");
   store->folder = parent ? realpath(parent, NULL) : NULL;
   bool ok = store->folder != NULL;
-  if (!ok) error_set(e, EXIT_DATA, "%s: no such folder", store->path);
+  if (!ok)
+    error_set(e, EXIT_DATA,
+              "%s: no such folder, seen from where this was started; --db names a database "
+              "elsewhere",
+              store->path);
   free(parent);
   return ok;
 }
