@@ -6,7 +6,6 @@ direct = count <= 8 # else the names would not find room
 panels = 2
 panel_height = narrow ? 1.7 : 2.2
 legend_rows = direct ? 0 : rows_of(count, name_width('smooth', 2))
-left = 0.72
 above = 0.25 + 0.19 * legend_rows
 ends = direct ? name_width('smooth', 2) : 0.1
 load 'style.gp'
@@ -28,6 +27,7 @@ do for [panel = 1:panels] {
   set yrange [*:*] # of what stats reads
   stats data using (only(strcol('kind') eq (panel == 1 ? 'smooth' : 'eval'), 'value')) name 'value' nooutput
   @FIT
+  if (panel == 2) { left = left + 0.15 } # its name has two lines
   @PLACE
   at_end = direct && panel % across == 0 ? line_ends(smooth, '', low, high) : ''
   @NAMES

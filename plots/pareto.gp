@@ -9,7 +9,7 @@ panels = words(metrics)
 panel_height = narrow ? 1.8 : 2.3
 legend_rows = direct ? 0 : rows_of(count, name_width('mean', 2))
 above = 0.3 + 0.19 * legend_rows
-right = 0.15
+right = 0.15 # each panel sets its left
 load 'style.gp'
 
 is(kind, metric, i) = strcol('kind') eq kind && strcol('metric') eq metric && strcol('setting') eq word(settings, i)

@@ -14,7 +14,6 @@ direct = count + words(baselines) <= 6 # else the names would not find room
 legend_rows = direct ? 0 : rows_of(count + words(fills), name_width('mean', 2) + 0.3)
 above = 0.1 + 0.19 * legend_rows
 ends = direct ? (name_width('mean', 2) > 1.05 ? name_width('mean', 2) : 1.05) : 0.1
-left = 0.57
 panel_height = narrow ? 1.5 : 2.0
 load 'style.gp'
 

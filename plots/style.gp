@@ -91,9 +91,16 @@ set label 102 environment('CAPTION') at screen 0.08 / width, \
 line_ends(kinds, condition, low, high) = system(sprintf("awk -F'\t' -v kind=%s -v condition='%s' " . \
   "-v low=%.9g -v high=%.9g -v gap=%.4f -f ends.awk \"$DATA\"", kinds, condition, low, high, \
   0.15 / panel_height))
-# An axis that leaves a little room around all values of a panel; after `stats` named `value`.
+# The room at a panel's left: for an axis's name, and for its numbers from low to high.
+digits_of(step) = step >= 1 ? 0 : int(ceil(-log10(step) - 1e-9))
+number_text(number, step) = sprintf(sprintf('%%.%df', digits_of(step)), number)
+longer(one, two) = strlen(one) > strlen(two) ? strlen(one) : strlen(two)
+axis_room(low, high) = 0.4 + 0.066 * \
+  longer(number_text(low, step(high - low)), number_text(high, step(high - low)))
+# An axis that leaves a little room around all values of a panel, and at its left; after `stats` named
+# `value`.
 FIT = "low = value_min - 0.06 * (value_max - value_min); high = value_max + 0.06 * (value_max - value_min); \
-if (high <= low) { low = value_min - 1; high = value_max + 1 }; set yrange [low:high]; set ytics step(high - low)"
+if (high <= low) { low = value_min - 1; high = value_max + 1 }; set yrange [low:high]; set ytics step(high - low); left = axis_room(low, high)"
 # Puts the names of line_ends, in `at_end`, beside the panel; COLOUR_OF is the colour of name i.
 NAMES = "do for [i = 1:words(at_end) / 2] { \
   set label i fitted(word(at_end, 2 * i - 1)) at graph 1.02, graph (word(at_end, 2 * i) + 0) left \

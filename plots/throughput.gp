@@ -23,6 +23,7 @@ panel = 1
 stats data using (only(strcol('kind') ne 'noted', 'value')) name 'value' nooutput
 high = 1.08 * value_max
 set yrange [0:high]
+left = axis_room(0, high)
 set xrange [0:1]
 set xlabel 'mask ratio (share of patches hidden)'
 set ylabel 'training speed (images/s)' offset 1,0

@@ -39,10 +39,11 @@ static void expect_file(const char *name, const char *text) {
   expect_in_file(name, text, true);
 }
 
-/* Figures that drew nothing, or warned, are faults too. */
+/* Figures that drew nothing, or warned, are faults too, and texts that touch. */
 static void draw(const char *out) {
-  char command[256];
-  snprintf(command, sizeof command, DRAW "r.db %s", out);
+  char command[512];
+  snprintf(command, sizeof command,
+           DRAW "r.db %s && awk -f " SOURCE_DIR "/tests/texts_apart.awk %s/*/*.svg", out, out);
   expect(command, 0, "index.md");
   expect_in_file("log", "warning", false);
 }
@@ -223,6 +224,35 @@ START_TEST(a_question_of_words_has_categories) {
   expect_file("one/exp/question.tsv", "tick\t\tmask / mask ratio\t2\t0\t\t\tblock/0.5\n");
   expect_file("one/exp/question.tsv", "paper\tprobe\tpublished: linear (right axis)\t2\t72.3\t");
   expect_file("one/exp/question.svg", ">block/0.75<");
+}
+END_TEST
+
+/* Names under the panels stay apart, however many and long: draw() looks at all texts. */
+START_TEST(many_names_do_not_touch) {
+  static const struct {
+    const char *x, *first, *rest, *named; /* named: a text under the panels */
+  } sweeps[] = {
+      {"model.decoder", "16x1x1", ", 16x2x1, 16x4x1", ">16x4x1<"},
+      {"model.decoder", "128x1x16", ", 128x2x16, 128x3x16, 128x4x16, 128x5x16, 128x6x16, 128x7x16",
+       ">128x7x16<"},
+      {"model.decoder", "16x1x1",
+       ", 16x2x1, 16x3x1, 16x4x1, 16x5x1, 16x6x1, 16x7x1, 16x8x1, 16x9x1, 16x10x1, 16x11x1, "
+       "16x12x1, 16x13x1, 16x14x1",
+       ">16x1x1<"},
+      {"train.steps", "10000", ", 20000, 30000", " 20000<"},
+      {"train.steps", "225", ", 450, 900, 1800, 3600", ">1800<"}};
+  char text[1024];
+  snprintf(text, sizeof text,
+           "[experiment]\nquestion = Why?\nx = %s\n[train]\nbatch = 8\n[paper]\nsource = They\n"
+           "linear = one: 73.5\nours = one: %s\n[sweep]\n%s = %s%s\nseeds = 1\n",
+           sweeps[_i].x, sweeps[_i].first, sweeps[_i].x, sweeps[_i].first, sweeps[_i].rest);
+  scratch_write("exp.ini", text);
+  expect(RUN_FAKE, 0, "done");
+  add_harmonic();
+  add_probe();
+  draw("one");
+  expect_file("one/exp/question.svg", "published: linear (right axis)");
+  expect_file("one/exp/question.svg", sweeps[_i].named);
 }
 END_TEST
 
@@ -413,6 +443,7 @@ int main(void) {
   tcase_add_test(cases, a_gain_is_over_the_trials_own_baseline);
   tcase_add_test(cases, a_question_has_its_panels);
   tcase_add_test(cases, a_question_of_words_has_categories);
+  tcase_add_loop_test(cases, many_names_do_not_touch, 0, 5);
   tcase_add_test(cases, data_sets_are_not_averaged);
   tcase_add_test(cases, what_is_missing_is_named);
   tcase_add_test(cases, speeds_have_a_spread_and_notes);
