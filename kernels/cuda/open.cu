@@ -164,9 +164,10 @@ void cuda_info(Device *device, DeviceInfo *info) {
   snprintf(info->bus, sizeof info->bus, "%04x:%02x:%02x.0", p->pciDomainID, p->pciBusID,
            p->pciDeviceID);
   cuda_libraries(info->libraries, sizeof info->libraries);
-  size_t length = (size_t)snprintf(info->features, sizeof info->features,
-                            "compute capability %d.%d, %d multiprocessors, driver for CUDA %s; ",
-                            p->major, p->minor, p->multiProcessorCount, driver_text);
+  size_t length =
+      (size_t)snprintf(info->features, sizeof info->features,
+                       "compute capability %d.%d, %d multiprocessors, driver for CUDA %s; ",
+                       p->major, p->minor, p->multiProcessorCount, driver_text);
   linear_describe(d, info->features + length, sizeof info->features - length);
   cudaMemGetInfo(&info->memory_free, &info->memory_total);
   info->memory_peak = d->peak + CUDA_SCRATCH_BYTES + CUDA_WORKSPACE_BYTES;
