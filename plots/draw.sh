@@ -91,16 +91,23 @@ plain() {
   sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/[][`*\\]/\\&/g'
 }
 
-# Cairo writes the time into a PDF; the same time gives the same bytes. faketime stops the clock for
-# it. Without, the date is replaced, which takes a cairo before 1.18: later ones compress it.
-at_zero() {
-  faketime -f '@1970-01-01 00:00:00' "$@"
-}
-clock=
-at_zero true 2>/dev/null && clock=at_zero
+# Cairo writes the time into a PDF; with the same time there the same figure has the same bytes.
 undate() {
-  sed 's/(D:[0-9]\{14\}/(D:19700101000000/'
+  sed 's/(D:[0-9]\{14\}/(D:19700101000000/' "$OUTPUT" >"$1"
+  rm "$OUTPUT"
+  [ $FORMAT = svg ] || LC_ALL=C grep -q '(D:19700101' "$1"
 }
+# From 1.18 on cairo compresses it, and only a clock that stands still helps. faketime names what its
+# processes share by its own process number and fails where a killed one of the same number left it.
+at_zero() {
+  for _ in 1 2 3; do
+    faketime -f '@1970-01-01 00:00:00' "$@" 2>/dev/null && return
+  done
+  return 1
+}
+plot() (
+  cd "$here" && "$@" gnuplot -d "$figure.gp"
+)
 
 # draw FOLDER: $figure, whose .tsv is in FOLDER, as SVG and PDF, wide and for a column; a line holds so
 # many letters of the title and of the caption.
@@ -119,11 +126,9 @@ draw() {
     for FORMAT in svg pdf; do
       OUTPUT=$1/$figure.new
       export FORMAT OUTPUT
-      (cd "$here" && $clock gnuplot -d "$figure.gp") ||
-        refuse "$experiment: gnuplot could not draw $name from $DATA"
-      undate <"$OUTPUT" >"$1/$name.$FORMAT"
-      rm "$OUTPUT"
-      [ "$clock" ] || [ $FORMAT = svg ] || LC_ALL=C grep -q '(D:19700101' "$1/$name.pdf" || dated=1
+      plot || refuse "$experiment: gnuplot could not draw $name from $DATA"
+      undate "$1/$name.$FORMAT" && continue
+      if plot at_zero; then mv "$OUTPUT" "$1/$name.pdf"; else rm -f "$OUTPUT" && dated=1; fi
     done
   done
   printf '![%s](%s/%s.svg)\n\n' "$(printf '%s\n' "$title" | plain)" \
@@ -208,5 +213,5 @@ for experiment in $experiments; do
 done
 mv "$out/index.new" "$out/index.md"
 [ -z "${dated-}" ] ||
-  say "note: the PDFs tell when they were drawn; with faketime, which make deps installs, they do not"
+  say "note: some PDFs tell when they were drawn; with faketime, which make deps installs, none does"
 echo "draw.sh: everything is in $out/index.md"

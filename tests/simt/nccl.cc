@@ -110,8 +110,12 @@ ncclResult_t ncclGetVersion(int *version) {
   return ncclSuccess;
 }
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
-  snprintf(id->internal, sizeof id->internal, "/maebench-simt-nccl-%d", (int)getpid());
-  int fd = shm_open(id->internal, O_RDWR | O_CREAT | O_EXCL, 0600);
+  /* A killed process of the same number may have left a name. */
+  int fd = -1;
+  for (int i = 0; fd < 0 && i < 100; i++) {
+    snprintf(id->internal, sizeof id->internal, "/maebench-simt-nccl-%d-%d", (int)getpid(), i);
+    fd = shm_open(id->internal, O_RDWR | O_CREAT | O_EXCL, 0600);
+  }
   if (fd < 0 || ftruncate(fd, sizeof(Share)) != 0) return ncclSystemError;
   close(fd);
   return ncclSuccess;
