@@ -53,9 +53,10 @@ static inline char *scratch_read(const char *name) {
   return text;
 }
 
-/* Starts a program with its output in the file `log`. */
+/* Starts a program with its output in the file `log`, in which nothing of an earlier one is found. */
 static inline pid_t scratch_start(const char *const *argv, const char *log) {
   fflush(NULL);
+  unlink(log);
   pid_t child = fork();
   if (child == 0) {
     int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0644);

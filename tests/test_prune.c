@@ -414,6 +414,31 @@ START_TEST(what_another_finished_is_not_pruned) {
 }
 END_TEST
 
+/* One whose trial another harness finished while it waited for the others has not failed, where no
+ * checkpoint of it is kept either. */
+START_TEST(what_another_finished_is_compared) {
+  setenv("FAKE_TRAINER", "until:5:go", 1);
+  pid_t first = start_harness(RUN_LATER("r"));
+  wait_for("grep -q starts log");
+  unsetenv("FAKE_TRAINER");
+  pid_t second = start_harness(RUN_LATER("s"));
+  wait_for("grep -q 'waiting for 1 trial' log");
+  kill(second, SIGTERM);
+  ck_assert_int_ne(scratch_wait(second), 0);
+  second = start_harness(RUN_LATER("s"));
+  wait_for("grep -q 'waiting for 1 trial' log");
+  ck_assert_int_eq(rename("log", "second"), 0);
+  expect_code(RUN_LATER("t") " --no-prune --set train.blr=0.3 --set sweep.seeds=2", 0, "done");
+  shell("rm -r $(dirname $(grep -l '\"status\":\"done\"' r/exp/*/events.jsonl))/checkpoints");
+  scratch_write("go", "");
+  ck_assert_int_eq(scratch_wait(first), 0);
+  ck_assert_int_eq(scratch_wait(second), 0);
+  shell("! grep 'blr=0.3  is pruned at step 8' second");
+  shell("! grep 'blr=0.3  is pruned at step 8' second");
+  expect_from("s.db", "SELECT status, count(*) FROM trials GROUP BY 1", "done|3\npruned|5\n");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("prune");
   TCase *rule = tcase_create("rule");
@@ -441,6 +466,7 @@ int main(void) {
   tcase_add_test(trouble, two_harnesses_decide_the_same);
   tcase_add_test(trouble, what_another_harness_did_is_recorded);
   tcase_add_test(trouble, what_another_finished_is_not_pruned);
+  tcase_add_test(trouble, what_another_finished_is_compared);
   suite_add_tcase(suite, trouble);
   return suite_run(suite);
 }

@@ -381,12 +381,14 @@ static void add_result(SuperviseResult *sum, const SuperviseResult *round) {
   if (before.unrecorded) memcpy(sum->problem, before.problem, sizeof sum->problem);
 }
 
-/* The folders say how each trial ended, and what is to be done with it next. */
+/* The folders say how each trial ended, and what is to be done with it next. One that waited for
+ * the others may have been finished by another harness, by another plan. */
 static void look_again(Rungs *rungs) {
   for (int i = 0; i < rungs->plan->count; i++) {
-    if (!job_is_to_run(&rungs->jobs[i])) continue;
-    rungs->tried[i] = true;
-    job_look(&rungs->jobs[i], rungs->build);
+    Job *job = &rungs->jobs[i];
+    bool waited = job->action == JOB_PAUSED && !job->pruned.step;
+    rungs->tried[i] = rungs->tried[i] || job_is_to_run(job);
+    if (waited || job_is_to_run(job)) job_look(job, rungs->build);
   }
 }
 
