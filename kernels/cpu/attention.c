@@ -44,12 +44,24 @@ static HeadRows head_rows(const void *data, Dtype type, const Shape *s, size_t p
                     step};
 }
 
+/* The same row of the next head follows in memory: it is asked for now, since rows so far apart are
+ * not foreseen by the processor. */
+static void ask_for_next(const HeadRows *rows, size_t at, size_t count) {
+  enum { CACHE_LINE = 64 };
+  const char *next = (const char *)rows->data + (at + count) * dtype_size(rows->type);
+  for (size_t i = 0; i < count * dtype_size(rows->type); i += CACHE_LINE)
+    __builtin_prefetch(next + i, 0, 2);
+}
+
 /* out[tokens, padded_size] = scale * rows, padding zero. */
 static void pack(float *out, const HeadRows *rows, const Shape *s, float scale) {
   for (size_t t = 0; t < s->tokens; t++) {
-    float *row = out + t * s->padded_size;
-    row_widen(row, rows->data, rows->type, rows->first + t * rows->step, s->size);
-    for (size_t i = 0; i < s->size; i++) row[i] *= scale;
+    float *restrict row = out + t * s->padded_size;
+    size_t at = rows->first + t * rows->step;
+    ask_for_next(rows, at, s->size);
+    const float *in = row_read(rows->data, rows->type, at, s->size, row);
+#pragma omp simd
+    for (size_t i = 0; i < s->size; i++) row[i] = scale * in[i];
     for (size_t i = s->size; i < s->padded_size; i++) row[i] = 0.0f;
   }
 }
@@ -130,10 +142,15 @@ void cpu_attention_forward(Device *device, void *out, float *lse, const void *qk
                  cpu_part(base, 0, each, omp_get_thread_num()));
 }
 
-/* total[i] += x[i] */
-static void row_add(float *restrict total, const float *restrict x, size_t count) {
-#pragma omp simd
-  for (size_t i = 0; i < count; i++) total[i] += x[i];
+/* total[i] += the sum of column i over rows[count, padded_size], in their order */
+static void add_columns(float *total, const float *rows, size_t count, const Shape *s) {
+  for (size_t i = 0; i < s->size; i += VEC_LANES) {
+    size_t columns = s->size - i < VEC_LANES ? s->size - i : VEC_LANES;
+    Vec sum = {0};
+    memcpy(&sum, total + i, columns * sizeof *total);
+    for (size_t r = 0; r < count; r++) sum += vec_load(rows + r * s->padded_size + i);
+    memcpy(total + i, &sum, columns * sizeof *total);
+  }
 }
 
 /* With p the probabilities: d_v = p^T d_out; d_p = d_out v^T; d_s = p (d_p - sum(d_out out)), the
@@ -181,13 +198,13 @@ static void backward_head(void *d_qkv, float *sums, const void *d_out, const voi
     for (size_t r = 0; r < count; r++) {
       float *row = d_q + r * d;
       for (size_t i = 0; i < s->size; i++) row[i] *= s->scale;
-      row_add(sum[0], row, s->size);
       row_narrow(d_qkv, type, rows[0].first + (first + r) * rows[0].step, row, s->size);
     }
+    add_columns(sum[0], d_q, count, s);
   }
+  add_columns(sum[1], d_k, n, s);
+  add_columns(sum[2], d_v, n, s);
   for (size_t t = 0; t < n; t++) {
-    row_add(sum[1], d_k + t * d, s->size);
-    row_add(sum[2], d_v + t * d, s->size);
     row_narrow(d_qkv, type, rows[1].first + t * rows[1].step, d_k + t * d, s->size);
     row_narrow(d_qkv, type, rows[2].first + t * rows[2].step, d_v + t * d, s->size);
   }

@@ -6,12 +6,17 @@
 #include "tests/kernels/cases.h"
 
 static const int product_sizes[][CASE_SIZES] = {{1, 8, 8}, {33, 24, 40}, {197, 96, 136}};
+/* Also weights whose rows lie apart by a multiple of 2 KiB: the CPU copies parts of them, and adds
+ * up long sums in stretches. */
+static const int input_sizes[][CASE_SIZES] = {
+    {1, 8, 8}, {33, 24, 40}, {197, 96, 136}, {21, 512, 2500}, {9, 1024, 100}, {40, 1536, 30},
+};
 /* Weight gradients. One row and one column; rows around a slot's turn and a chunk, and more than
  * all chunks take 128 of; widths that are no whole access, and one more or less than a block's
- * columns. */
+ * columns; rows that lie apart by a multiple of 2 KiB, of one operand and of both. */
 static const int sizes[][CASE_SIZES] = {
-    {1, 8, 1},    {31, 8, 7},   {33, 8, 8},    {197, 8, 96},  {50, 8, 127},
-    {65, 8, 128}, {70, 8, 129}, {250, 8, 260}, {65700, 8, 3},
+    {1, 8, 1},    {31, 8, 7},    {33, 8, 8},    {197, 8, 96},   {50, 8, 127},   {65, 8, 128},
+    {70, 8, 129}, {250, 8, 260}, {65700, 8, 3}, {2500, 512, 8}, {100, 24, 512}, {70, 512, 1024},
 };
 static const int speed_sizes[][CASE_SIZES] = {{256 * 50, 768, 3072}, {256 * 197, 384, 1536}};
 
@@ -124,7 +129,7 @@ const Operation linear_operations[] = {
      .call = forward_call,
      .reference = forward_reference},
     {.name = "linear_backward_input",
-     SIZES(product_sizes),
+     SIZES(input_sizes),
      SPEED,
      .describe = input_describe,
      .call = input_call,
