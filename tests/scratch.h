@@ -53,7 +53,7 @@ static inline char *scratch_read(const char *name) {
   return text;
 }
 
-/* Starts a program with its output in the file `log`, in which nothing of an earlier one is found. */
+/* Starts a program with its output, and nothing of an earlier one's, in the file `log`. */
 static inline pid_t scratch_start(const char *const *argv, const char *log) {
   fflush(NULL);
   unlink(log);

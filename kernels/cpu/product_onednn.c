@@ -229,8 +229,8 @@ static const Product *product_find(CpuDevice *cpu, const TileShape *shape) {
 /* How a product is cut, which depends on its shape alone. Each tile is computed by one thread, so
  * the library, which orders its sums by the number of threads it is given, is always given one. */
 typedef struct Tiling {
-  size_t m, n, k; /* of a tile that is not at the edge, of a stretch of its sums */
-  size_t m_count, n_count, k_count; /* tiles, stretches of each */
+  size_t m, n, k;                   /* of a tile that is not at the edge; k of its sums at a time */
+  size_t m_count, n_count, k_count; /* tiles down and across, stretches of their sums */
   bool copies_a, copies_b;          /* each thread copies its tile's part of the operand */
 } Tiling;
 
@@ -277,8 +277,9 @@ static Tiling product_tiles(const CpuDevice *cpu, const ProductShape *s) {
   cut_tiles(&t, s, tile_work);
   t.copies_a = bad_a;
   t.copies_b = bad_b;
-  t.k_count = (s->k + COPIED_ROWS - 1) / COPIED_ROWS;
-  t.k = (s->k + t.k_count - 1) / t.k_count;
+  size_t stretches = (s->k + COPIED_ROWS - 1) / COPIED_ROWS;
+  t.k = (s->k + stretches - 1) / stretches;
+  t.k_count = (s->k + t.k - 1) / t.k;
   return t;
 }
 
@@ -331,8 +332,10 @@ static const Product *find_stretch(CpuDevice *cpu, const Run *run, size_t m, siz
   tile.product.m = m;
   tile.product.n = n;
   tile.product.k = stretch == LAST ? run->shape->k - (t->k_count - 1) * t->k : t->k;
-  if (stretch != FIRST) tile.product.accumulate = true;
-  if (stretch != FIRST) tile.product.has_bias = false;
+  if (stretch != FIRST) {
+    tile.product.accumulate = true;
+    tile.product.has_bias = false;
+  }
   return product_find(cpu, &tile);
 }
 
