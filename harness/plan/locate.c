@@ -57,8 +57,10 @@ static char *bare_name(const char *path) {
   return need(strndup(name, strlen(name) - (ends_with_ini(name) ? 4 : 0)));
 }
 
-/* The experiments that come with the program, as `harness run` takes them, and their bare names. */
-static void list_experiments(const StringList *folders, StringList *files, StringList *names) {
+/* The experiments, or the scales, that come with the program: their files, seen from their folder,
+ * and their bare names. */
+static void list_shipped(const StringList *folders, bool scales, StringList *files,
+                         StringList *names) {
   for (int i = 0; i < folders->count; i++) {
     glob_t found;
     char *here = string_format("%s/*.ini", folders->items[i]);
@@ -67,7 +69,7 @@ static void list_experiments(const StringList *folders, StringList *files, Strin
     glob(below, GLOB_APPEND, NULL, &found);
     for (size_t j = 0; j < found.gl_pathc; j++) {
       const char *file = found.gl_pathv[j] + strlen(folders->items[i]) + 1;
-      if (!strncmp(file, "scales/", 7)) continue;
+      if (scales != !strncmp(file, "scales/", 7)) continue;
       strings_add(files, string_copy(file));
       strings_add(names, bare_name(file));
     }
@@ -77,13 +79,15 @@ static void list_experiments(const StringList *folders, StringList *files, Strin
   }
 }
 
-/* "mask_ratio" or "mask_ration" -> "ablations/mask_ratio.ini". */
-static void suggest_experiment(const char *name, const StringList *folders, Error *e) {
+/* Of experiments "mask_ratio" or "mask_ration" -> "ablations/mask_ratio.ini", as `harness run`
+ * takes it; of scales "cpux" -> "cpu". */
+static void suggest_shipped(const char *name, bool scales, const StringList *folders, Error *e) {
   StringList files = {0}, names = {0};
-  list_experiments(folders, &files, &names);
+  list_shipped(folders, scales, &files, &names);
   char *bare = bare_name(name);
   int near = suggest_index(bare, (const char *const *)names.items, names.count);
-  if (near >= 0) error_suffix(e, "did you mean %s?", files.items[near]);
+  if (near >= 0)
+    error_suffix(e, "did you mean %s?", scales ? names.items[near] : files.items[near]);
   free(bare);
   strings_free(&files);
   strings_free(&names);
@@ -110,7 +114,7 @@ static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *nam
       size_t used = strlen(e->message);
       snprintf(e->message + used, sizeof e->message - used, "%s %s", i ? "," : "", tried.items[i]);
     }
-    if (!strcmp(what, "experiment")) suggest_experiment(name, &folders, e);
+    suggest_shipped(name, !strcmp(what, "scale"), &folders, e);
   }
   strings_free(&tried);
   strings_free(&folders);
