@@ -434,7 +434,6 @@ START_TEST(what_another_finished_is_compared) {
   ck_assert_int_eq(scratch_wait(first), 0);
   ck_assert_int_eq(scratch_wait(second), 0);
   shell("! grep 'blr=0.3  is pruned at step 8' second");
-  shell("! grep 'blr=0.3  is pruned at step 8' second");
   expect_from("s.db", "SELECT status, count(*) FROM trials GROUP BY 1", "done|3\npruned|5\n");
 }
 END_TEST
