@@ -1,6 +1,6 @@
-/* attention.c - multi-head self-attention, one (image, head) at a time per thread. The head's rows
- * are first widened into a thread's work space, with keys and values also transposed where a
- * product wants them so; scores exist for a block of query rows at a time. */
+/* attention.c - multi-head self-attention, one pair of an image and a head at a time per thread.
+ * The pair's rows are first widened into a thread's work space, with keys and values also
+ * transposed where a product wants them so; scores exist for a block of query rows at a time. */
 #include <math.h>
 #include <omp.h>
 
@@ -12,14 +12,15 @@
 enum { BLOCK_SCORES = 16384 };
 
 typedef struct Shape {
-  size_t tokens, heads, size;        /* size: of a head */
+  size_t pairs, tokens, heads, size; /* pairs: of an image and a head; size: of a head */
   size_t padded_tokens, padded_size; /* rounded up to whole vectors */
   size_t block;                      /* query rows at a time */
   float scale;
 } Shape;
 
-static Shape shape_of(int tokens, int heads, int head_size) {
+static Shape shape_of(int batch, int tokens, int heads, int head_size) {
   Shape s = {.tokens = (size_t)tokens, .heads = (size_t)heads, .size = (size_t)head_size};
+  s.pairs = (size_t)batch * s.heads;
   s.padded_tokens = cpu_round_up(s.tokens, VEC_LANES);
   s.padded_size = cpu_round_up(s.size, VEC_LANES);
   s.block = BLOCK_SCORES / s.padded_tokens / TILE_ROWS * TILE_ROWS;
@@ -29,41 +30,49 @@ static Shape shape_of(int tokens, int heads, int head_size) {
   return s;
 }
 
-/* Where a head's rows lie in a [batch, tokens, parts, heads, size] tensor: element offset of the
- * first row, and distance between rows. */
+/* Where a pair's rows lie in a [batch, tokens, parts, heads, size] tensor: element offsets of its
+ * first row and of that of the next pair, and distance between rows. */
 typedef struct HeadRows {
   const void *data;
   Dtype type;
-  size_t first, step;
+  size_t first, next, step;
 } HeadRows;
 
 static HeadRows head_rows(const void *data, Dtype type, const Shape *s, size_t parts, size_t part,
-                          size_t image, size_t head) {
-  size_t step = parts * s->heads * s->size;
-  return (HeadRows){data, type, image * s->tokens * step + (part * s->heads + head) * s->size,
-                    step};
+                          size_t pair) {
+  HeadRows rows = {data, type, 0, 0, parts * s->heads * s->size};
+  size_t next = pair + 1 < s->pairs ? pair + 1 : pair;
+  size_t image = s->tokens * rows.step, within = part * s->heads * s->size;
+  rows.first = pair / s->heads * image + within + pair % s->heads * s->size;
+  rows.next = next / s->heads * image + within + next % s->heads * s->size;
+  return rows;
 }
 
-/* The same row of the next head follows in memory: it is asked for now, since rows so far apart are
- * not foreseen by the processor. */
-static void ask_for_next(const HeadRows *rows, size_t at, size_t count) {
+/* The processor does not foresee rows so far apart: row t of the next pair is asked for while this
+ * pair's is worked on, so that it is in the second-level cache when its turn comes. */
+static void ask_for_next(const HeadRows *rows, size_t t, size_t count) {
   enum { CACHE_LINE = 64 };
-  const char *next = (const char *)rows->data + (at + count) * dtype_size(rows->type);
-  for (size_t i = 0; i < count * dtype_size(rows->type); i += CACHE_LINE)
-    __builtin_prefetch(next + i, 0, 2);
+  size_t item = dtype_size(rows->type);
+  const char *next = (const char *)rows->data + (rows->next + t * rows->step) * item;
+  for (size_t i = 0; i < count * item; i += CACHE_LINE) __builtin_prefetch(next + i, 0, 2);
 }
 
 /* out[tokens, padded_size] = scale * rows, padding zero. */
 static void pack(float *out, const HeadRows *rows, const Shape *s, float scale) {
   for (size_t t = 0; t < s->tokens; t++) {
     float *restrict row = out + t * s->padded_size;
-    size_t at = rows->first + t * rows->step;
-    ask_for_next(rows, at, s->size);
-    const float *in = row_read(rows->data, rows->type, at, s->size, row);
+    ask_for_next(rows, t, s->size);
+    const float *in = row_read(rows->data, rows->type, rows->first + t * rows->step, s->size, row);
 #pragma omp simd
     for (size_t i = 0; i < s->size; i++) row[i] = scale * in[i];
     for (size_t i = s->size; i < s->padded_size; i++) row[i] = 0.0f;
   }
+}
+
+/* Writes row t where `rows` says it lies, in a tensor of that layout. */
+static void put_row(void *tensor, const HeadRows *rows, size_t t, const float *row,
+                    const Shape *s) {
+  row_narrow(tensor, rows->type, rows->first + t * rows->step, row, s->size);
 }
 
 /* out[size, padded_tokens] = the transpose of packed rows, padding zero. */
@@ -96,18 +105,16 @@ static void row_exp(float *x, float shift, size_t count) {
 }
 
 static void forward_head(void *out, float *lse, const void *qkv, Dtype type, const Shape *s,
-                         size_t image, size_t head, float *space) {
+                         size_t pair, float *space) {
   size_t n = s->tokens, d = s->padded_size, wide = s->padded_tokens;
   float *q = space, *v = q + n * d, *kt = v + n * d;
   float *scores = kt + s->size * wide, *result = scores + s->block * wide;
-  HeadRows rows[3];
-  for (size_t part = 0; part < 3; part++)
-    rows[part] = head_rows(qkv, type, s, 3, part, image, head);
+  HeadRows rows[3], rows_out = head_rows(out, type, s, 1, 0, pair);
+  for (size_t part = 0; part < 3; part++) rows[part] = head_rows(qkv, type, s, 3, part, pair);
   pack(v, &rows[1], s, 1.0f);
   transpose(kt, v, s);
   pack(q, &rows[0], s, s->scale);
   pack(v, &rows[2], s, 1.0f);
-  size_t step = s->heads * s->size, at = image * n * step + head * s->size;
   for (size_t first = 0; first < n; first += s->block) {
     size_t count = n - first < s->block ? n - first : s->block;
     float inverse[BLOCK_SCORES / VEC_LANES];
@@ -123,7 +130,7 @@ static void forward_head(void *out, float *lse, const void *qkv, Dtype type, con
     for (size_t r = 0; r < count; r++) {
       float *row = result + r * d;
       for (size_t i = 0; i < s->size; i++) row[i] *= inverse[r];
-      row_narrow(out, type, at + (first + r) * step, row, s->size);
+      put_row(out, &rows_out, first + r, row, s);
     }
   }
 }
@@ -131,14 +138,14 @@ static void forward_head(void *out, float *lse, const void *qkv, Dtype type, con
 void cpu_attention_forward(Device *device, void *out, float *lse, const void *qkv, Dtype type,
                            int batch, int tokens, int heads, int head_size) {
   CpuDevice *cpu = cpu_device(device);
-  Shape s = shape_of(tokens, heads, head_size);
+  Shape s = shape_of(batch, tokens, heads, head_size);
   size_t each = 2 * s.tokens * s.padded_size + s.size * s.padded_tokens +
                 s.block * (s.padded_tokens + s.padded_size);
   float *base = cpu->failed ? NULL : cpu_scratch(cpu, 0, each);
   if (!base) return;
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
-  for (size_t i = 0; i < (size_t)batch * s.heads; i++)
-    forward_head(out, lse + i * s.tokens, qkv, type, &s, i / s.heads, i % s.heads,
+  for (size_t i = 0; i < s.pairs; i++)
+    forward_head(out, lse + i * s.tokens, qkv, type, &s, i,
                  cpu_part(base, 0, each, omp_get_thread_num()));
 }
 
@@ -155,19 +162,18 @@ static void add_columns(float *total, const float *rows, size_t count, const Sha
 
 /* With p the probabilities: d_v = p^T d_out; d_p = d_out v^T; d_s = p (d_p - sum(d_out out)), the
  * gradient of the scaled scores; d_q = scale d_s k; d_k = d_s^T (scale q). sums[3, heads, size]:
- * this head's part receives the column sums of the three. */
+ * the head's part receives the column sums of the three. */
 static void backward_head(void *d_qkv, float *sums, const void *d_out, const void *qkv,
                           const void *out, const float *lse, Dtype type, const Shape *s,
-                          size_t image, size_t head, float *space) {
+                          size_t pair, float *space) {
   size_t n = s->tokens, d = s->padded_size, wide = s->padded_tokens, whole = n * d;
   float *q = space, *k = q + whole, *grad = k + whole, *o = grad + whole, *d_k = o + whole;
   float *d_v = d_k + whole, *kt = d_v + whole, *vt = kt + s->size * wide;
   float *p = vt + s->size * wide, *d_s = p + s->block * wide, *d_q = d_s + s->block * wide;
   HeadRows rows[3];
-  for (size_t part = 0; part < 3; part++)
-    rows[part] = head_rows(qkv, type, s, 3, part, image, head);
-  HeadRows rows_out = head_rows(out, type, s, 1, 0, image, head);
-  HeadRows rows_grad = head_rows(d_out, type, s, 1, 0, image, head);
+  for (size_t part = 0; part < 3; part++) rows[part] = head_rows(qkv, type, s, 3, part, pair);
+  HeadRows rows_out = head_rows(out, type, s, 1, 0, pair);
+  HeadRows rows_grad = head_rows(d_out, type, s, 1, 0, pair);
   pack(q, &rows[0], s, s->scale);
   pack(k, &rows[2], s, 1.0f);
   transpose(vt, k, s);
@@ -177,7 +183,7 @@ static void backward_head(void *d_qkv, float *sums, const void *d_out, const voi
   pack(o, &rows_out, s, 1.0f);
   float *sum[3];
   for (size_t part = 0; part < 3; part++) {
-    sum[part] = sums + (part * s->heads + head) * s->size;
+    sum[part] = sums + (part * s->heads + pair % s->heads) * s->size;
     memset(sum[part], 0, s->size * sizeof *sum[part]);
   }
   for (size_t first = 0; first < n; first += s->block) {
@@ -198,15 +204,15 @@ static void backward_head(void *d_qkv, float *sums, const void *d_out, const voi
     for (size_t r = 0; r < count; r++) {
       float *row = d_q + r * d;
       for (size_t i = 0; i < s->size; i++) row[i] *= s->scale;
-      row_narrow(d_qkv, type, rows[0].first + (first + r) * rows[0].step, row, s->size);
+      put_row(d_qkv, &rows[0], first + r, row, s);
     }
     add_columns(sum[0], d_q, count, s);
   }
   add_columns(sum[1], d_k, n, s);
   add_columns(sum[2], d_v, n, s);
   for (size_t t = 0; t < n; t++) {
-    row_narrow(d_qkv, type, rows[1].first + t * rows[1].step, d_k + t * d, s->size);
-    row_narrow(d_qkv, type, rows[2].first + t * rows[2].step, d_v + t * d, s->size);
+    put_row(d_qkv, &rows[1], t, d_k + t * d, s);
+    put_row(d_qkv, &rows[2], t, d_v + t * d, s);
   }
 }
 
@@ -215,7 +221,7 @@ void cpu_attention_backward(Device *device, void *d_qkv, float *d_bias, const vo
                             const void *qkv, const void *out, const float *lse, Dtype type,
                             int batch, int tokens, int heads, int head_size, bool accumulate) {
   CpuDevice *cpu = cpu_device(device);
-  Shape s = shape_of(tokens, heads, head_size);
+  Shape s = shape_of(batch, tokens, heads, head_size);
   size_t width = 3 * s.heads * s.size, images = (size_t)batch, shared = images * width;
   size_t each = 6 * s.tokens * s.padded_size + 2 * s.size * s.padded_tokens +
                 s.block * (2 * s.padded_tokens + s.padded_size);
@@ -225,11 +231,9 @@ void cpu_attention_backward(Device *device, void *d_qkv, float *d_bias, const vo
   {
     float *space = cpu_part(base, shared, each, omp_get_thread_num());
 #pragma omp for schedule(static)
-    for (size_t i = 0; i < images * s.heads; i++) {
-      size_t image = i / s.heads;
-      backward_head(d_qkv, base + image * width, d_out, qkv, out, lse + i * s.tokens, type, &s,
-                    image, i % s.heads, space);
-    }
+    for (size_t i = 0; i < s.pairs; i++)
+      backward_head(d_qkv, base + i / s.heads * width, d_out, qkv, out, lse + i * s.tokens, type,
+                    &s, i, space);
 #pragma omp for schedule(static)
     for (size_t i = 0; i < width; i++) {
       float total = accumulate ? d_bias[i] : 0.0f;
