@@ -257,7 +257,7 @@ static const struct {
     EVENT("baseline", "psnr_masked", "31.5", "psnr_masked of fill_mean: 31.5 recorded", 3),
 #undef EVENT
     {"sed -i '/\"step\":4,/s/\"grad_norm\":\\([0-9.]*\\)[0-9]/\"grad_norm\":\\1/' T/events.jsonl",
-     "step 4 is the first that differs; grad_norm of step 4: ", 0},
+     "step 4 is the first that differs\n  grad_norm of step 4: ", 0},
     {"sed -i '/\"step\":6,/s/\\(\"psnr_masked\":[0-9.]*\\)[0-9]/\\1/' T/events.jsonl",
      "psnr_masked of model at step 6: ", 0},
     {"sed -i 's/\"kind\":\"sheet\",\\(.*\\)\"sha256\":\"./\"kind\":\"sheet\",\\1\"sha256\":\"Z/' "

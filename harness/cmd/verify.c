@@ -30,7 +30,8 @@ static const char about[] =
     "the model and the baselines, and the SHA-256 of the final training state. Prints the class\n"
     "that is proved:\n"
     "  bitwise      every number and the whole state are equal in every bit\n"
-    "  numerical    all agree within stated tolerances (another device or library)\n"
+    "  numerical    each of the first 100 steps, the means of later hundreds and the scores agree\n"
+    "               within what another device's or library's rounding makes of them\n"
     "  statistical  the score is one that another seed could have given, as far as at least 3\n"
     "               other finished seeds of its point can say\n"
     "and otherwise what is damaged, or the first step, score and tensor that differ and how the\n"
@@ -317,7 +318,11 @@ static void print_outcome(const Verification *v) {
   printf("trial %lld: not bitwise; %s. What was recorded %s; training again gave other numbers\n",
          (long long)v->trial, c->proof ? proof_name(c->proof) : "no class holds",
          v->evidence.unsealed ? "fits together" : "is intact");
-  printf("  %s\n", c->detail);
+  for (const char *line = c->detail; *line;) {
+    int length = (int)strcspn(line, "\n");
+    printf("  %.*s\n", length, line);
+    line += length + (line[length] == '\n');
+  }
   if (!isnan(c->score_then))
     printf("  score %.6f dB recorded, %.6f dB now\n", c->score_then, c->score_now);
   if (*c->tensor)
@@ -339,7 +344,8 @@ static char *detail_of(const Verification *v) {
   for (int i = 0; i < evidence->faults.count; i++)
     fprintf(out, "%s%s", i ? "; " : "damaged: ", evidence->faults.items[i]);
   if (!evidence->faults.count) {
-    fputs(v->comparison.detail, out);
+    for (const char *c = v->comparison.detail; *c; c++)
+      fputs(*c == '\n' ? "; " : (char[]){*c, 0}, out);
     if (v->comparison.proof == PROOF_BITWISE && !v->comparison.state_compared)
       fputs("no state to compare", out);
   }

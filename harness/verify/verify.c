@@ -8,16 +8,10 @@
 
 #include "harness/base/stats.h"
 #include "harness/base/strings.h"
+#include "harness/verify/allowed.h"
 #include "mae/base/io.h"
-#include "mae/evaluate/metrics.h"
 #include "mae/model/safetensors.h"
 #include "mae/record/step_folders.h"
-
-/* What `numerical` promises: the losses of every step within this relative difference, every score
- * in dB within so many dB and every SSIM within so much. Rounding differences of another device or
- * library grow over hundreds of steps; 16-bit products start from larger ones. */
-static const double loss_tolerance_fp32 = 1e-3, loss_tolerance_16 = 2e-2, score_tolerance = 0.05,
-                    similarity_tolerance = 0.005;
 
 const char *proof_name(Proof proof) {
   static const char *const names[] = {"", "statistical", "numerical", "bitwise"};
@@ -30,7 +24,7 @@ static void add_reason(Comparison *c, const char *format, ...)
 static void add_reason(Comparison *c, const char *format, ...) {
   size_t used = strlen(c->detail);
   va_list args;
-  if (c->reasons++) used += (size_t)snprintf(c->detail + used, sizeof c->detail - used, "; ");
+  if (c->reasons++) used += (size_t)snprintf(c->detail + used, sizeof c->detail - used, "\n");
   if (used >= sizeof c->detail) return;
   va_start(args, format);
   vsnprintf(c->detail + used, sizeof c->detail - used, format, args);
@@ -41,11 +35,6 @@ static void add_reason(Comparison *c, const char *format, ...) {
 
 static bool same_number(Number a, Number b) {
   return a.kind == b.kind && (a.kind != NUMBER_FINITE || a.value == b.value);
-}
-
-static double relative_difference(Number a, Number b) {
-  if (a.kind != NUMBER_FINITE || b.kind != NUMBER_FINITE) return INFINITY;
-  return fabs(a.value - b.value) / fmax(fabs(a.value), 1e-12);
 }
 
 /* As events have it: as many digits as tell it from every other number. */
@@ -73,7 +62,6 @@ static const StepRecord *step_of(const RunRecord *record, int64_t step) {
 
 typedef struct StepDifference {
   int64_t first, count;
-  double worst; /* relative */
 } StepDifference;
 
 /* One of the numbers over all steps. */
@@ -84,16 +72,12 @@ static StepDifference compare_number(const Comparison *c, const RunRecord *then,
     Number a = step_of(then, s)->numbers[number], b = step_of(now, s)->numbers[number];
     if (same_number(a, b) && (a.kind != NUMBER_ABSENT || number != STEP_LOSS)) continue;
     if (!found.count++) found.first = s;
-    found.worst = fmax(found.worst, relative_difference(a, b));
   }
   return found;
 }
 
 static void compare_steps(Comparison *c, const RunRecord *then, const RunRecord *now,
-                          double tolerance) {
-  /* Gradient norms spread further than losses; the others are not computed from the weights. */
-  const double allowed[STEP_NUMBERS] = {
-      [STEP_LOSS] = tolerance, [STEP_LR] = 1e-5, [STEP_GRAD_NORM] = 10 * tolerance};
+                          Precision precision) {
   StepDifference found[STEP_NUMBERS];
   for (int i = 0; i < STEP_NUMBERS; i++) {
     found[i] = compare_number(c, then, now, i);
@@ -102,43 +86,40 @@ static void compare_steps(Comparison *c, const RunRecord *then, const RunRecord 
   }
   if (c->first_step) add_reason(c, "step %lld is the first that differs", (long long)c->first_step);
   for (int i = 0; i < STEP_NUMBERS; i++) {
-    char before[40], after[40];
     if (!found[i].count) continue;
-    if (found[i].worst > allowed[i]) c->near = false;
+    char before[40], after[40];
+    StepSpread spread = steps_spread(then, now, i, c->steps, precision);
+    StepSpread allowed = steps_allowed(i, precision);
+    if (!(spread.early <= allowed.early && spread.later <= allowed.later)) c->near = false;
     add_reason(c,
-               "%s of step %lld: %s recorded, %s now; the largest relative difference of %s in "
-               "%lld steps is %.3g (numerical allows %.3g)",
+               "%s of step %lld: %s recorded, %s now; %lld steps differ in it, relatively one of "
+               "the first %d by at most %.2g (numerical allows %g)",
                step_numbers[i], (long long)found[i].first,
                number_text(before, step_of(then, found[i].first)->numbers[i]),
-               number_text(after, step_of(now, found[i].first)->numbers[i]), step_numbers[i],
-               (long long)found[i].count, found[i].worst, allowed[i]);
+               number_text(after, step_of(now, found[i].first)->numbers[i]),
+               (long long)found[i].count, EARLY_STEPS, spread.early, allowed.early);
+    if (c->steps > EARLY_STEPS)
+      add_reason(c, "the mean of a hundred later ones by at most %.2g (%g)", spread.later,
+                 allowed.later);
   }
 }
 
 /* Scores ----------------------------------------------------------------------------------------*/
 
-/* How far apart a score may be for `numerical`, in its own unit. */
-static double score_allowed(const char *name, double value, double tolerance) {
-  const Metric *metric = metric_find(name);
-  if (!strcmp(name, "images")) return 0;
-  if (metric && !strcmp(metric->unit, "dB")) return score_tolerance;
-  if (!strcmp(name, "loss")) return tolerance * fabs(value);
-  return !strcmp(name, "perfect") ? INFINITY : similarity_tolerance;
-}
-
 /* The scores of one evaluation; those that an older program did not record are not compared. */
-static int compare_evaluation(Comparison *c, const char *of, json_t *then, json_t *now,
-                              double tolerance, int told) {
+static int compare_evaluation(Comparison *c, const char *of, json_t *then, json_t *now, int told) {
   enum { TOLD_MAX = 4 };
   const char *name;
   json_t *value;
   int differ = 0;
+  double images = member_number(then, "images").value;
+  bool trained = json_object_get(then, "step") != NULL; /* baselines have none */
   json_object_foreach(then, name, value) {
     if (!record_is_score(name)) continue;
     c->scores++;
     if (json_equal(value, json_object_get(now, name))) continue;
     Number a = member_number(then, name), b = member_number(now, name);
-    double allowed = score_allowed(name, a.value, tolerance);
+    double allowed = score_allowed(name, a.value, images, trained);
     bool near = a.kind == b.kind && (a.kind != NUMBER_FINITE || fabs(a.value - b.value) <= allowed);
     if (!near) c->near = false;
     char before[40], after[40];
@@ -150,7 +131,7 @@ static int compare_evaluation(Comparison *c, const char *of, json_t *then, json_
 }
 
 static void compare_all_scores(Comparison *c, const RunRecord *then, const RunRecord *now,
-                               bool whole, double tolerance) {
+                               bool whole) {
   const char *of;
   json_t *event;
   int differ = 0;
@@ -160,7 +141,7 @@ static void compare_all_scores(Comparison *c, const RunRecord *then, const RunRe
     if (!whole && (step == 0 || step > c->steps)) continue;
     /* A run that is stopped earlier does not evaluate at its end. */
     if (!whole && step == c->steps && !again) continue;
-    differ += compare_evaluation(c, of, event, again, tolerance, differ);
+    differ += compare_evaluation(c, of, event, again, differ);
   }
   if (differ > 1) add_reason(c, "%d of %d scores differ", differ, c->scores);
 }
@@ -264,15 +245,14 @@ static void compare_states(Comparison *c, const RunRecord *then, const RunRecord
 void compare_runs(Comparison *c, const RunRecord *then, const RunRecord *now,
                   const char *then_folder, const char *now_folder, int64_t steps,
                   Precision precision) {
-  double tolerance = precision == PRECISION_FP32 ? loss_tolerance_fp32 : loss_tolerance_16;
   bool whole = then->facts.step == steps && !strcmp(then->facts.end, "done");
   *c = (Comparison){.steps = steps, .near = true};
   c->same_data = !strcmp(then->facts.dataset_sha256, now->facts.dataset_sha256);
   if (!c->same_data)
     add_reason(c, "the images are others: SHA-256 %.16s recorded, %.16s now",
                then->facts.dataset_sha256, now->facts.dataset_sha256);
-  compare_steps(c, then, now, tolerance);
-  compare_all_scores(c, then, now, whole, tolerance);
+  compare_steps(c, then, now, precision);
+  compare_all_scores(c, then, now, whole);
   if (whole) compare_artifacts(c, then, now);
   compare_states(c, then, now, then_folder, now_folder);
   c->proof = !c->reasons ? PROOF_BITWISE : c->near && c->same_data ? PROOF_NUMERICAL : PROOF_NONE;

@@ -8,7 +8,7 @@
 #include "harness/trial/record.h"
 #include "mae/config/config.h"
 
-/* From the strongest: equal in every bit; within the tolerances below; as close as another seed. */
+/* From the strongest: equal in every bit; within what allowed.h says; as close as another seed. */
 typedef enum { PROOF_NONE, PROOF_STATISTICAL, PROOF_NUMERICAL, PROOF_BITWISE } Proof;
 const char *proof_name(Proof); /* "" for none */
 
@@ -23,7 +23,7 @@ typedef struct Comparison {
   char tensor[128], tensor_detail[128]; /* the first that differs in the last checkpoints, or "" */
   double score_then, score_now;         /* dB; NAN: not compared */
   Proof proof;
-  char detail[2048]; /* every kind of difference, each with its first place */
+  char detail[2048]; /* every kind of difference, each with its first place; a line each */
 } Comparison;
 
 /* Compares all that is deterministic: every number of the steps but the times, every score of the
