@@ -221,6 +221,47 @@ START_TEST(lost_picture_data_is_an_error) {
 }
 END_TEST
 
+/* A picture whose last scan comes so many times: each time the library goes over all of it. */
+static void make_scans(Bytes *bytes, int scans) {
+  static const jpeg_scan_info script[] = {{1, {0}, 0, 0, 0, 0}, {1, {0}, 1, 63, 0, 0}};
+  struct jpeg_error_mgr manager;
+  struct jpeg_compress_struct jpeg = {.err = jpeg_std_error(&manager)};
+  unsigned char *out = bytes->at;
+  unsigned long size = sizeof bytes->at;
+  JSAMPLE row[8] = {0, 255, 0, 255};
+  JSAMPROW rows[] = {row};
+  jpeg_create_compress(&jpeg);
+  jpeg_mem_dest(&jpeg, &out, &size);
+  jpeg.image_width = jpeg.image_height = 8;
+  jpeg.input_components = 1;
+  jpeg.in_color_space = JCS_GRAYSCALE;
+  jpeg_set_defaults(&jpeg);
+  jpeg.scan_info = script;
+  jpeg.num_scans = 2;
+  jpeg_start_compress(&jpeg, TRUE);
+  for (int y = 0; y < 8; y++) jpeg_write_scanlines(&jpeg, rows, 1);
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  bytes->size = size;
+  size_t last = bytes->size - 2, end = last; /* the end marker follows it */
+  while (memcmp(bytes->at + last, "\xFF\xDA", 2) != 0) last--;
+  char scan[64];
+  ck_assert_uint_le(end - last, sizeof scan);
+  memcpy(scan, bytes->at + last, end - last);
+  for (int i = 2; i < scans; i++) insert(bytes, end, scan, end - last);
+}
+
+START_TEST(endless_scans_are_refused) {
+  static Bytes bytes;
+  Picture p;
+  make_scans(&bytes, 500);
+  ck_assert_msg(decode(&p, &bytes), "%s", error.message);
+  picture_free(&p);
+  make_scans(&bytes, 501);
+  expect_damage(&bytes, "x: damaged JPEG: more than 500 scans");
+}
+END_TEST
+
 START_TEST(damaged_pngs_are_refused) {
   static Bytes bytes;
   read_corpus(&bytes, "rgb.png");
@@ -313,6 +354,7 @@ int main(void) {
   tcase_add_test(cases, bytes_after_the_end_are_no_matter);
   tcase_add_test(cases, lost_picture_data_is_an_error);
   tcase_add_test(cases, damaged_pngs_are_refused);
+  tcase_add_test(cases, endless_scans_are_refused);
   tcase_add_test(cases, other_formats_are_named);
   tcase_add_test(cases, what_is_no_file_is_refused_at_once);
   tcase_add_loop_test(cases, reduction_averages_blocks, 0, 5);

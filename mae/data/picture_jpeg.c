@@ -11,11 +11,17 @@
 #include "mae/base/io.h"
 #include "mae/data/picture_rows.h"
 
+/* A progressive picture has about ten scans. Each costs a pass over the whole picture and a few
+ * bytes of the file, which could say the same one for hours. libjpeg-turbo's authors stop at as
+ * many in their own tools. */
+enum { SCANS_MAX = 500 };
+
 /* libjpeg reports through callbacks; of an error they must not return, but jump back. */
 typedef struct JpegJob {
   struct jpeg_error_mgr manager; /* first, so that the library's pointer is ours */
   jmp_buf back;
   char failure[JMSG_LENGTH_MAX];
+  struct jpeg_progress_mgr progress;
   struct jpeg_decompress_struct info;
   PictureRows *rows;
   uint8_t *ink; /* [width, 4]: a row of a CMYK picture */
@@ -45,6 +51,14 @@ static void jpeg_message(j_common_ptr info, int level) {
   rows_oddity(job->rows, text);
 }
 
+/* Called while the scans are read. */
+static void jpeg_progress(j_common_ptr info) {
+  JpegJob *job = (JpegJob *)info->err;
+  if (job->info.input_scan_number <= SCANS_MAX) return;
+  snprintf(job->failure, sizeof job->failure, "more than %d scans", SCANS_MAX);
+  longjmp(job->back, 1);
+}
+
 /* The coefficients that the library keeps of a picture that comes in several scans. */
 static size_t coefficient_bytes(struct jpeg_decompress_struct *info) {
   size_t bytes = 0;
@@ -72,6 +86,7 @@ static void ink_to_rgb(uint8_t *rgb, const uint8_t *ink, size_t pixels) {
 static bool run(JpegJob *job, const void *bytes, size_t size, Error *e) {
   struct jpeg_decompress_struct *info = &job->info;
   jpeg_create_decompress(info);
+  info->progress = &job->progress;
   jpeg_mem_src(info, bytes, (unsigned long)size);
   jpeg_read_header(info, TRUE);
   bool inked = info->jpeg_color_space == JCS_CMYK || info->jpeg_color_space == JCS_YCCK;
@@ -108,6 +123,7 @@ bool jpeg_decode(PictureRows *rows, const void *bytes, size_t size, Error *e) {
   job.info.err = jpeg_std_error(&job.manager);
   job.manager.error_exit = jpeg_fail;
   job.manager.emit_message = jpeg_message;
+  job.progress.progress_monitor = jpeg_progress;
   bool ok = guarded(&job, bytes, size, e);
   jpeg_destroy_decompress(&job.info);
   free(job.ink);
