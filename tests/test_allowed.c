@@ -124,7 +124,7 @@ static bool near(const char *name, double a, double b, double images, bool train
   return fabs(a - b) <= score_allowed(name, a, images, trained);
 }
 
-/* Measured between two builds (the first of each pair of lines), and what is another result. */
+/* The first of each pair was measured between two builds, the second is another result. */
 START_TEST(scores_may_differ_by_what_rounding_makes_of_them) {
   ck_assert(near("psnr_full", 17.4783, 17.4336, 512, true));
   ck_assert(!near("psnr_full", 17.4783, 17.3, 512, true));
@@ -133,9 +133,10 @@ START_TEST(scores_may_differ_by_what_rounding_makes_of_them) {
   ck_assert(near("loss", 0.3896, 0.3896 * 1.01, 512, true));
   ck_assert(!near("loss", 0.3896, 0.3896 * 1.03, 512, true));
   ck_assert(near("linear_cls_top5", 54.5898, 58.6914, 1024, true));
-  ck_assert(!near("linear_cls_top5", 54.5898, 62, 1024, true));
+  ck_assert(near("knn_cls_prenorm_k100_top5", 50.0977, 56.4453, 1024, true));
+  ck_assert(!near("linear_cls_top5", 54.5898, 68, 1024, true));
   ck_assert(near("knn_mean", 9.0, 9.5, 10000, true));
-  ck_assert(!near("knn_mean", 9.0, 11.0, 10000, true));
+  ck_assert(!near("knn_mean", 9.0, 11.5, 10000, true));
   ck_assert(near("knn_mean", 0, 100.0 / 1024, 1024, true)); /* one image of none */
   ck_assert(near("linear_cls_strength", 1e-4, 1e-5, 1024, true));
   ck_assert(near("perfect", 0, 3, 512, true));
