@@ -501,6 +501,20 @@ START_TEST(edit_distances) {
 }
 END_TEST
 
+/* A slip of the pen, else what a word begins; one letter begins too much. */
+START_TEST(the_word_that_was_meant_is_suggested) {
+  static const char *const words[] = {"cpu-hour", "cpu",           NULL,
+                                      "t4x2",     "warmup_epochs", "warmup_steps"};
+  static const struct {
+    const char *word;
+    int index;
+  } cases[] = {{"cpux", 1}, {"cp", 1}, {"cpu-ho", 0}, {"t4", 3},  {"warm", 5},
+               {"4x2", 3},  {"c", -1}, {"h200", -1},  {"t4y", 3}, {"", -1}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    ck_assert_msg(suggest_index(cases[i].word, words, 6) == cases[i].index, "%s", cases[i].word);
+}
+END_TEST
+
 /* The scales that ship with the project, given a folder of images. */
 START_TEST(scales_are_valid) {
   static const char *const scales[] = {"cpu", "t4x2", "h200"};
@@ -595,6 +609,7 @@ int main(void) {
   tcase_add_test(tc, every_choice_is_read_and_explained);
   tcase_add_test(tc, choices_have_their_consequences);
   tcase_add_test(tc, edit_distances);
+  tcase_add_test(tc, the_word_that_was_meant_is_suggested);
   tcase_add_loop_test(tc, scales_are_valid, 0, 3);
   tcase_add_loop_test(tc, command_lines, 0, sizeof commands / sizeof *commands);
   suite_add_tcase(suite, tc);

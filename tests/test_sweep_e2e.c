@@ -306,6 +306,7 @@ static const struct {
     {"run nothing.ini --scale none", "looked for nothing.ini, experiments/nothing.ini", 2},
     {"run exp.ini --scale cpux", "there is no scale cpux", 2},
     {"run exp.ini --scale cpux", "; did you mean cpu?", 2},
+    {"run exp.ini --scale t4", "; did you mean t4x2?", 2},
     {"run exp.ini --scale none --part 0/4 --db r.db", "expected K/N, K from 1 to N", 2},
     {"run exp.ini --scale none --part 5/4 --db r.db", "expected K/N, K from 1 to N", 2},
     {"run exp.ini --scale none --part 1/4", "needs --db PATH", 2},

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { WORD_MAX = 63 };
+enum { WORD_MAX = 63, PREFIX_MIN = 2 /* one letter begins too many words */ };
 
 static int smaller(int a, int b) {
   return a < b ? a : b;
@@ -33,9 +33,12 @@ int edit_distance(const char *a, const char *b) {
   return above[n];
 }
 
+/* Slips of the pen come before abbreviations: "cp" is "cpu" and not "cpu-hour". */
 int suggest_index(const char *word, const char *const *words, int count) {
-  int limit = 1 + (int)strnlen(word, WORD_MAX) / 3;
+  size_t length = strnlen(word, WORD_MAX);
+  int limit = 1 + (int)length / 3;
   int nearest = -1, nearest_distance = limit + 1;
+  int begun = -1, begun_distance = WORD_MAX + 1;
   for (int i = 0; i < count; i++) {
     if (!words[i]) continue;
     int distance = edit_distance(word, words[i]);
@@ -43,6 +46,10 @@ int suggest_index(const char *word, const char *const *words, int count) {
       nearest = i;
       nearest_distance = distance;
     }
+    if (length >= PREFIX_MIN && distance < begun_distance && !strncmp(words[i], word, length)) {
+      begun = i;
+      begun_distance = distance;
+    }
   }
-  return nearest;
+  return nearest >= 0 ? nearest : begun;
 }

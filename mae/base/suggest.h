@@ -5,8 +5,9 @@
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into b. Words longer than
  * 63 bytes are compared by their first 63. */
 int edit_distance(const char *a, const char *b);
-/* The index of the word nearest to `word` among words[count], or -1 when none is near enough to be
- * a slip of the pen (about one edit in three letters). NULL entries are skipped. */
+/* The index of the word nearest to `word` among words[count]: a slip of the pen away (about one
+ * edit in three letters), else the shortest that begins with it ("t4" for "t4x2"), else -1. NULL
+ * entries are skipped. */
 int suggest_index(const char *word, const char *const *words, int count);
 
 #endif
