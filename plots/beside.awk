@@ -1,7 +1,7 @@
 # beside.awk - where the names of points go, to the right of each: prints "NAME" X Y for every row of
 # kind mean with the metric, in their order, in parts of the panel's size from its lower left corner. A
-# name that would lie on another moves down or up to the nearest free place. Names of points on the front
-# stand a little lower: the line that goes on from there rises.
+# name that would lie on another or on the axis below moves down or up to the nearest free place. Names
+# of points on the front stand a little lower: the line that goes on from there rises.
 #
 # x_low, x_high, low, high: the axes; gap: the height of a line of text; inches: the panel's width.
 NR == 1 {
@@ -15,6 +15,7 @@ $1 == "mean" && $column["metric"] == metric && $column["value"] != "" {
   wide[count] = 0.08 * length($column["setting"]) / inches
 }
 function is_free(n, at,   i) {
+  if (at < 0.5 * gap) return 0
   for (i = 1; i < n; i++)
     if (x[n] < x[i] + wide[i] && x[i] < x[n] + wide[n] && at - y[i] < gap && y[i] - at < gap) return 0
   return 1

@@ -33,6 +33,7 @@ do for [panel = 1:panels] {
   if (x_max == x_min) { x_low = 0; x_high = 2 * x_max }
   set xrange [x_low:x_high]
   set xtics step(x_high - x_low)
+  if (direct) { value_min = value_min - 0.08 * (value_max - value_min) } # names stand lower than points
   @FIT
   set ylabel word(labels, panel) offset 1,0
   @PLACE

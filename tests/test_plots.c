@@ -256,6 +256,20 @@ START_TEST(many_names_do_not_touch) {
 }
 END_TEST
 
+/* Of points on the front, whose names stand lower than the points: also at the bottom of a panel,
+ * and where one evades another. */
+START_TEST(names_of_points_stay_above_the_axis) {
+  scratch_write("pareto.tsv", "kind\tsetting\tmetric\tx\tvalue\tfront\n"
+                              "mean\t0.5\tm\t0.09\t20\t1\n"
+                              "mean\t0.9\tm\t0.0601\t17.1\t1\n"
+                              "mean\t0.95\tm\t0.06\t17\t1\n");
+  expect("awk -F'\t' -v metric=m -v x_low=0.058 -v x_high=0.1 -v low=16.9 -v high=20.1 -v gap=0.08 "
+         "-v inches=3 -f " SOURCE_DIR "/plots/beside.awk pareto.tsv | "
+         "awk '{ for (i = 3; i <= NF; i += 3) if ($i < 0.04) exit 1; print NF / 3, \"names\" }'",
+         0, "3 names");
+}
+END_TEST
+
 /* Two data sets under one experiment: a row for each, never a mean of both. */
 START_TEST(data_sets_are_not_averaged) {
   scratch_write("exp.ini", "[experiment]\nquestion = Why?\n[train]\nbatch = 8\n"
@@ -477,6 +491,7 @@ int main(void) {
   tcase_add_test(cases, a_question_has_its_panels);
   tcase_add_test(cases, a_question_of_words_has_categories);
   tcase_add_loop_test(cases, many_names_do_not_touch, 0, 5);
+  tcase_add_test(cases, names_of_points_stay_above_the_axis);
   tcase_add_test(cases, data_sets_are_not_averaged);
   tcase_add_test(cases, what_is_missing_is_named);
   tcase_add_test(cases, speeds_have_a_spread_and_notes);
