@@ -14,7 +14,7 @@ set -eu
 
 packages="build-essential cmake pkg-config git libdnnl-dev libjansson-dev check libsqlite3-dev
   sqlite3 libjpeg-dev libpng-dev libssl-dev libarchive-dev gnuplot-nox
-  faketime"
+  faketime file"
 groups=""
 recommends="--no-install-recommends"
 for group in "$@"; do
@@ -66,6 +66,7 @@ The build does without, and says what it lacks then:
   Check 0.15 or later, for the tests
   gnuplot 5.4 or later and the program sqlite3, for the figures; faketime, for PDFs that are the
   same each time they are drawn
+  file, for make package
 END
   case $groups in *oracle*) echo "  Python 3 with torch, scikit-image, Pillow and numpy" >&2 ;; esac
   case $groups in *mpi*) echo "  a library of MPI 3.0 or later with mpicc and mpirun" >&2 ;; esac
@@ -84,6 +85,7 @@ loss() {
   check) echo "the tests are not built" ;;
   gnuplot-nox | sqlite3) echo "the figures are not drawn" ;;
   faketime) echo "PDFs of figures tell when they were drawn" ;;
+  file) echo "make package makes no .deb" ;; # cpack asks it which files are programs
   python3-pip) echo "the newest CMake stands in for the oldest" ;;
   gcc-11 | g++-11) echo "another gcc stands in for the oldest" ;;
   munge | slurmctld | slurmd | slurm-client) echo "Slurm is not tested" ;;

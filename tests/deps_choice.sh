@@ -41,6 +41,7 @@ expect() {
 
 : >VERSIONS
 expect 0 "installing build-essential" libdnnl-dev nothing-else
+expect 0 "missing" " file" nothing-else # which slim systems do not have, and make package needs
 echo "libdnnl-dev 1.7-1" >VERSIONS
 expect 0 "libdnnl-dev 1.7-1 is too old: the CPU then" libjansson-dev libdnnl-dev
 echo "libdnnl-dev 2.2.4+ds-2" >VERSIONS
