@@ -5,21 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character that begins here, 0 when none does (RFC 3629: no overlong forms, no
- * surrogates, nothing above U+10FFFF). */
-static int utf8_length(const unsigned char *at) {
-  int length = at[0] < 0x80                    ? 1
-               : at[0] >= 0xc2 && at[0] < 0xe0 ? 2
-               : (at[0] & 0xf0) == 0xe0        ? 3
-               : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
-                                               : 0;
-  for (int i = 1; i < length; i++)
-    if ((at[i] & 0xc0) != 0x80) return 0;
-  if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] >= 0xa0) ||
-      (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] >= 0x90))
-    return 0;
-  return length;
-}
+#include "mae/base/text.h"
 
 /* What stands in HTML for a character of one byte; NULL: itself. */
 static const char *entity(unsigned char c) {
@@ -50,7 +36,7 @@ static int is_control(const unsigned char *at, int length) {
 
 void html_text(FILE *out, const char *text) {
   for (const unsigned char *at = (const unsigned char *)text; *at;) {
-    int length = utf8_length(at);
+    int length = text_utf8_length((const char *)at);
     const char *instead = length == 1                             ? entity(*at)
                           : length == 0 || is_control(at, length) ? "\xef\xbf\xbd"
                                                                   : NULL;

@@ -46,9 +46,10 @@ void text_format(Text *text, const char *format, ...) {
   text->length += (size_t)size;
 }
 
-/* Length of the UTF-8 sequence at s (Unicode 15, table 3-7), or 0 when it is not one: a stray or
- * missing continuation byte, an overlong form, a surrogate, or past U+10FFFF. */
-static int utf8_length(const unsigned char *s) {
+/* Unicode 15, table 3-7: no stray or missing continuation byte, no overlong form, no surrogate, and
+ * nothing past U+10FFFF. */
+int text_utf8_length(const char *at) {
+  const unsigned char *s = (const unsigned char *)at;
   if (s[0] < 0x80) return 1;
   if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
   int length = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
@@ -60,11 +61,17 @@ static int utf8_length(const unsigned char *s) {
   return length;
 }
 
+bool text_is_utf8(const char *value) {
+  for (int length; *value; value += length)
+    if ((length = text_utf8_length(value)) == 0) return false;
+  return true;
+}
+
 void text_json_string(Text *text, const char *value) {
   const unsigned char *s = (const unsigned char *)value;
   text_add(text, "\"", 1);
   while (*s) {
-    int length = utf8_length(s);
+    int length = text_utf8_length((const char *)s);
     if (length == 0)
       text_add(text, "\xEF\xBF\xBD", 3);
     else if (*s == '"' || *s == '\\')

@@ -14,6 +14,10 @@ typedef struct Text { /* all zero is an empty text */
 
 void text_add(Text *, const char *bytes, size_t size);
 void text_format(Text *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Bytes of the UTF-8 character that begins here, 0 when none does. */
+int text_utf8_length(const char *at);
+/* Whether all of it is UTF-8. */
+bool text_is_utf8(const char *value);
 /* A JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD each. */
 void text_json_string(Text *, const char *value);
 /* A JSON number with so many significant digits; "nan", "inf" and "-inf" as strings. */
