@@ -72,6 +72,12 @@ START_TEST(names_nearly_right) {
   for (char *line = query; *line; line += strcspn(line, "\n") + 1)
     ck_assert_uint_le(strcspn(line, "\n"), 80);
   free(said);
+  /* Of this database; `make plots` only where there is something to make it from. */
+  const char again[] = HARNESS " run small.ini --scale ./a.ini --db r.db --out out --mae " FAKE;
+  expect(again, 0, "next: harness status --db r.db; sh /");
+  expect(again, 0, "/plots/draw.sh r.db figures; or a line per point:");
+  ck_assert_int_eq(system("mkdir plots && touch plots/draw.sh"), 0);
+  expect(again, 0, "next: harness status --db r.db; make plots DB=r.db; or a line");
 }
 END_TEST
 

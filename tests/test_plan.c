@@ -128,6 +128,11 @@ static const struct {
     {"[sweep]\nseeds = 3..1\n", ":2:9", "end is before"},
     {"[sweep]\nseeds = 1..\n", ":2:9", "FIRST..LAST"},
     {"[sweep]\nseeds = 1..99999999\n", ":2:9", "too many"},
+    {"[sweep]\nseeds = 1-3\n", ":2:9", "whole number from 0 to 9007199254740991; a range is"},
+    {"[swep]\nseeds = 1\n", ":2:", "there is no section [swep]; did you mean [sweep]?"},
+    {"[Sweep.cpu]\ntrain.batch = 8\n", ":2:", "[Sweep.cpu]; did you mean [sweep.cpu]?"},
+    {"[experiment.cpu]\nname = a\n", ":2:", "[experiment.cpu]; did you mean [experiment]?"},
+    {"[run]\nsed = 1\n", ":2:", "did you mean run.seed?"},
     {"[sweep]\nseeds = 1..1000\ntrain.batch = 2, 4\ntrain.mask_ratio = .1, .2, .3, .4, .5, .6\n"
      "train.blr = 1, 2, 3, 4, 5, 6, 7, 8, 9\n",
      "exp.ini", "more than 100000"},
@@ -136,6 +141,8 @@ static const struct {
     {"[sweep]\ntrain.batch = 8, 16\nrun.seed = 1, 2, 3\nzip = train.batch run.seed\n",
      ":4:", "train.batch has 2 values and run.seed has 3"},
     {"[sweep]\ntrain.batch = 8, 16\nzip = train.batch\n", ":3:", "two keys"},
+    {"[sweep]\ntrain.batch = 8, 16\nrun.seed = 1, 2\nzip = train.batch, run.seed\n",
+     ":4:", "with blanks between them"},
     {"[sweep]\ntrain.batch = 8\nexclude = train.batch=8\n", "exp.ini", "[sweep] is empty"},
     {"[sweep]\ntrain.batch = 8\nexclude = train.batch=9\n", ":3:", "9 is not in the list"},
     {"[sweep]\ntrain.batch = 8\nexclude = train.mask_ratio=.5\n", ":3:", "has no list"},
@@ -143,6 +150,9 @@ static const struct {
     {"[experiment]\nnam = x\n", ":2:", "unknown key"},
     {"[experiment]\nname = a/b\n", ":2:", "names a folder"},
     {"[experiment]\nx = train.mask_ration\n", ":2:", "did you mean train.mask_ratio"},
+    {"[train]\nbatch = 8\n[experiment]\nquestion = Gr\xf6\xdf"
+     "e?\n",
+     ":4:12: [experiment] question", "not UTF-8"},
     {PAPER "table = 1\n", ":6:9: [paper] table", "unknown key; there are source"},
     {PAPER "linear = .5: 70, .75: good\n", ":6:10: [paper] linear", "\"good\" is no number"},
     {PAPER "linear = .5: 700\n", ":6:10: [paper] linear", "\"700\" is no number of percent"},
@@ -167,6 +177,29 @@ static const struct {
     {"", "exp.ini", "no setting in it"},
     {"; nothing but a comment\n", "exp.ini", "no setting in it"},
 };
+
+/* A section for a scale that was misspelt would change nothing; one for somebody's own scale is
+ * none of that kind. */
+START_TEST(a_misspelt_scale_is_noted) {
+  static const char right[] = "[sweep]\ntrain.batch = 8\n[sweep.cpu]\nseeds = 1\n"
+                              "[sweep.laboratory]\nseeds = 1..2\n";
+  char text[256];
+  Plan plan;
+  Error error = {0};
+  write_text(path, right);
+  ck_assert_msg(plan_load(&plan, path, NULL, NULL, 0, &error), "%s", error.message);
+  ck_assert_ptr_null(plan.note);
+  plan_free(&plan);
+  snprintf(text, sizeof text, "%s[sweep.cpuhour]\nseeds = 1..3\n", right);
+  write_text(path, text);
+  ck_assert_msg(plan_load(&plan, path, NULL, NULL, 0, &error), "%s", error.message);
+  ck_assert_ptr_nonnull(plan.note);
+  ck_assert_msg(strstr(plan.note, "exp.ini:8: [sweep.cpuhour] is passed over: there is no scale "
+                                  "cpuhour; did you mean [sweep.cpu-hour]?") != NULL,
+                "%s", plan.note);
+  plan_free(&plan);
+}
+END_TEST
 
 START_TEST(refuses) {
   Plan plan;
@@ -443,6 +476,7 @@ int main(void) {
   tcase_add_checked_fixture(cases, setup, teardown);
   tcase_add_loop_test(cases, expands, 0, sizeof expansions / sizeof *expansions);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
+  tcase_add_test(cases, a_misspelt_scale_is_noted);
   tcase_add_loop_test(cases, set_replaces_lists, 0, sizeof overrides / sizeof *overrides);
   tcase_add_test(cases, later_wins);
   tcase_add_test(cases, reads_published_numbers);

@@ -96,6 +96,7 @@ void run_introduce(const Plan *plan) {
   if (plan->duplicates)
     fprintf(stderr, ", %d dropped because another has the same config hash", plan->duplicates);
   fprintf(stderr, "%s%s\n", *plan->question ? ". " : "", plan->question);
+  if (plan->note) fprintf(stderr, "note: %s\n", plan->note);
 }
 
 /* resources.* and run.device are the same in all trials of a plan: they are not swept. */
@@ -383,38 +384,6 @@ static bool run_all(RunCommand *run, Error *e) {
   return ok;
 }
 
-static void say_next(const RunCommand *run) {
-  if (run->pruned)
-    fprintf(stderr, "\n%d trial%s pruned: paused with %s, until the same command with --no-prune\n",
-            run->pruned, run->pruned == 1 ? " is" : "s are",
-            run->pruned == 1 ? "its checkpoint" : "their checkpoints");
-  if (run->signal)
-    fputs("\nstopped; the same command continues\n", stderr);
-  else if (run->out_of_time)
-    fprintf(stderr, "\nthe time is over; the same command continues (exit code %d)\n", EXIT_TIME);
-  else if (run->out_of_disk)
-    fprintf(stderr,
-            "\n--disk-limit leaves no room for another trial (exit code %d): `harness clean`, or a "
-            "higher limit; then the same command continues\n",
-            EXIT_DISK);
-  else if (run->failed)
-    fprintf(stderr, "\n%d failed; the same command runs them again\n", run->failed);
-  else if (run->left)
-    fprintf(stderr,
-            "\n%d stopped before the end, not by this command; the same command continues\n",
-            run->left);
-  else if (run->parts > 1)
-    fprintf(stderr, "\nnext, when the other parts are done too: harness import --out %s\n",
-            run->out);
-  else
-    fprintf(stderr,
-            "\nnext: harness status; make plots; or a line per point:\n"
-            "  sqlite3 -box %s \"select experiment, settings, n,\n"
-            "    round(mean, 2) as mean, round(sd, 2) as sd from points\n"
-            "    where metric = 'psnr_masked' and planned\"\n",
-            run->db);
-}
-
 enum { PARTS_MAX = 1000000 };
 
 /* --part K/N. A database has one writer, so a part must name one. */
@@ -549,7 +518,7 @@ int cmd_run(int argc, char **argv) {
     } else if (ok) {
       runner_block_signals();
       ok = run_all(&run, &e);
-      if (ok && !run.json) say_next(&run);
+      if (ok && !run.json) run_say_next(&run);
     }
     code = !ok               ? command_fail(run.line.name, &e)
            : run.signal      ? 128 + run.signal

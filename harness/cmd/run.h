@@ -1,5 +1,5 @@
-/* run.h - what the files of `harness run` share: run.c, and run_slurm.c that hands a
- * sweep to Slurm. */
+/* run.h - what the files of `harness run` share: run.c, run_next.c with its last words, and
+ * run_slurm.c that hands a sweep to Slurm. */
 #ifndef HARNESS_CMD_RUN_H
 #define HARNESS_CMD_RUN_H
 
@@ -45,6 +45,8 @@ bool run_open_store(const RunCommand *, Store **, Error *);
 bool run_enter_trials(Store *, const Plan *, Job *, const char *out, Error *);
 /* experiment: how many trials, and its question. */
 void run_introduce(const Plan *);
+/* What can be done next, by how the sweep ended. */
+void run_say_next(const RunCommand *);
 
 /* What follows --slurm; refuses what it cannot be given together with. */
 bool run_slurm_read(RunCommand *, Error *);

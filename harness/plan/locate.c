@@ -28,13 +28,13 @@ static char *program_folder(void) {
   return string_copy(slash ? path : ".");
 }
 
-/* Folders that hold experiments, nearest first. */
-static StringList experiment_folders(void) {
+/* Where a folder that comes with the program may lie, nearest first. */
+static StringList shipped_folders(const char *name) {
   StringList folders = {0};
   char *program = program_folder();
-  strings_add(&folders, string_copy("experiments"));
-  strings_add(&folders, string_format("%s/../../experiments", program));
-  strings_add(&folders, string_format("%s/../share/maebench/experiments", program));
+  strings_add(&folders, string_copy(name));
+  strings_add(&folders, string_format("%s/../../%s", program, name));
+  strings_add(&folders, string_format("%s/../share/maebench/%s", program, name));
   free(program);
   return folders;
 }
@@ -96,7 +96,7 @@ static void suggest_shipped(const char *name, bool scales, const StringList *fol
 /* Looks for name and name.ini in every folder; a NULL folder stands for the name as given. */
 static bool search(char path[CONFIG_PATH_MAX], const char *what, const char *name, bool as_given,
                    const char *below, Error *e) {
-  StringList tried = {0}, folders = experiment_folders();
+  StringList tried = {0}, folders = shipped_folders("experiments");
   bool found = false;
   for (int i = as_given ? -1 : 0; !found && i < folders.count && (i < 0 || *name != '/'); i++) {
     char *base =
@@ -132,6 +132,29 @@ bool locate_experiment(char path[CONFIG_PATH_MAX], const char *file, Error *e) {
 bool locate_scale(char path[CONFIG_PATH_MAX], const char *name, Error *e) {
   if (strchr(name, '/') || ends_with_ini(name)) return search(path, "scale", name, true, "", e);
   return search(path, "scale", name, false, "scales/", e);
+}
+
+char *locate_near_scale(const char *name) {
+  StringList files = {0}, names = {0}, folders = shipped_folders("experiments");
+  list_shipped(&folders, true, &files, &names);
+  int near = -1;
+  if (strings_find(&names, name) < 0)
+    near = suggest_index(name, (const char *const *)names.items, names.count);
+  char *meant = near < 0 ? NULL : string_copy(names.items[near]);
+  strings_free(&files);
+  strings_free(&names);
+  strings_free(&folders);
+  return meant;
+}
+
+void locate_plots(char path[CONFIG_PATH_MAX]) {
+  StringList tried = {0}, folders = shipped_folders("plots");
+  bool found = false;
+  for (int i = 0; !found && i < folders.count; i++)
+    found = try_path(path, string_format("%s/draw.sh", folders.items[i]), &tried);
+  if (!found) *path = 0;
+  strings_free(&tried);
+  strings_free(&folders);
 }
 
 bool locate_trainer(char path[CONFIG_PATH_MAX], const char *given, Error *e) {

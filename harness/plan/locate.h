@@ -13,6 +13,11 @@
 bool locate_experiment(char path[CONFIG_PATH_MAX], const char *file, Error *);
 /* scales/NAME.ini in the same places; a NAME with a slash or ".ini" is a path. */
 bool locate_scale(char path[CONFIG_PATH_MAX], const char *name, Error *);
+/* The scale of those places that was meant by the name of one that is in none of them, or NULL; the
+ * caller frees. */
+char *locate_near_scale(const char *name);
+/* plots/draw.sh in the same places; "" where it is in none. */
+void locate_plots(char path[CONFIG_PATH_MAX]);
 /* The trainer: given (--mae), $MAE, or `mae` beside this program. */
 bool locate_trainer(char path[CONFIG_PATH_MAX], const char *given, Error *);
 /* The scale for what this machine has: "cpu", "t4x2" or "h200"; reason says why. */

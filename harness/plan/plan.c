@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/plan/locate.h"
 #include "harness/plan/sweep.h"
+#include "mae/base/suggest.h"
+#include "mae/base/text.h"
 #include "mae/config/ini.h"
 
 /* What is gathered while the files are read; entries of later files come later and win. */
@@ -46,6 +49,11 @@ static bool entry_error(Error *e, const IniEntry *entry, const char *problem) {
   error_set(e, EXIT_CONFIG, "%s: [%s] %s: %s", at, entry->section, entry->key, problem);
   free(at);
   return false;
+}
+
+/* What was read is kept in JSON files, which hold nothing else. */
+static bool is_text(const IniEntry *entry, Error *e) {
+  return text_is_utf8(entry->value) || entry_error(e, entry, "not UTF-8: save it in that encoding");
 }
 
 /* The name becomes a folder's name. */
@@ -96,6 +104,45 @@ static bool is_sweep_section(const char *section, const char *scale) {
          (!strncmp(section, "sweep.", 6) && !strcmp(section + 6, scale));
 }
 
+/* A section for another scale is passed over; where no scale has its name but a similar one, it may
+ * be for that. */
+static void note_scale_names(Reading *reading) {
+  static const char *const kinds[] = {"sweep.", "paper.", "prune."};
+  const IniFile *file = &reading->files[1];
+  for (int i = 0; i < file->count && !reading->plan->note; i++) {
+    const IniEntry *entry = &file->entries[i];
+    for (int k = 0; k < 3; k++) {
+      size_t length = strlen(kinds[k]);
+      if (strncmp(entry->section, kinds[k], length)) continue;
+      const char *name = entry->section + length;
+      if (!strcmp(name, reading->plan->scale)) continue;
+      char *near = locate_near_scale(name);
+      if (near)
+        reading->plan->note =
+            string_format("%s:%d: [%s] is passed over: there is no scale %s; did you mean [%s%s]?",
+                          entry->file, entry->line, entry->section, name, kinds[k], near);
+      free(near);
+    }
+  }
+}
+
+/* "[swep]" makes options of what is none; `e` says only that of its first key. False. */
+static bool blame_section(const IniEntry *entry, Error *e) {
+  static const char *const sections[] = {"experiment", "sweep", "paper", "prune"};
+  size_t length = strcspn(entry->section, ".");
+  for (int i = 0; config_key(i); i++)
+    if (!strncmp(config_key(i), entry->section, length) && config_key(i)[length] == '.')
+      return false;
+  char *name = need(strndup(entry->section, length));
+  int near = suggest_index(name, sections, sizeof sections / sizeof *sections);
+  /* [experiment.NAME] is none, whatever NAME is. */
+  const char *rest = near >= 0 && !strcmp(name, sections[near]) ? "" : entry->section + length;
+  free(name);
+  if (near < 0) return false;
+  return error_set(e, EXIT_CONFIG, "%s:%d: there is no section [%.100s]; did you mean [%s%.100s]?",
+                   entry->file, entry->line, entry->section, sections[near], rest);
+}
+
 /* Options first, so that a list is checked against the options it will be combined with. */
 static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Error *e) {
   for (int i = 0; i < file->count; i++) {
@@ -116,7 +163,8 @@ static bool read_entries(Reading *reading, const IniFile *file, bool sweeps, Err
     } else {
       ConfigOrigin origin = {entry->file, entry->line, entry->column};
       char *key = string_format("%s.%s", entry->section, entry->key);
-      bool ok = config_set(&reading->base, key, entry->value, &origin, e);
+      bool ok =
+          config_set(&reading->base, key, entry->value, &origin, e) || blame_section(entry, e);
       free(key);
       if (!ok) return false;
     }
@@ -134,6 +182,8 @@ static bool apply_override(Reading *reading, const PlanOverride *set, Error *e) 
   static char from[] = "--set";
   ConfigOrigin origin = {from, 0, 0};
   IniEntry entry = {.file = from, .value = (char *)set->value};
+  if (!text_is_utf8(set->value))
+    return error_set(e, EXIT_CONFIG, "--set %.100s: not UTF-8", set->key);
   if (!strncmp(set->key, "experiment.", 11)) {
     entry.section = (char *)"experiment";
     entry.key = (char *)set->key + 11;
@@ -352,6 +402,9 @@ static bool read_all(Reading *reading, const char *file, const char *scale_file,
     return error_set(e, EXIT_CONFIG,
                      "%s: the file's name names a folder: only letters, digits, '.', '_' and '-'",
                      file);
+  for (int f = 0; f < 2; f++)
+    for (int i = 0; i < reading->files[f].count; i++)
+      if (!is_text(&reading->files[f].entries[i], e)) return false;
   for (int sweeps = 0; sweeps <= 1; sweeps++)
     for (int f = 0; f < 2; f++)
       if (!read_entries(reading, &reading->files[f], sweeps, e)) return false;
@@ -385,6 +438,7 @@ bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanO
   config_init(&reading->base);
   bool ok = read_all(reading, file, scale_file, e);
   if (ok) write_text(plan, reading);
+  if (ok) note_scale_names(reading);
   sweep_free(&reading->sweep);
   ini_free(&reading->files[0]);
   ini_free(&reading->files[1]);
@@ -403,6 +457,7 @@ void plan_free(Plan *plan) {
   free(plan->x);
   free(plan->scale);
   free(plan->text);
+  free(plan->note);
   paper_free(&plan->paper);
   prune_free(&plan->prune);
   *plan = (Plan){0};

@@ -37,6 +37,7 @@ typedef struct Plan {
   char *name, *question, *expected, *source, *x;
   char *scale; /* "" when none was applied */
   char *text;  /* what was read, merged, with --set applied: an INI file that gives this plan */
+  char *note;  /* what in the files may be a slip and is no error, or NULL */
   Paper paper; /* empty (source NULL) when the experiment has none */
   Prune prune; /* PRUNE_NONE when it has none */
   PlanTrial *trials;

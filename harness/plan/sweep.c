@@ -32,6 +32,8 @@ static bool add_value(StringList *values, const char *key, const char *text, con
   return true;
 }
 
+static const char range_form[] = "a range is written FIRST..LAST, such as 1..3";
+
 /* "1..4" as four seeds; *is_range stays false when the text is no range. */
 static bool add_seed_range(StringList *values, const char *text, bool *is_range,
                            const ConfigOrigin *at, Error *e) {
@@ -44,7 +46,7 @@ static bool add_seed_range(StringList *values, const char *text, bool *is_range,
   unsigned long long last = strtoull(dots + 2, &end_last, 10);
   if (errno || end_first != dots || end_last == dots + 2 || *end_last || text[0] == '-' ||
       dots[2] == '-')
-    return error_at(e, at, "seeds", "a range is written FIRST..LAST, such as 1..3");
+    return error_at(e, at, "seeds", range_form);
   if (last < first) return error_at(e, at, "seeds", "the range's end is before its start");
   if (last - first >= SWEEP_TRIALS_MAX) return error_at(e, at, "seeds", "too many seeds");
   for (unsigned long long seed = first; seed <= last; seed++)
@@ -66,7 +68,10 @@ static bool parse_list(StringList *values, const char *key, const char *list, bo
     } else if (seeds) {
       ok = add_seed_range(values, items.items[i], &is_range, at, e);
     }
-    if (ok && !is_range) ok = add_value(values, key, items.items[i], base, at, e);
+    if (ok && !is_range) {
+      ok = add_value(values, key, items.items[i], base, at, e);
+      if (!ok && seeds) error_suffix(e, "%s", range_form);
+    }
   }
   strings_free(&items);
   return ok;
@@ -100,7 +105,8 @@ bool sweep_set(Sweep *sweep, const char *key, const char *list, const Config *ba
 
 static bool zip_group(Sweep *sweep, const StringList *keys, const ConfigOrigin *at, Error *e) {
   SweepKey *first = NULL;
-  if (keys->count < 2) return error_at(e, at, "zip", "needs two keys or more");
+  if (keys->count < 2)
+    return error_at(e, at, "zip", "needs two keys or more, with blanks between them");
   for (int i = 0; i < keys->count; i++) {
     SweepKey *key = find_key(sweep, keys->items[i]);
     if (!key) {
