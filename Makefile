@@ -25,9 +25,10 @@ build:
 	@sed -n 's/^-- \(Built with.*\|Check not found.*\)/\1/p' $(BUILD)/configure.log
 	@cmake --build $(BUILD) -j $(JOBS) $(if $(TARGETS),--target $(TARGETS))
 
+# Below PREFIX, which is /usr/local unless given; with DESTDIR before it.
 install:
 	@$(MAKE) --no-print-directory build TARGETS="mae harness manual"
-	cmake --install $(BUILD)
+	cmake --install $(BUILD) $(if $(PREFIX),--prefix $(PREFIX))
 
 # A .deb and a tarball in build-package/, for any x86-64 processor with AVX2 and FMA, or any of another
 # kind.
