@@ -503,15 +503,16 @@ END_TEST
 
 /* A slip of the pen, else what a word begins; one letter begins too much. */
 START_TEST(the_word_that_was_meant_is_suggested) {
-  static const char *const words[] = {"cpu-hour", "cpu",           NULL,
-                                      "t4x2",     "warmup_epochs", "warmup_steps"};
+  static const char *const words[] = {
+      "cpu-hour", "cpu", NULL, "t4x2", "train.mask", "train.warmup_epochs", "train.warmup_steps"};
   static const struct {
     const char *word;
     int index;
-  } cases[] = {{"cpux", 1}, {"cp", 1}, {"cpu-ho", 0}, {"t4", 3},  {"warm", 5},
-               {"4x2", 3},  {"c", -1}, {"h200", -1},  {"t4y", 3}, {"", -1}};
+  } cases[] = {{"cpux", 1},  {"cp", 1},      {"cpu-ho", 0},    {"t4", 3},  {"train.warm", 6},
+               {"CPU", 1},   {"Train.W", 6}, {"train.msk", 4}, {"4x2", 3}, {"c", -1},
+               {"h200", -1}, {"t4y", 3},     {"", -1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-    ck_assert_msg(suggest_index(cases[i].word, words, 6) == cases[i].index, "%s", cases[i].word);
+    ck_assert_msg(suggest_index(cases[i].word, words, 7) == cases[i].index, "%s", cases[i].word);
 }
 END_TEST
 

@@ -129,6 +129,8 @@ static const struct {
     {"[sweep]\nseeds = 1..\n", ":2:9", "FIRST..LAST"},
     {"[sweep]\nseeds = 1..99999999\n", ":2:9", "too many"},
     {"[sweep]\nseeds = 1-3\n", ":2:9", "whole number from 0 to 9007199254740991; a range is"},
+    {"[sweep]\nseed = 1..3\n", ":2:8: [sweep] seed:", "no such key; did you mean seeds?"},
+    {"[sweep]\nSeeds = 1\n", ":2:9: [sweep] Seeds:", "did you mean seeds?"},
     {"[swep]\nseeds = 1\n", ":2:", "there is no section [swep]; did you mean [sweep]?"},
     {"[Sweep.cpu]\ntrain.batch = 8\n", ":2:", "[Sweep.cpu]; did you mean [sweep.cpu]?"},
     {"[experiment.cpu]\nname = a\n", ":2:", "[experiment.cpu]; did you mean [experiment]?"},

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mae/base/suggest.h"
+
 enum { VALUE_MAX = CONFIG_PATH_MAX + 64 };
 
 static bool error_at(Error *e, const ConfigOrigin *at, const char *key, const char *problem) {
@@ -77,10 +79,24 @@ static bool parse_list(StringList *values, const char *key, const char *list, bo
   return ok;
 }
 
+/* "seed" is no option, and its likeliest meaning is none either. */
+static bool is_slip(const char *key, const ConfigOrigin *at, Error *e) {
+  static const char *const words[] = {"seeds", "zip", "exclude"};
+  for (int i = 0; i < 3; i++) {
+    if (!strcmp(key, words[i]) || edit_distance(key, words[i]) > 1) continue;
+    char *problem = string_format("no such key; did you mean %s?", words[i]);
+    error_at(e, at, key, problem);
+    free(problem);
+    return true;
+  }
+  return false;
+}
+
 bool sweep_set(Sweep *sweep, const char *key, const char *list, const Config *base,
                const ConfigOrigin *at, Error *e) {
   bool seeds = !strcmp(key, "seeds");
   StringList values = {0};
+  if (is_slip(key, at, e)) return false;
   if (!parse_list(&values, seeds ? "run.seed" : key, list, seeds, base, at, e)) {
     strings_free(&values);
     return false;

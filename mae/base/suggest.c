@@ -1,12 +1,19 @@
 /* The edit distance behind "did you mean" (a swap of neighbours counts as one edit). */
 #include "mae/base/suggest.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 enum { WORD_MAX = 63, PREFIX_MIN = 2 /* one letter begins too many words */ };
 
 static int smaller(int a, int b) {
   return a < b ? a : b;
+}
+
+static bool is_same(char a, char b) {
+  return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
 /* The optimal string alignment distance by dynamic programming, of whose table only the three rows
@@ -20,8 +27,8 @@ int edit_distance(const char *a, const char *b) {
     row[0] = i;
     for (int j = 1; j <= n; j++) {
       int best = smaller(above[j], row[j - 1]) + 1;
-      best = smaller(best, above[j - 1] + (a[i - 1] != b[j - 1]));
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+      best = smaller(best, above[j - 1] + !is_same(a[i - 1], b[j - 1]));
+      if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1]))
         best = smaller(best, before[j - 2] + 1);
       row[j] = best;
     }
@@ -33,7 +40,8 @@ int edit_distance(const char *a, const char *b) {
   return above[n];
 }
 
-/* Slips of the pen come before abbreviations: "cp" is "cpu" and not "cpu-hour". */
+/* A single slip of the pen comes before an abbreviation ("cp" is "cpu" and not "cpu-hour"), which
+ * comes before several ("train.warm" is not "train.mask"). */
 int suggest_index(const char *word, const char *const *words, int count) {
   size_t length = strnlen(word, WORD_MAX);
   int limit = 1 + (int)length / 3;
@@ -46,10 +54,10 @@ int suggest_index(const char *word, const char *const *words, int count) {
       nearest = i;
       nearest_distance = distance;
     }
-    if (length >= PREFIX_MIN && distance < begun_distance && !strncmp(words[i], word, length)) {
+    if (length >= PREFIX_MIN && distance < begun_distance && !strncasecmp(words[i], word, length)) {
       begun = i;
       begun_distance = distance;
     }
   }
-  return nearest >= 0 ? nearest : begun;
+  return begun >= 0 && nearest_distance > 1 ? begun : nearest;
 }
