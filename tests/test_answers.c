@@ -76,6 +76,10 @@ START_TEST(names_nearly_right) {
   const char again[] = HARNESS " run small.ini --scale ./a.ini --db r.db --out out --mae " FAKE;
   expect(again, 0, "next: harness status --db r.db; sh /");
   expect(again, 0, "/plots/draw.sh r.db figures; or a line per point:");
+  said = run(again, &code);
+  char *table = strstr(said, "psnr_masked"), *next = strstr(said, "\nnext: ");
+  ck_assert(table && next && table < next);
+  free(said);
   ck_assert_int_eq(system("mkdir plots && touch plots/draw.sh"), 0);
   expect(again, 0, "next: harness status --db r.db; make plots DB=r.db; or a line");
 }

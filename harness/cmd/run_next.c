@@ -32,6 +32,7 @@ static void say_results(const char *db) {
 }
 
 void run_say_next(const RunCommand *run) {
+  fflush(stdout); /* in a log of both it stands behind the table */
   if (run->pruned)
     fprintf(stderr, "\n%d trial%s pruned: paused with %s, until the same command with --no-prune\n",
             run->pruned, run->pruned == 1 ? " is" : "s are",
