@@ -318,6 +318,8 @@ static const struct {
     {"run exp.ini --scale none --db out/r.db --out exp.ini --mae " FAKE, "exp.ini", 4},
     {"status --db nothing.db", "nothing.db", 4},
     {"show 1 --db nothing.db", "nothing.db", 4},
+    {"status --db .", ".: a folder; --db names a file, such as ./results.db", 4},
+    {"run exp.ini --scale none --db . --mae " FAKE, ".: a folder; --db names a file", 4},
     {"show one --db nothing.db", "no trial's number", 2},
     {"verify 1 --class exact", "expected bitwise, numerical or statistical", 2},
     {"import --out nothing", "no such folder", 4},

@@ -327,6 +327,10 @@ static bool find_folder(Store *store, Error *e) {
               "elsewhere",
               store->path);
   free(parent);
+  struct stat info;
+  if (ok && stat(store->path, &info) == 0 && S_ISDIR(info.st_mode))
+    ok = error_set(e, EXIT_DATA, "%s: a folder; --db names a file, such as %s/results.db",
+                   store->path, store->path);
   return ok;
 }
 
