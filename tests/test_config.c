@@ -516,6 +516,15 @@ START_TEST(the_word_that_was_meant_is_suggested) {
 }
 END_TEST
 
+START_TEST(a_path_that_is_not_read_is_told) {
+  ck_assert_str_eq(config_idle_path(&config), "");
+  set("data.path", "images");
+  ck_assert_ptr_nonnull(strstr(config_idle_path(&config), "data.path is set and not read"));
+  set("data.source", "imagefolder");
+  ck_assert_str_eq(config_idle_path(&config), "");
+}
+END_TEST
+
 /* The scales that ship with the project, given a folder of images. */
 START_TEST(scales_are_valid) {
   static const char *const scales[] = {"cpu", "t4x2", "h200"};
@@ -611,6 +620,7 @@ int main(void) {
   tcase_add_test(tc, choices_have_their_consequences);
   tcase_add_test(tc, edit_distances);
   tcase_add_test(tc, the_word_that_was_meant_is_suggested);
+  tcase_add_test(tc, a_path_that_is_not_read_is_told);
   tcase_add_loop_test(tc, scales_are_valid, 0, 3);
   tcase_add_loop_test(tc, command_lines, 0, sizeof commands / sizeof *commands);
   suite_add_tcase(suite, tc);

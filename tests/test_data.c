@@ -215,6 +215,10 @@ START_TEST(shard_refusals) {
   open_data(); /* what is named otherwise trains */
   ck_assert_int_eq(data.train_count, 3);
   ck_assert_int_eq(data.eval_count, 1);
+  data_close(&data);
+  shell("rm -r images/set-%s*", "");
+  write_text("images/0.png", "");
+  expect_refusal("images: no shards in this folder (1 file passed over: 1 .png); data.path should");
 }
 END_TEST
 

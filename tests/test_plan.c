@@ -203,6 +203,21 @@ START_TEST(a_misspelt_scale_is_noted) {
 }
 END_TEST
 
+START_TEST(a_path_that_is_not_read_is_noted) {
+  static const char *const texts[] = {"[data]\npath = /tmp\n[sweep]\nseeds = 1, 2\n",
+                                      "[data]\npath = /tmp\n[sweep]\n"
+                                      "data.source = shapes, imagefolder\n"};
+  for (int i = 0; i < 2; i++) {
+    Plan plan;
+    Error error = {0};
+    write_text(path, texts[i]);
+    ck_assert_msg(plan_load(&plan, path, NULL, NULL, 0, &error), "%s", error.message);
+    ck_assert_int_eq(plan.note && strstr(plan.note, "data.path is set and not read"), i == 0);
+    plan_free(&plan);
+  }
+}
+END_TEST
+
 START_TEST(refuses) {
   Plan plan;
   Error error = {0};
@@ -479,6 +494,7 @@ int main(void) {
   tcase_add_loop_test(cases, expands, 0, sizeof expansions / sizeof *expansions);
   tcase_add_loop_test(cases, refuses, 0, sizeof refusals / sizeof *refusals);
   tcase_add_test(cases, a_misspelt_scale_is_noted);
+  tcase_add_test(cases, a_path_that_is_not_read_is_noted);
   tcase_add_loop_test(cases, set_replaces_lists, 0, sizeof overrides / sizeof *overrides);
   tcase_add_test(cases, later_wins);
   tcase_add_test(cases, reads_published_numbers);

@@ -126,6 +126,14 @@ static void note_scale_names(Reading *reading) {
   }
 }
 
+/* --set data.path alone, where the scale has another source of images. */
+static void note_idle_path(Plan *plan) {
+  const char *idle = config_idle_path(&plan->trials[0].config);
+  for (int i = 1; i < plan->count; i++) /* one that sweeps the source may read it elsewhere */
+    if (!*config_idle_path(&plan->trials[i].config)) return;
+  if (*idle && !plan->note) plan->note = string_copy(idle);
+}
+
 /* "[swep]" makes options of what is none; `e` says only that of its first key. False. */
 static bool blame_section(const IniEntry *entry, Error *e) {
   static const char *const sections[] = {"experiment", "sweep", "paper", "prune"};
@@ -439,6 +447,7 @@ bool plan_load(Plan *plan, const char *file, const char *scale_file, const PlanO
   bool ok = read_all(reading, file, scale_file, e);
   if (ok) write_text(plan, reading);
   if (ok) note_scale_names(reading);
+  if (ok) note_idle_path(plan);
   sweep_free(&reading->sweep);
   ini_free(&reading->files[0]);
   ini_free(&reading->files[1]);

@@ -260,6 +260,8 @@ int cmd_data(int argc, char **argv) {
     error_set(&e, EXIT_CONFIG, "'%s' is neither pack, info nor speed", wanted);
     return command_fail(command.line.name, &e);
   }
+  if (*config_idle_path(&command.config))
+    fprintf(stderr, "warning: %s\n", config_idle_path(&command.config));
   ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
   const ProgressListener progress = progress_on(&line);
   Dataset data;

@@ -156,6 +156,10 @@ float config_loss_scale(const Config *); /* of the first step: 1 but in fp16 */
 bool config_jitters(const Config *);     /* whether train.augment changes colours */
 /* Whether data.pack keeps image files encoded. */
 bool config_packs_files(const Config *);
+/* Whether data.source reads data.path. */
+bool config_reads_path(const Config *);
+/* What is to be said where data.path is set and not read: "" elsewhere. */
+const char *config_idle_path(const Config *);
 /* Training images as far as they are known before any is read; 0: not. */
 int config_train_images(const Config *);
 

@@ -78,6 +78,18 @@ bool config_packs_files(const Config *config) {
   return packs[config->data.pack];
 }
 
+bool config_reads_path(const Config *config) {
+#define IN_FOLDER(id, name, help, open, in_folder, ...) [id] = in_folder,
+  static const bool reads[] = {SOURCES(IN_FOLDER)};
+  return reads[config->data.source];
+}
+
+const char *config_idle_path(const Config *config) {
+  if (!*config->data.path || config_reads_path(config)) return "";
+  return "data.path is set and not read: data.source = shapes draws its images; set data.source "
+         "too, to what lies there";
+}
+
 int config_train_images(const Config *config) {
 #define IMAGES(id, name, help, open, in_folder, of_files, images) [id] = images,
   static const int known[] = {SOURCES(IMAGES)};

@@ -11,8 +11,6 @@ static const struct {
   int divisor;
 } positions[] = {POS_EMBEDS(POSITION)};
 
-#define IN_FOLDER(id, name, help, open, in_folder, ...) [id] = in_folder,
-static const bool source_in_folder[] = {SOURCES(IN_FOLDER)};
 #define OF_FILES(id, name, help, open, in_folder, of_files, images) [id] = of_files,
 static const bool source_of_files[] = {SOURCES(OF_FILES)};
 
@@ -117,7 +115,7 @@ static bool check_schedule(const Config *config, Error *e) {
 }
 
 static bool check_data(const Config *config, Error *e) {
-  if (source_in_folder[config->data.source] && !*config->data.path) {
+  if (config_reads_path(config) && !*config->data.path) {
     char source[32];
     return error_set(e, EXIT_CONFIG,
                      "data.path is not set; data.source = %s needs the folder or archive of its "

@@ -54,7 +54,8 @@ static bool is_top(const Tree *tree, const char *folder) {
 static bool add_held_out(SourceFiles *files, Error *e) {
   NameList classes = {0};
   const char *folder = layout_held_out(&files->tree, NULL, e);
-  bool ok = folder && layout_folders(&classes, &files->tree, folder, &files->passed, e) &&
+  bool ok = folder &&
+            layout_folders(&classes, &files->tree, folder, "class folders", &files->passed, e) &&
             add_split(files, SPLIT_EVAL, folder, &classes, e) && shuffle_eval(files, e);
   names_free(&classes);
   return ok;
@@ -62,10 +63,11 @@ static bool add_held_out(SourceFiles *files, Error *e) {
 
 bool source_imagefolder_open(Source *source, const Config *config, Error *e) {
   SourceFiles *files = files_new(config, e);
-  bool ok = files && layout_enter(&files->tree, is_top, e) &&
-            layout_folders(&files->classes, &files->tree, "train", &files->passed, e) &&
-            add_split(files, SPLIT_TRAIN, "train", &files->classes, e) &&
-            (config->data.holdout > 0 || add_held_out(files, e));
+  bool ok =
+      files && layout_enter(&files->tree, is_top, e) &&
+      layout_folders(&files->classes, &files->tree, "train", "class folders", &files->passed, e) &&
+      add_split(files, SPLIT_TRAIN, "train", &files->classes, e) &&
+      (config->data.holdout > 0 || add_held_out(files, e));
   if (ok) return files_source(source, "imagefolder", files, config, e);
   files_free(files);
   return false;

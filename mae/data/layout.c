@@ -77,10 +77,10 @@ static bool take_folder(void *user, const char *path, const char *name, EntryKin
   return true;
 }
 
-bool layout_folders(NameList *list, const Tree *tree, const char *folder, PassedOver *passed,
-                    Error *e) {
+bool layout_folders(NameList *list, const Tree *tree, const char *folder, const char *what,
+                    PassedOver *passed, Error *e) {
   PassedOver own = {0};
-  Listing listing = {.list = list, .passed = &own, .tree = tree, .what = "class folders"};
+  Listing listing = {.list = list, .passed = &own, .tree = tree, .what = what};
   *list = (NameList){0};
   bool ok = tree_each(tree, folder, take_folder, &listing, e);
   ok = finish(&listing, folder, ok, passed, e);

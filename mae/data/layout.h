@@ -22,8 +22,10 @@ const char *layout_held_out(const Tree *, const char *annotations, Error *);
 bool layout_has_classes(const Tree *, const char *folder);
 
 /* Both make a list, count what they pass over, and fail when the folder is not there or has none.
- * The folders in a folder, sorted; those whose name begins with a dot are hidden. */
-bool layout_folders(NameList *, const Tree *, const char *folder, PassedOver *, Error *);
+ * The folders in a folder, sorted; those whose name begins with a dot are hidden. what: what they
+ * are, for the message. */
+bool layout_folders(NameList *, const Tree *, const char *folder, const char *what, PassedOver *,
+                    Error *);
 /* The JPEG and PNG files, by their endings, in a folder and the folders below it, in the order of
  * torchvision's ImageFolder: by folder, then by name. Links are followed, unless they lead to a
  * folder that they lie in. */

@@ -66,7 +66,8 @@ static bool list_classes(Reader *reader, Error *e) {
   NameList *classes = &files->classes;
   char name[TREE_NAME_MAX];
   reader->listed = tree_kind(&files->tree, file) != ENTRY_NONE;
-  if (!reader->listed) return layout_folders(classes, &files->tree, "train", &files->passed, e);
+  if (!reader->listed)
+    return layout_folders(classes, &files->tree, "train", "class folders", &files->passed, e);
   tree_name(name, &files->tree, file);
   if (!read_lines(reader, file, take_wnid, e)) return false;
   if (!classes->count) return error_set(e, EXIT_DATA, "%.600s: names no class", name);
@@ -168,7 +169,8 @@ static bool add_sorted(Reader *reader, Error *e) {
                      "show is not known",
                      name, annotations_name);
   }
-  bool ok = layout_folders(&found, &files->tree, reader->folder, &files->passed, e);
+  bool ok =
+      layout_folders(&found, &files->tree, reader->folder, "class folders", &files->passed, e);
   for (size_t i = 0; ok && i < found.count; i++) {
     char folder[CONFIG_PATH_MAX], name[TREE_NAME_MAX];
     int label = names_find_sorted(&files->classes, found.names[i]);

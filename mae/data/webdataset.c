@@ -101,7 +101,7 @@ static bool add_shards(SourceFiles *files, const NameList *shards, const Config 
 bool source_webdataset_open(Source *source, const Config *config, Error *e) {
   NameList shards = {0};
   SourceFiles *files = files_new(config, e);
-  bool ok = files && layout_folders(&shards, &files->tree, "", &files->passed, e) &&
+  bool ok = files && layout_folders(&shards, &files->tree, "", "shards", &files->passed, e) &&
             add_shards(files, &shards, config, e);
   names_free(&shards);
   if (ok) return files_source(source, "webdataset", files, config, e);

@@ -207,6 +207,8 @@ static bool start(Run *run, Error *e) {
       !report_artifact(&run->report, "products", run->options->out, PRODUCTS_FILE, e))
     return false;
   greet(run);
+  if (*config_idle_path(config) && !report_warning(&run->report, e, "%s", config_idle_path(config)))
+    return false;
   double warmup = schedule_warmup_epochs(config, run->steps_per_epoch);
   if (warmup * run->steps_per_epoch < (double)run->steps) return true;
   return report_warning(&run->report, e,
