@@ -547,6 +547,7 @@ static const struct {
     {"--version", 0, "maebench "},
     {"--version", 0, "\nmatrix products on the CPU: "},
     {"confg", 2, "mae: no command 'confg'; did you mean config?"},
+    {"--versoin", 2, "mae: no command '--versoin'; did you mean --version?"},
     {"qqqqqqqqqq", 2, "mae: no command 'qqqqqqqqqq'; `mae --help` lists them"},
     {"config", 0, "[train]\nmask_ratio = 0.75\n"},
     {"config --version", 0, "maebench "},

@@ -33,6 +33,8 @@ static int unknown_command(const Program *program, const char *name) {
   for (; count < program->count; count++) names[count] = program->commands[count].name;
   names[count++] = manual_name;
   names[count++] = completion_name;
+  names[count++] = "--help";
+  names[count++] = "--version";
   int near = suggest_index(name, names, count);
   if (near >= 0)
     fprintf(stderr, "%s: no command '%s'; did you mean %s?\n", program->name, name, names[near]);
