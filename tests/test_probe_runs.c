@@ -243,6 +243,13 @@ START_TEST(some_of_it) {
   ck_assert_ptr_nonnull(strstr(event_text(warning, "message"),
                                "no vote of 100, 200 neighbours: there are 50 training images"));
   json_decref(events);
+  /* Its table's columns stand below each other, however long the names. */
+  expect_run("eval --checkpoint @/run", EXIT_OK);
+  const char *row = strstr(mae_output(), "\n\n"), *end = strstr(mae_output(), "\nclasses told");
+  ck_assert(row && end && strstr(row, "\nknn_mean_prenorm_k10_top5 "));
+  size_t length = strcspn(row += 2, "\n");
+  for (; row < end; row += length + 1)
+    ck_assert_msg(strcspn(row, "\n") == length, "%s", mae_output());
   expect_run("train " TINY "model.class_token=false probe.method=knn probe.features=cls "
              "--out @/none",
              EXIT_CONFIG);

@@ -58,18 +58,26 @@ static bool score_all(Results *results, bool conventions, const Config *config, 
   return ok;
 }
 
+/* Whether one of the scorers that look at features, or of the others, has the metric. */
+static bool is_told(const Results *results, int metric, bool probes) {
+  for (int i = 0; i < scorer_count; i++)
+    if (scorer_list[i]->probes == probes && metrics_has(&results->of[i], metric)) return true;
+  return false;
+}
+
 /* The scorers that look at features, or those that look at reconstructions. */
 static void print_scorers(const Results *results, bool probes) {
-  printf("%-22s", "");
+  int width = 22; /* of the longest name */
+  for (int k = 0; k < metric_count; k++)
+    if (is_told(results, k, probes) && (int)strlen(metric_list[k].name) > width)
+      width = (int)strlen(metric_list[k].name);
+  printf("%-*s", width, "");
   for (int i = 0; i < scorer_count; i++)
     if (scorer_list[i]->probes == probes) printf(" %14s", scorer_list[i]->name);
   putchar('\n');
   for (int k = 0; k < metric_count; k++) {
-    bool any = false;
-    for (int i = 0; i < scorer_count; i++)
-      any |= scorer_list[i]->probes == probes && metrics_has(&results->of[i], k);
-    if (!any) continue;
-    printf("%-22s", metric_list[k].name);
+    if (!is_told(results, k, probes)) continue;
+    printf("%-*s", width, metric_list[k].name);
     for (int i = 0; i < scorer_count; i++) {
       if (scorer_list[i]->probes != probes) continue;
       if (metrics_has(&results->of[i], k))

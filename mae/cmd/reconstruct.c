@@ -16,7 +16,8 @@
 static const char about[] =
     "Draws original | masked | reconstruction | harmonic fill for each IMAGE (JPEG or\n"
     "PNG, its centre square), or for the first held-out images when none is given.\n"
-    "Visible patches are pasted from the original; captions are psnr_composite.";
+    "Visible patches are pasted from the original; captions are psnr_composite. Below\n"
+    "stands four times the distance from the original.";
 
 enum { HELD_OUT_IMAGES = 8, IMAGES_MAX = 64 /* named on the command line */ };
 
