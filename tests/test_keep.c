@@ -142,7 +142,8 @@ START_TEST(clean_says_before_it_does) {
   expect_code("clean --out out --db r.db --superseded", 0, "exp: 500 kB freed");
   shell("test ! -e out/exp/*/superseded-9");
   expect_code("verify 1 --db r.db", 0, "trial 1: bitwise");
-  expect_code("clean other --out out --db r.db", 2, "out has no experiment other");
+  expect_code("clean other --out out --db r.db", 2, "out has no experiment other; it has exp");
+  expect_code("clean exp exp --out out --db r.db", 0, "exp: 0 B freed, 1 trial");
   expect_code("clean --keep much --out out --db r.db", 2, "--keep");
   expect_code("clean --out nowhere --db r.db", 4, "nowhere: there is no experiment in it");
 }

@@ -63,14 +63,15 @@ bool found_named(StringList *folders, const char *out, const char *const *names,
   found_experiments(&all, out);
   bool ok = all.count > 0 || error_set(e, EXIT_DATA, "%s: there is no experiment in it", out);
   for (int n = 0; ok && n < count; n++) {
-    int before = folders->count;
-    for (int i = 0; i < all.count; i++)
-      if (is_named(all.items[i], names[n]) && strings_find(folders, all.items[i]) < 0)
-        strings_add(folders, string_copy(all.items[i]));
-    if (folders->count == before)
-      ok = error_set(e, EXIT_CONFIG,
-                     "%s has no experiment %.100s that was not named before; it has %s%s", out,
-                     names[n], folder_experiment(all.items[0]), all.count > 1 ? " and others" : "");
+    bool found = false;
+    for (int i = 0; i < all.count; i++) {
+      if (!is_named(all.items[i], names[n])) continue;
+      found = true;
+      if (strings_find(folders, all.items[i]) < 0) strings_add(folders, string_copy(all.items[i]));
+    }
+    if (!found)
+      ok = error_set(e, EXIT_CONFIG, "%s has no experiment %.100s; it has %s%s", out, names[n],
+                     folder_experiment(all.items[0]), all.count > 1 ? " and others" : "");
   }
   for (int i = 0; ok && !count && i < all.count; i++)
     strings_add(folders, string_copy(all.items[i]));
