@@ -508,8 +508,8 @@ START_TEST(the_word_that_was_meant_is_suggested) {
   static const struct {
     const char *word;
     int index;
-  } cases[] = {{"cpux", 1},  {"cp", 1},      {"cpu-ho", 0},    {"t4", 3},  {"train.warm", 6},
-               {"CPU", 1},   {"Train.W", 6}, {"train.msk", 4}, {"4x2", 3}, {"c", -1},
+  } cases[] = {{"cpux", 1},  {"cp", 1},      {"cpu-ho", 0},    {"t4", 3},  {"train.warm", 5},
+               {"CPU", 1},   {"Train.W", 5}, {"train.msk", 4}, {"4x2", 3}, {"c", -1},
                {"h200", -1}, {"t4y", 3},     {"", -1}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     ck_assert_msg(suggest_index(cases[i].word, words, 7) == cases[i].index, "%s", cases[i].word);

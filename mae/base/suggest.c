@@ -46,7 +46,7 @@ int suggest_index(const char *word, const char *const *words, int count) {
   size_t length = strnlen(word, WORD_MAX);
   int limit = 1 + (int)length / 3;
   int nearest = -1, nearest_distance = limit + 1;
-  int begun = -1, begun_distance = WORD_MAX + 1;
+  int begun = -1;
   for (int i = 0; i < count; i++) {
     if (!words[i]) continue;
     int distance = edit_distance(word, words[i]);
@@ -54,10 +54,7 @@ int suggest_index(const char *word, const char *const *words, int count) {
       nearest = i;
       nearest_distance = distance;
     }
-    if (length >= PREFIX_MIN && distance < begun_distance && !strncasecmp(words[i], word, length)) {
-      begun = i;
-      begun_distance = distance;
-    }
+    if (begun < 0 && length >= PREFIX_MIN && !strncasecmp(words[i], word, length)) begun = i;
   }
   return begun >= 0 && nearest_distance > 1 ? begun : nearest;
 }

@@ -6,7 +6,7 @@
  * good as small letters. Words longer than 63 bytes are compared by their first 63. */
 int edit_distance(const char *a, const char *b);
 /* The index of the word among words[count] that was probably meant by `word`, or -1: one slip of
- * the pen away, else the shortest that begins with it ("t4" for "t4x2"), else the nearest (about
+ * the pen away, else the first that begins with it ("t4" for "t4x2"), else the nearest (about
  * one edit in three letters). NULL entries are skipped. */
 int suggest_index(const char *word, const char *const *words, int count);
 
