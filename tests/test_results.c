@@ -124,6 +124,18 @@ START_TEST(tags_and_notes_survive_an_import) {
 }
 END_TEST
 
+/* Who notes something at the same time loses nobody's words, in the folder or in the database. */
+START_TEST(notes_at_once_are_all_kept) {
+  expect_line("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do $H note 1 "
+              "\"<$i>\"" DB "& $H tag 1 t$i" DB "& done; wait",
+              0, "");
+  expect_rows("SELECT count(*) FROM note", "20\n");
+  expect_rows("SELECT count(*) FROM tag", "20\n");
+  expect_line("cat out/exp/*/notes.json | grep -o '\"<[0-9]*>\"' | sort -u | wc -l", 0, "20\n");
+  expect_line("ls out/exp/*/notes.json.lock", 2, "No such file");
+}
+END_TEST
+
 /* A note of two lines is a row of the list; what JSON cannot hold is said and not left out. */
 START_TEST(any_text_is_listed) {
   expect_line("$H note 1 \"$(printf 'one\\ntwo')\"" DB, 0, "");
@@ -399,6 +411,7 @@ int main(void) {
                       sizeof refused / sizeof *refused);
   tcase_add_test(cases, the_best_point_and_its_rivals);
   tcase_add_test(cases, tags_and_notes_survive_an_import);
+  tcase_add_test(cases, notes_at_once_are_all_kept);
   tcase_add_test(cases, any_text_is_listed);
   tcase_add_test(cases, a_damaged_note_is_left_out);
   tcase_add_test(cases, a_deleted_trial_stays_away);

@@ -7,7 +7,10 @@
 
 #include "harness/trial/folder.h"
 #include "mae/base/io.h"
+#include "mae/base/lock_file.h"
 #include "mae/record/event_line.h"
+
+#define LOCK_FILE NOTES_FILE ".lock"
 
 enum { NOTE_MAX = 10000, TAG_MAX = 64 };
 
@@ -30,6 +33,18 @@ static bool take(Notes *notes, const json_t *json) {
       return false;
   }
   return true;
+}
+
+int notes_lock(const char *folder, Error *e) {
+  char path[CONFIG_PATH_MAX];
+  return io_join(path, sizeof path, folder, LOCK_FILE, e)
+             ? lock_file_take(path, "waiting for another note, seconds", NULL, e)
+             : -1;
+}
+
+void notes_unlock(int lock, const char *folder) {
+  char path[CONFIG_PATH_MAX];
+  if (io_join(path, sizeof path, folder, LOCK_FILE, NULL)) lock_file_release(lock, path);
 }
 
 bool notes_read(Notes *notes, const char *folder, Error *e) {

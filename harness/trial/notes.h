@@ -20,6 +20,10 @@ typedef struct Notes { /* all zero is none */
   int count;
 } Notes;
 
+/* Whoever changes notes.json holds its lock from before reading it to after writing it, so that of
+ * two who change it at once none loses the other's words. -1: an error of code EXIT_DATA. */
+int notes_lock(const char *folder, Error *);
+void notes_unlock(int lock, const char *folder);
 /* No file is no notes. One that is damaged is an error of code EXIT_DATA that names it. */
 bool notes_read(Notes *, const char *folder, Error *);
 /* Nothing to say leaves no file. */

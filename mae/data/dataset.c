@@ -4,21 +4,18 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernels/scalar.h"
-#include "mae/base/clock.h"
 #include "mae/base/io.h"
+#include "mae/base/lock_file.h"
 #include "mae/base/sha256.h"
 #include "mae/data/pack.h"
 #include "mae/data/part.h"
@@ -136,47 +133,6 @@ bool data_cache_folder(char *out, size_t size, const Config *config, Error *e) {
   return error_set(e, EXIT_DATA, "data.cache: the path is too long");
 }
 
-/* Waits for a lock, and says all the while that it does: whoever watches this process must not take
- * it for one that hangs. */
-static bool lock_wait(int fd, const ProgressListener *progress) {
-  static const char job[] = "waiting for another process that packs the same data, seconds";
-  const struct timespec between = {.tv_nsec = 50 * 1000 * 1000};
-  double began = clock_seconds();
-  while (flock(fd, LOCK_EX | LOCK_NB)) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return false;
-    progress_tell(progress, job, (size_t)(clock_seconds() - began), PROGRESS_UNKNOWN);
-    nanosleep(&between, NULL);
-  }
-  return true;
-}
-
-/* Takes the lock file that one packer of a source holds, waiting for another process if need be.
- * The kernel releases it when its holder dies. Returns its descriptor, or -1. */
-static int lock_take(const char *path, const ProgressListener *progress, Error *e) {
-  for (;;) {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    bool ok = fd >= 0 && lock_wait(fd, progress);
-    if (!ok) {
-      error_set(e, EXIT_DATA, "%s: cannot lock: %s", path, strerror(errno));
-      if (fd >= 0) close(fd);
-      return -1;
-    }
-    /* The former holder removed the file when it was done: what was locked may be that removed
-     * file, while another process locks a new one. Only a lock on the file that is there now
-     * counts. */
-    struct stat held, there;
-    if (!fstat(fd, &held) && !stat(path, &there) && held.st_ino == there.st_ino &&
-        held.st_dev == there.st_dev)
-      return fd;
-    close(fd);
-  }
-}
-
-static void lock_release(int fd, const char *path) {
-  unlink(path);
-  close(fd);
-}
-
 /* Removes what killed packers left that nobody goes on with: temporaries whose name begins with
  * `name`. The lock is held, so nobody is writing one. */
 static bool remove_leftovers(const char *cache, const char *name, Error *e) {
@@ -212,7 +168,8 @@ static bool pack_once(Dataset *data, const char *cache, const char *name, const 
   snprintf(part, sizeof part, "%s.part", pack);
   snprintf(scratch, sizeof scratch, "%s.%ld.files.tmp", pack, (long)getpid());
   if (!io_make_folders(cache, e)) return false;
-  int fd = lock_take(lock, progress, e);
+  int fd = lock_file_take(lock, "waiting for another process that packs the same data, seconds",
+                          progress, e);
   if (fd < 0) return false;
   bool mine = access(pack, F_OK) != 0;
   bool ok = !mine || (remove_leftovers(cache, name, e) &&
@@ -221,7 +178,7 @@ static bool pack_once(Dataset *data, const char *cache, const char *name, const 
                       pack_write(part, source, skip_bad, progress, e) && name_pack(part, pack, e));
   ok = ok && data_open_pack(data, pack, e);
   if (ok && mine) pack_note_verified(data);
-  lock_release(fd, lock);
+  lock_file_release(fd, lock);
   return ok;
 }
 
