@@ -260,6 +260,37 @@ START_TEST(begun_anew_by_another_harness) {
 }
 END_TEST
 
+/* A trainer behind a launcher outlives its harness and finishes the trial: the next run writes how
+ * that ended, and takes away what run.keep does not keep. */
+START_TEST(an_orphan_finishes_its_trial) {
+  scratch_write("launch", "\"$@\"\nexit $?\n");
+  shell("printf '[resources]\nlauncher = sh launch\n' >> exp.ini");
+  setenv("FAKE_TRAINER", "until:15:go", 1);
+  pid_t killed = start_harness(RUN_FAKE ONE);
+  wait_for("grep -qs '\"step\":15,' out/exp/*/events.jsonl");
+  kill(killed, SIGKILL);
+  ck_assert_int_eq(scratch_wait(killed), 128 + SIGKILL);
+  shell("touch go");
+  wait_for("flock -n $(ls out/exp/*/lock) grep -q '\"status\":\"done\"' out/exp/*/events.jsonl");
+  shell("test -e out/exp/*/checkpoints/step-10 && ! grep -q exit out/exp/*/launches.jsonl");
+  expect_code(RUN_FAKE ONE, 0, "1 of 1 trials are done already");
+  shell("test ! -e out/exp/*/checkpoints/step-10 && test -e out/exp/*/checkpoints/step-20");
+  shell("grep -q '\"event\":\"exit\".*\"status\":\"done\"' out/exp/*/launches.jsonl");
+  expect_rows("SELECT launch, status FROM launch", "1|done\n");
+}
+END_TEST
+
+/* Where the lock cannot be had another harness may be at work: nothing is written there. */
+START_TEST(a_folder_that_cannot_be_locked) {
+  expect_code(RUN_FAKE ONE, 0, "done");
+  shell("cd out/exp/* && rm -r events* checkpoints launches.jsonl lock && mkdir lock");
+  expect_code(RUN_FAKE ONE, 1, "lock: cannot open: Is a directory");
+  shell("test ! -e out/exp/*/launches.jsonl");
+  shell("rmdir out/exp/*/lock");
+  expect_code(RUN_FAKE ONE, 0, "done");
+}
+END_TEST
+
 /* A trial's folder removed, and a seed more asked for: every row has its own score. */
 START_TEST(a_removed_folder_moves_no_score) {
   expect_code(RUN_FAKE, 0, "done");
@@ -466,6 +497,8 @@ int main(void) {
   tcase_add_test(tc, a_double_start_finishes_once);
   tcase_add_test(tc, a_held_folder_is_left_for_later);
   tcase_add_test(tc, begun_anew_by_another_harness);
+  tcase_add_test(tc, an_orphan_finishes_its_trial);
+  tcase_add_test(tc, a_folder_that_cannot_be_locked);
   tcase_add_test(tc, a_removed_folder_moves_no_score);
   tcase_add_test(tc, copied_folders_keep_their_scores);
   tcase_add_test(tc, a_cut_file_is_read_anew);

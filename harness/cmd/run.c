@@ -9,6 +9,7 @@
 #include "harness/cmd/run.h"
 #include "harness/plan/locate.h"
 #include "harness/run/images.h"
+#include "harness/run/lost.h"
 #include "harness/run/place.h"
 #include "harness/run/report.h"
 #include "harness/run/room.h"
@@ -321,6 +322,7 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
          say_other_length(store, jobs, plan->count, e);
   }
   if (ok) {
+    lost_settle(jobs, plan->count, &run->build, store);
     progress_open(&progress);
     ok = rungs_supervise(&rungs, store, &options, &progress, &result, e);
     note_finished(jobs, plan->count);

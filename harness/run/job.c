@@ -154,6 +154,7 @@ static void judge(Job *job, const JobBuild *build) {
            job->status == TRIAL_PRUNED ? launches.pruned.reason : launches.last.error);
   bool checkpoint = folder_has_checkpoint(job->folder);
   job->starts_at_checkpoint = checkpoint;
+  job->is_open = launches.open;
   job->why_anew = unusable(job, build);
   if (job->why_anew && (job->status == TRIAL_DONE || job->facts.broken_line || checkpoint))
     job->action = JOB_REPLACE;

@@ -36,6 +36,7 @@ typedef struct Job {
   char holder[FOLDER_HOLDER_MAX]; /* who was found to work in its folder; "": nobody */
   const char *why_anew;      /* "another build of mae made it"; NULL: what is there is of use */
   bool starts_at_checkpoint; /* there is one, seen when the folder was looked at */
+  bool is_open; /* so was a launch without an end: it runs, or its harness was killed */
 
   /* From the configuration alone. */
   size_t params_encoder, params_decoder, memory;

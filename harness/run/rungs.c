@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness/base/strings.h"
+#include "harness/run/lost.h"
 #include "harness/trial/record.h"
 #include "mae/base/clock.h"
 #include "mae/base/io.h"
@@ -295,7 +296,7 @@ int rungs_pruned(const Rungs *rungs) {
 /* The folder's lock is ours. */
 static bool write_fate(Job *job, const Launches *there, Error *e) {
   int next = there->count + 1;
-  return (!there->open || supervise_close_lost(job, &next, e)) &&
+  return (!there->open || lost_close(job, &next, e)) &&
          folder_append_pruned(job->folder, next - 1, &job->pruned, e);
 }
 

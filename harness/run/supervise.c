@@ -9,6 +9,7 @@
 
 #include "harness/base/strings.h"
 #include "harness/base/tail.h"
+#include "harness/run/lost.h"
 #include "harness/run/retain.h"
 #include "harness/run/runner.h"
 #include "mae/base/clock.h"
@@ -110,17 +111,6 @@ static void catch_up(Run *run) {
   progress_say(run->progress, "the database takes results again, and has all of them");
 }
 
-bool supervise_close_lost(Job *job, int *launch, Error *e) {
-  Launches launches;
-  folder_launches(&launches, job->folder);
-  *launch = launches.count + 1;
-  if (!launches.open) return true;
-  Outcome lost = {.status = TRIAL_INTERRUPTED, .code = -1};
-  snprintf(lost.error, sizeof lost.error, "the harness was killed while it ran");
-  if (job->status == TRIAL_DONE) lost = (Outcome){.status = TRIAL_DONE, .code = 0};
-  return folder_append_exit(job->folder, launches.count, &lost, e);
-}
-
 /* While the folder is still ours. What cannot be removed costs room, not results. */
 static void keep_what_is_wanted(Run *run, const Job *job) {
   Error e = {0};
@@ -135,16 +125,18 @@ static bool waits_for_others(const Job *job) {
 
 /* Another harness, or the trainer that an earlier one left behind, brought the trial to its end, or
  * as far as it is to go, while this one waited for the folder. */
-static void take_finished(Run *run, const Job *job) {
+static bool take_finished(Run *run, Slot *slot, Job *job, Error *e) {
   FileReport report;
   Error problem = {0};
   if (job->status == TRIAL_DONE) keep_what_is_wanted(run, job);
+  if (!lost_close(job, &slot->launch, e)) return false;
   for (int f = 0; f < TRIAL_FILES; f++)
     if (!store_take_file(run->store, job->id, job->folder, trial_files[f], &report, &problem))
       note_unrecorded(run, &problem);
   progress_say(run->progress, "trial %lld  %s  was %s by another process meanwhile",
                (long long)job->id, job->label,
                job->status == TRIAL_DONE ? "finished" : "brought to its step of [prune]");
+  return true;
 }
 
 /* What is in the folder is of no use, or gone, or another harness has begun the trial anew since
@@ -166,7 +158,7 @@ static bool begin_anew(Run *run, Job *job, Error *e) {
 }
 
 /* True as well when another process works in the folder: job->holder names it, and the job is tried
- * again later. */
+ * again later. After a failure the folder's lock is still held, if it could be had. */
 static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
   bool known = *job->holder;
   slot->job = job;
@@ -178,10 +170,9 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
   if (*job->holder) return true;
   job_look(job, run->options->build); /* nobody writes there any more */
   if (job->action == JOB_SKIP || waits_for_others(job)) {
-    bool closed = supervise_close_lost(job, &slot->launch, e);
-    take_finished(run, job);
+    if (!take_finished(run, slot, job, e)) return false;
     close(slot->lock);
-    return closed;
+    return true;
   }
   TrainerStart start = {.program = run->options->trainer,
                         .launcher = job->trial->config.resources.launcher,
@@ -193,12 +184,9 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
                         .stop_after = job->until,
                         .lock = slot->lock,
                         .timeout = run->options->timeout};
-  bool ok = supervise_close_lost(job, &slot->launch, e) && begin_anew(run, job, e) &&
-            trainer_start(&slot->trainer, &start, take_event, slot, e);
-  if (!ok) {
-    close(slot->lock);
+  if (!lost_close(job, &slot->launch, e) || !begin_anew(run, job, e) ||
+      !trainer_start(&slot->trainer, &start, take_event, slot, e))
     return false;
-  }
   slot->step_was = folder_has_checkpoint(job->folder) ? job->facts.step : 0;
   slot->stepped = false;
   const char *gpus = slot->place->gpus, *device = gpus ? gpus : job->trial->config.run.device;
@@ -287,7 +275,8 @@ static void end_job(Run *run, Slot *slot, Outcome *outcome) {
   count_failures(run, job->status);
 }
 
-/* A trial that could not even be started. */
+/* A trial that could not even be started. Its folder says so if it is ours: without the lock
+ * another harness may be writing of a launch of its own there. */
 static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   Outcome outcome = {.status = TRIAL_FAILED, .code = -1};
   Launches launches;
@@ -295,8 +284,9 @@ static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   folder_launches(&launches, job->folder);
   slot->job = job;
   slot->launch = launches.count + 1;
-  if (folder_append_launch(job->folder, slot->launch, 0, "", NULL))
+  if (slot->lock >= 0 && folder_append_launch(job->folder, slot->launch, 0, "", NULL))
     record_outcome(run, slot, &outcome);
+  if (slot->lock >= 0) close(slot->lock);
   job->status = TRIAL_FAILED;
   snprintf(job->error, sizeof job->error, "%s", outcome.error);
   say_outcome(run, job);
@@ -430,9 +420,10 @@ static int poll_slots(Run *run) {
     if (slot->trainer.pid == 0) continue;
     Outcome outcome;
     Error e = {0};
-    bool begun = store_begin(run->store, &e);
+    bool broken = store_broken(run->store); /* that is noted with every line */
+    bool begun = !broken && store_begin(run->store, &e);
     bool alive = trainer_poll(&slot->trainer, &outcome);
-    if (!begun || !store_commit(run->store, &e)) note_unrecorded(run, &e);
+    if (!broken && (!begun || !store_commit(run->store, &e))) note_unrecorded(run, &e);
     if (!slot->stepped && slot->trainer.facts.step > slot->step_was) {
       slot->stepped = true;
       run->first_step = fmax(run->first_step, clock_seconds() - slot->trainer.started);

@@ -43,8 +43,4 @@ void supervise(Job *, int count, Store *, const SuperviseOptions *, Progress *, 
  * warning. */
 bool supervise_record(Store *, int64_t sweep, Job *, Error *);
 
-/* Writes how the newest launch ended when the harness that made it was killed before it could.
- * *launch: the number of the next one. The caller has the folder's lock. */
-bool supervise_close_lost(Job *, int *launch, Error *);
-
 #endif
