@@ -174,7 +174,7 @@ static bool pack_once(Dataset *data, const char *cache, const char *name, const 
   bool mine = access(pack, F_OK) != 0;
   bool ok = !mine || (remove_leftovers(cache, name, e) &&
                       (!source->prepare || source->prepare(source, scratch, progress, e)) &&
-                      room_check(part, source, e) &&
+                      room_for_pack(part, source, e) &&
                       pack_write(part, source, skip_bad, progress, e) && name_pack(part, pack, e));
   ok = ok && data_open_pack(data, pack, e);
   if (ok && mine) pack_note_verified(data);

@@ -47,7 +47,7 @@ static double estimate(const Sampling *s, double total, double *least) {
   return total * mean;
 }
 
-bool room_check(const char *path, const Source *source, Error *e) {
+bool room_for_pack(const char *path, const Source *source, Error *e) {
   struct stat there;
   size_t room;
   int total = offered(source);

@@ -12,6 +12,6 @@ enum { ROOM_SPECIMENS = 32 };
  * error (EXIT_DATA), with what is needed and what is free, where even three standard errors less
  * than that do not fit beside `path`; what lies at `path` already is gone on with, or overwritten.
  * An image that cannot be loaded is left for packing to tell of. */
-bool room_check(const char *path, const Source *, Error *);
+bool room_for_pack(const char *path, const Source *, Error *);
 
 #endif
