@@ -450,12 +450,16 @@ template <class T, int D>
 static void forward(CudaDevice *d, void *out, float *lse, const void *qkv, int batch, int tokens,
                     int heads) {
   Division v = divide(d, tokens, D, QUERIES_WARPS, 0);
-  dim3 grid((unsigned)heads, (unsigned)batch, v.parts), block(v.threads);
-  LAUNCH((attention_forward_tiles<T, D>), grid, block, v.shared, d->stream, (T *)out, lse,
-         (const T *)qkv, tokens, heads, v.held);
+  for (int first = 0, images; first < batch; first += images) {
+    images = launch_images(d, batch - first);
+    size_t rows = (size_t)first * heads * tokens;
+    LAUNCH((attention_forward_tiles<T, D>), dim3((unsigned)heads, (unsigned)images, v.parts),
+           dim3(v.threads), v.shared, d->stream, (T *)out + rows * D, lse + rows,
+           (const T *)qkv + 3 * rows * D, tokens, heads, v.held);
+  }
 }
 
-/* As many images at a time as scratch memory takes: nearly always all. */
+/* As many images at a time as scratch memory and a launch take: nearly always all. */
 template <class T, int D>
 static void backward(CudaDevice *d, void *d_qkv, float *d_bias, const void *d_out, const void *qkv,
                      const void *out, const float *lse, int batch, int tokens, int heads,
@@ -463,7 +467,8 @@ static void backward(CudaDevice *d, void *d_qkv, float *d_bias, const void *d_ou
   Division by_query = divide(d, tokens, D, QUERIES_WARPS, 1);
   Division by_key = divide(d, tokens, D, keys_warps(D), 2);
   ImageScratch each = image_scratch(tokens, heads, D);
-  int most = (int)min(SCRATCH_BYTES / (each.sums + each.pairs), (size_t)batch), w = heads * D;
+  int most = (int)min(SCRATCH_BYTES / (each.sums + each.pairs), (size_t)launch_images(d, batch));
+  int w = heads * D;
   float *partial = (float *)d->scratch;
   QueryPair *pairs = (QueryPair *)((unsigned char *)d->scratch + most * each.sums);
   for (int first = 0; first < batch; first += most) {

@@ -252,18 +252,47 @@ static bool head_size_fits(CudaDevice *d, int head_size) {
   return head_size <= HEAD_SIZE_MAX;
 }
 
+static dim3 general_grid(int images, int tokens, int heads) {
+  return dim3(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)images);
+}
+
+template <class T>
+static void forward(CudaDevice *d, T *out, float *lse, const T *qkv, int batch, int tokens,
+                    int heads, int head_size) {
+  for (int first = 0, images; first < batch; first += images) {
+    images = launch_images(d, batch - first);
+    size_t rows = (size_t)first * heads * tokens, elements = rows * head_size;
+    LAUNCH(attention_forward_general<T>, general_grid(images, tokens, heads), dim3(THREADS),
+           block_shared_bytes(head_size), d->stream, out + elements, lse + rows, qkv + 3 * elements,
+           tokens, head_size);
+  }
+}
+
+template <class T>
+static void backward(CudaDevice *d, T *d_qkv, const T *d_out, const T *qkv, const T *out,
+                     const float *lse, int batch, int tokens, int heads, int head_size) {
+  size_t shared = block_shared_bytes(head_size);
+  for (int first = 0, images; first < batch; first += images) {
+    images = launch_images(d, batch - first);
+    size_t rows = (size_t)first * heads * tokens, elements = rows * head_size;
+    dim3 grid = general_grid(images, tokens, heads);
+    LAUNCH(attention_backward_queries_general<T>, grid, dim3(THREADS), shared, d->stream,
+           d_qkv + 3 * elements, d_out + elements, qkv + 3 * elements, out + elements, lse + rows,
+           tokens, head_size);
+    LAUNCH(attention_backward_keys_general<T>, grid, dim3(THREADS), shared, d->stream,
+           d_qkv + 3 * elements, d_out + elements, qkv + 3 * elements, out + elements, lse + rows,
+           tokens, head_size);
+  }
+}
+
 void cuda_attention_forward(Device *device, void *out, float *lse, const void *qkv, Dtype type,
                             int batch, int tokens, int heads, int head_size) {
   CudaDevice *d = cuda_device(device);
   if (attention_tiles_fit(type, tokens, heads, head_size)) {
     attention_tiles_forward(d, out, lse, qkv, type, batch, tokens, heads, head_size);
   } else if (head_size_fits(d, head_size)) {
-    dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
-    size_t shared = block_shared_bytes(head_size);
-    WITH_TYPE(type, T, {
-      LAUNCH(attention_forward_general<T>, grid, dim3(THREADS), shared, d->stream, (T *)out, lse,
-             (const T *)qkv, tokens, head_size);
-    });
+    WITH_TYPE(type, T,
+              forward<T>(d, (T *)out, lse, (const T *)qkv, batch, tokens, heads, head_size));
   }
   cuda_launched(d, "attention forward");
 }
@@ -278,14 +307,9 @@ void cuda_attention_backward(Device *device, void *d_qkv, float *d_bias, const v
       attention_tiles_backward(d, d_qkv, d_bias, d_out, qkv, out, lse, type, batch, tokens, heads,
                                head_size, accumulate);
   } else if (head_size_fits(d, head_size)) {
-    dim3 grid(blocks_for((size_t)tokens, OWNED), (unsigned)heads, (unsigned)batch);
-    size_t shared = block_shared_bytes(head_size);
-    WITH_TYPE(type, T, {
-      LAUNCH(attention_backward_queries_general<T>, grid, dim3(THREADS), shared, d->stream,
-             (T *)d_qkv, (const T *)d_out, (const T *)qkv, (const T *)out, lse, tokens, head_size);
-      LAUNCH(attention_backward_keys_general<T>, grid, dim3(THREADS), shared, d->stream, (T *)d_qkv,
-             (const T *)d_out, (const T *)qkv, (const T *)out, lse, tokens, head_size);
-    });
+    WITH_TYPE(type, T,
+              backward<T>(d, (T *)d_qkv, (const T *)d_out, (const T *)qkv, (const T *)out, lse,
+                          batch, tokens, heads, head_size));
     cuda_column_sums(d, d_bias, d_qkv, type, (size_t)batch * tokens, 3 * heads * head_size,
                      accumulate);
   }

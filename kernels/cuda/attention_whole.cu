@@ -369,7 +369,7 @@ bool attention_whole_open(CudaDevice *d) {
   return open<Half, 32>(d) && open<Half, 64>(d) && open<Bfloat16, 32>(d) && open<Bfloat16, 64>(d);
 }
 
-/* As many images at a time as scratch memory has room for sums. */
+/* As many images at a time as a launch takes and scratch memory has room for sums. */
 template <class T, int D>
 static bool backward(CudaDevice *d, void *d_qkv, float *d_bias, const void *d_out, const void *qkv,
                      const void *out, const float *lse, int batch, int tokens, int heads,
@@ -378,7 +378,7 @@ static bool backward(CudaDevice *d, void *d_qkv, float *d_bias, const void *d_ou
   if (!v.chunk) return false;
   auto kernel = v.own == 1 ? attention_backward_whole<T, D, 1> : attention_backward_whole<T, D, 2>;
   int width = 3 * heads * D;
-  int most = (int)min(SCRATCH_BYTES / (width * sizeof(float)), (size_t)batch);
+  int most = (int)min(SCRATCH_BYTES / (width * sizeof(float)), (size_t)launch_images(d, batch));
   for (int first = 0; first < batch; first += most) {
     int images = min(most, batch - first);
     size_t rows = (size_t)first * heads * tokens;

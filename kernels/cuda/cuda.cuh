@@ -43,7 +43,7 @@ typedef struct CudaDevice {
   cudaEvent_t marks[DEVICE_MARKS];
   cudaEvent_t stamps[DEVICE_STAMPS]; /* NULL until used */
   cudaDeviceProp properties;
-  size_t shared_limit; /* bytes of shared memory a block may have */
+  size_t shared_limit; /* bytes of dynamic shared memory that every kernel may have */
   /* SCRATCH_BYTES, the compute queue's alone: partial sums of reductions, and what one of
    * attention's passes leaves the next. */
   void *scratch;
@@ -73,14 +73,21 @@ bool cuda_check(CudaDevice *, cudaError_t result, const char *what);
 /* After a launch: keeps a refused launch as the failure. */
 void cuda_launched(CudaDevice *, const char *what);
 
-/* Lets a kernel have as much dynamic shared memory as a block can. Once, when the device is opened:
- * a recorded kernel must be within the limit of when its recording is made ready, so a limit that
- * followed each launch's need would refuse the larger of two launches in one recording. */
+/* Lets a kernel have as much dynamic shared memory as a block can, beside what counts as the
+ * kernel's own: of kernels for compute capability 9.0 the compiler counts 1 KiB that the system
+ * keeps. Once, when the device is opened: a recorded kernel must be within the limit of when its
+ * recording is made ready, so a limit that followed each launch's need would refuse the larger of
+ * two launches in one recording. */
 template <class Kernel> static inline bool allow_shared(CudaDevice *d, Kernel *kernel) {
-  return cuda_check(d,
-                    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         (int)d->shared_limit),
-                    "shared memory of a kernel");
+  size_t most = d->properties.sharedMemPerBlockOptin;
+  cudaFuncAttributes own = {};
+  if (!cuda_check(d, cudaFuncGetAttributes(&own, (const void *)kernel), "attributes of a kernel"))
+    return false;
+  most = (most ? most : d->properties.sharedMemPerBlock) - own.sharedSizeBytes;
+  if (most < d->shared_limit) d->shared_limit = most;
+  return cuda_check(
+      d, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)most),
+      "shared memory of a kernel");
 }
 
 /* Allow their kernels shared memory; false: the device has failed. */
@@ -104,6 +111,14 @@ bool layernorm_open(CudaDevice *);
 
 static inline unsigned blocks_for(size_t items, size_t per_block) {
   return (unsigned)((items + per_block - 1) / per_block);
+}
+
+/* How many images a launch takes that has them in its grid's second or third dimension: 65,535 on
+ * every device so far. More take several launches. */
+static inline int launch_images(const CudaDevice *d, int left) {
+  const int *most = d->properties.maxGridSize;
+  int images = most[1] < most[2] ? most[1] : most[2];
+  return left < images ? left : images;
 }
 
 /* linear.cu: matrix products. */

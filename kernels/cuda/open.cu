@@ -122,8 +122,6 @@ static bool create_queues(CudaDevice *d) {
 }
 
 static bool create_buffers(CudaDevice *d) {
-  size_t shared = d->properties.sharedMemPerBlockOptin;
-  d->shared_limit = shared ? shared : d->properties.sharedMemPerBlock;
   return cuda_check(d, cudaMalloc(&d->scratch, SCRATCH_BYTES), "memory for work space") &&
          cuda_check(d,
                     cudaHostAlloc((void **)&d->staging.memory, STAGING_BYTES, cudaHostAllocDefault),
@@ -194,6 +192,7 @@ Device *cuda_open(int ordinal, char *message, size_t size) {
   }
   d->base.kernels = &cuda_kernels;
   d->ordinal = ordinal;
+  d->shared_limit = SIZE_MAX; /* until kernels are allowed theirs */
   if (!admit(d, message, size)) {
     free(d);
     return NULL;

@@ -18,7 +18,6 @@ enum {
   TILE_ROWS = 8,
   TILE_VALUES = 3 * 32, /* channels stay interleaved: a step of one pixel is three values */
   TILE_IN = TILE_VALUES + 3 * 2 * RADIUS,
-  IMAGES_MAX = 65535, /* a grid's second dimension */
 };
 enum { SUM_X, SUM_Y, SUM_XX, SUM_YY, SUM_XY, SUM_KINDS };
 
@@ -157,7 +156,8 @@ void cuda_image_scores(Device *device, double *scores, const float *pictures, co
                            : 1;
   size_t room = SCRATCH_BYTES / (tiles * sizeof(Share));
   if (!room) cuda_check(d, cudaErrorInvalidValue, "image scores: pictures too large");
-  if (room > IMAGES_MAX) room = IMAGES_MAX;
+  size_t most = (size_t)launch_images(d, batch);
+  if (room > most) room = most;
   Window window = window_make();
   Share *shares = (Share *)d->scratch;
   for (size_t first = 0; room && first < (size_t)batch; first += room) {

@@ -20,7 +20,7 @@ static const int sizes[][CASE_SIZES] = {
  * any device with several blocks on a multiprocessor. */
 static const int long_sizes[][CASE_SIZES] = {{1, 577, 1, 64}, {1, 785, 1, 32}, {1, 785, 1, 64}};
 static const int negative_sizes[][CASE_SIZES] = {{1, 21, 2, 64}, {1, 73, 1, 64}, {2, 77, 1, 32}};
-static const int added_sizes[][CASE_SIZES] = {{3, 50, 2, 64}, {2, 21, 2, 16}, {1, 257, 2, 32}};
+static const int added_sizes[][CASE_SIZES] = {{4, 50, 2, 64}, {2, 21, 2, 16}, {1, 257, 2, 32}};
 static const int speed_sizes[][CASE_SIZES] = {
     {256, 50, 12, 64}, {256, 197, 6, 64}, {256, 197, 12, 32}, {8, 577, 12, 64}, {8, 785, 12, 64}};
 

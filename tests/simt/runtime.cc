@@ -1,6 +1,7 @@
 /* runtime.cc - see runtime.h. One thread is served: the trainer's. */
 #include "runtime.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -134,6 +135,7 @@ Runtime::Runtime() {
   }
   long shared = capability >= 90 ? 227 : capability >= 80 ? 163 : 64;
   shared_limit = (size_t)number("SIMT_SHARED", shared) << 10;
+  simt::grid_limit = (unsigned)number("SIMT_GRID", simt::grid_limit);
   for (text = getenv("SIMT_FAIL"); text && *text;
        text += strcspn(text, ","), text += *text == ',') {
     char name[64];
@@ -422,6 +424,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device) {
   properties->minor = runtime.capability % 10;
   properties->multiProcessorCount = simt::MULTIPROCESSORS;
   properties->pciBusID = device + 1;
+  properties->maxGridSize[0] = INT_MAX;
+  properties->maxGridSize[1] = properties->maxGridSize[2] = (int)simt::grid_limit;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
@@ -730,15 +734,22 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
 
 /* Kernels --------------------------------------------------------------------------------------*/
 
+/* What the compiler counts as a kernel's own shared memory, of one that names none: of those for
+ * compute capability 9.0 the 1 KiB that the system keeps (cuobjdump --dump-resource-usage). */
+static size_t own_shared() {
+  return runtime.capability >= 90 ? 1024 : 0;
+}
+
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *) {
   ENTER("cudaFuncGetAttributes");
+  attributes->sharedSizeBytes = own_shared();
   attributes->maxThreadsPerBlock = 1024;
   return cudaSuccess;
 }
 
 cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int value) {
   ENTER("cudaFuncSetAttribute");
-  if ((size_t)value > runtime.shared_limit) return fail(cudaErrorInvalidValue);
+  if ((size_t)value + own_shared() > runtime.shared_limit) return fail(cudaErrorInvalidValue);
   runtime.shared_allowed[kernel] = (size_t)value;
   return cudaSuccess;
 }

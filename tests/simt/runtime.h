@@ -7,8 +7,9 @@
  *   - Device memory begins as NaN and cannot be touched by the host (but under AddressSanitizer,
  *     which guards its ends instead); pageable and page-locked host memory differ as they do.
  *   - A launch with more shared memory than was asked for with cudaFuncSetAttribute fails, and so
- *     does instantiating a graph with such a kernel, by what holds then; so does what a capturing
- *     stream must not do, and waiting for an event that was last recorded into a graph.
+ *     does instantiating a graph with such a kernel, by what holds then; and asking for more than
+ *     is left beside what counts as the kernel's own. So does what a capturing stream must not do,
+ *     and waiting for an event that was last recorded into a graph.
  *   - A process that was forked after the first call that asks for a device cannot use one.
  *   - An error of a kernel comes late and stays.
  *   - The code of a kernel takes memory when it is first launched, a graph when it is instantiated.
@@ -17,6 +18,7 @@
  *   SIMT_DEVICES=1        how many there are
  *   SIMT_CAPABILITY=8.0   compute capability
  *   SIMT_SHARED=163       KiB of shared memory a block may ask for; as the capability has it
+ *   SIMT_GRID=65535       blocks in a grid's second and third dimension
  *   SIMT_MEMORY=16384     MiB of memory
  *   SIMT_DRIVER=13000     CUDA version of the driver; 0: none installed
  *   SIMT_GUARD=1          0: the host may touch device memory; many small transfers cost less

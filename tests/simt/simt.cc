@@ -331,13 +331,15 @@ SCHEDULER const unsigned char (*exchange(unsigned mask, const void *value, size_
   return warp.slots[phase];
 }
 
+unsigned grid_limit = 65535;
+
 SCHEDULER void launch(dim3 grid, dim3 size, size_t shared_bytes,
                       const std::function<void()> &kernel) {
   block.size = size;
   block.grid = grid;
   block.threads = static_cast<int>(size.x * size.y * size.z);
   if (block.threads < 1 || block.threads > THREADS_MAX || grid.x < 1 || grid.y < 1 || grid.z < 1 ||
-      grid.y > 65535 || grid.z > 65535 || shared_bytes > (227u << 10)) {
+      grid.y > grid_limit || grid.z > grid_limit || shared_bytes > (227u << 10)) {
     fprintf(stderr,
             "simt: launch of %u,%u,%u blocks of %d threads, %zu bytes shared: a GPU refuses\n",
             grid.x, grid.y, grid.z, block.threads, shared_bytes);

@@ -82,6 +82,9 @@ dim3 block_size();
 dim3 grid_size();
 int lane();
 
+/* The most blocks in a grid's second and third dimension: 65,535. */
+extern unsigned grid_limit;
+
 /* Runs kernel() once for each thread of each block. */
 void launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &kernel);
 

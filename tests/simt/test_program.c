@@ -16,7 +16,7 @@
 
 static const char *const variables[] = {"SIMT_DEVICES", "SIMT_CAPABILITY", "SIMT_MEMORY",
                                         "SIMT_DRIVER",  "SIMT_FAIL",       "SIMT_REPORT",
-                                        "SIMT_STREAMS", "SIMT_SHARED"};
+                                        "SIMT_STREAMS", "SIMT_SHARED",     "SIMT_GRID"};
 
 static void begin(void) {
   make_test_folder();

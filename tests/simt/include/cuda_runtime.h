@@ -60,8 +60,10 @@ struct cudaDeviceProp {
   size_t totalGlobalMem, sharedMemPerBlock, sharedMemPerBlockOptin;
   int major, minor, multiProcessorCount;
   int pciDomainID, pciBusID, pciDeviceID;
+  int maxGridSize[3];
 };
 struct cudaFuncAttributes {
+  size_t sharedSizeBytes;
   int maxThreadsPerBlock;
 };
 
