@@ -26,6 +26,7 @@
 #   PYTHON       a Python with PyTorch, tried before python3
 #   NCU          the profiler ncu, where it is neither on the PATH nor beside nvcc
 #   JOBS         compilers at once
+#   COMMIT       what the tables name as the commit, where the sources came without git's folder
 #
 # Exit 0: nothing failed; 1: something failed; 2: usage; 4: no GPU, or no compiler for it.
 set -u

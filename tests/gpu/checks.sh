@@ -22,7 +22,7 @@ if [ "$FAKE" ]; then
   large="$small train.batch=128 data.train_images=128"
   cases="--below 0.003"
   speed="--only image_scores"
-  batches=4
+  batches=${SIMT_BATCHES:-4}
   timing="--steps 3 --warmup 1"
   peer_seconds=8
   peer="--model tiny --steps 2 --turns 1"
@@ -411,7 +411,7 @@ find_batch() {
     mae bench $base train.precision="${1:-${PRECISIONS##* }}" run.device="$DEVICE" \
       train.batch="$batch" --steps 1 --warmup 0 > /dev/null 2> "$RUN/output" && return 0
     cat "$RUN/output"
-    grep -q "would fit" "$RUN/output" || fail "batch $batch: $(tail -1 "$RUN/output")"
+    grep -q "out of memory" "$RUN/output" || fail "batch $batch: $(tail -1 "$RUN/output")"
   done
   fail "not even a batch of $batch fits"
 }
@@ -462,7 +462,7 @@ check_algorithms() {
   find_batch "$preferred"
   # shellcheck disable=SC2086
   hash_of products $base train.precision="$preferred" train.batch="$batch" train.shards=1 \
-    data.train_images="$batch" train.steps=6 eval.images=1 run.checkpoint_every=0
+    train.blr=0.00015 data.train_images="$batch" train.steps=6 eval.images=1 run.checkpoint_every=0
   {
     echo "# $(logged products gpu), $preferred, batch $batch"
     echo "# products m x n x k; each: algorithm.tile.stages.split.swizzle.custom.inner.cluster, and"

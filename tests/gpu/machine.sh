@@ -2,7 +2,7 @@
 # What check.sh and article.sh share: the machine, the build, and the facts above their tables.
 #
 # Before: $program, whose messages these are; $root, the project's folder; BUILD, the build folder;
-# out, where results go; FAKE, not empty for a simulated GPU.
+# out, where results go; FAKE, not empty for a simulated GPU; COMMIT, where git cannot tell it.
 
 refuse() {
   echo "$program: $*" >&2
@@ -109,6 +109,7 @@ build() {
 -Wl,--disable-new-dtags,-rpath,$deps_libraries,-rpath-link,$deps_libraries"
   fi
   find_cmake
+  command -v make > /dev/null || set -- "$@" -G Ninja
   use_nccl_of_python
   # Files that were copied anew have new times: what is built is told by what they hold.
   sources=$(hash_of_sources "$@")
@@ -179,9 +180,8 @@ gpu_probe() {
 facts() {
   printf '# device: %s, %d of them; %s; %s\n' "$device" "$GPUS" "${features%%;*}" "${driver:--}"
   printf '# libraries: %s\n' "$libraries"
-  printf '# commit: %s; %s\n' \
-    "$(git -C "$root" describe --always --dirty --abbrev=12 2> /dev/null || echo unknown)" \
-    "$(date -u +%Y-%m-%dT%H:%MZ)"
+  export COMMIT="${COMMIT:-$(git -C "$root" describe --always --dirty --abbrev=12 2> /dev/null)}"
+  printf '# commit: %s; %s\n' "${COMMIT:-unknown}" "$(date -u +%Y-%m-%dT%H:%MZ)"
 }
 
 # The device's name as results' files begin with it.

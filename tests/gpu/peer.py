@@ -138,6 +138,13 @@ def make_optimizer(model, fused):
                              **({"fused": True} if fused else {}))
 
 
+def grad_scaler():
+    """Before PyTorch 2.3 it has another name, which goes some day."""
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler("cuda")
+    return torch.cuda.amp.GradScaler()
+
+
 class Trainer:
     """Whole training steps of the model on a device."""
 
@@ -146,9 +153,12 @@ class Trainer:
         self.device = torch.device(device)
         self.type = PRECISIONS[precision]
         self.optimizer = make_optimizer(self.model, fused=self.device.type == "cuda")
-        self.scaler = (torch.cuda.amp.GradScaler()
-                       if precision == "fp16" and self.device.type == "cuda" else None)
-        self.forward = torch.compile(self.model, mode=mode) if compiled else self.model
+        self.scaler = (grad_scaler() if precision == "fp16" and self.device.type == "cuda"
+                       else None)
+        # Each batch size gets code of its own. Left to itself, PyTorch answers a second size with
+        # code for any, which is slower: it would not be at its best.
+        self.forward = (torch.compile(self.model, mode=mode, dynamic=False) if compiled
+                        else self.model)
 
     def draw_order(self, count):
         return torch.rand(count, self.model.patches, device=self.device).argsort(1)

@@ -81,6 +81,11 @@ rehearse_first_rows() {
   expect 0 first --only "table of products"
   says output "PASSED .*batch 4: [0-9]* images/s by the rule, [0-9]* by the table; 3[0-9] of 3[0-9]"
   says simulated-gpu-products.txt "^end = 3[0-9]"
+  # A batch that does not fit is followed by a smaller one.
+  export SIMT_MEMORY=400 SIMT_BATCHES="65536 4"
+  expect 0 first --only flagship
+  says output "PASSED .*, batch 4: [0-9]* images/s"
+  unset SIMT_MEMORY SIMT_BATCHES
   expect 0 first --only "not a number"
   says output "PASSED .*exit code 5: step .*the loss is"
 }

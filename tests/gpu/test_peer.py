@@ -90,6 +90,28 @@ def check_training(generator):
     expect(f"weights after {STEPS} steps: worst {worst[1]}", worst[0], 1e-4)
 
 
+def check_compiled(generator):
+    """Compiled for each batch size by itself, whatever sizes came before."""
+    if not hasattr(torch, "compile"):
+        return
+    compile_for_device, variable = torch.compile, []
+
+    def compiler(graph, inputs):
+        sizes = [size for x in inputs for size in (x.shape if hasattr(x, "shape") else [x])]
+        variable.append(any(isinstance(size, torch.SymInt) for size in sizes))
+        return graph.forward
+
+    torch.compile = lambda model, **options: compile_for_device(model, backend=compiler, **options)
+    try:
+        trainer = peer.Trainer(make_pair(generator)[1], "cpu", "fp32", compiled=True)
+        for batch in (6, 4, 3):
+            trainer.step(*draw(generator, trainer.model, batch))
+    finally:
+        torch.compile = compile_for_device
+    expect("sizes that were not compiled for", 3 - len(variable), 0)
+    expect("graphs compiled for any size", sum(variable), 0)
+
+
 def check_crop(generator):
     """A crop's pixels come from its own picture, and mirroring happens about half of the time."""
     ramp = torch.arange(64, dtype=torch.uint8)[None, None, :, None].expand(64, 64, 64, 3)
@@ -113,6 +135,7 @@ def main():
     generator = torch.Generator().manual_seed(seed)
     check_gradients(generator)
     check_training(generator)
+    check_compiled(generator)
     check_crop(generator)
     return 1 if failures else 0
 
