@@ -3,8 +3,9 @@
  *   simt_faults none | barrier | divergent | ...: see `names`
  *
  * A row sum as the layernorm kernels do it: shuffles inside a warp, shared memory between warps; a
- * row reversed, whose threads would run to their end one after another without the barrier; and
- * rows that pass through shared memory by asynchronous copies.
+ * row reversed, whose threads would run to their end one after another without the barrier; rows
+ * that pass through shared memory by asynchronous copies; and blocks that add up numbers before
+ * theirs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +27,12 @@ enum Fault {
   MISALIGNED_COPY,
   MISALIGNED_MATRIX,
   MISALIGNED_PACK,
+  ORDER_OF_BLOCKS,
   FAULTS
 };
 static const char *const names[FAULTS] = {"none",   "barrier", "divergent", "bounds", "poison",
                                           "named",  "reverse", "again",     "wait",   "early",
-                                          "copied", "matrix",  "pack"};
+                                          "copied", "matrix",  "pack",      "blocks"};
 enum { ROWS = 3, WIDTH = 197, THREADS = 128 };
 
 __global__ void row_sum(float *sums, const float *x, int width, int fault) {
@@ -97,6 +99,27 @@ __global__ void read_shared(float *out, int fault) {
   out[thread] = pack.element[0] + (float)words[0];
 }
 
+/* A block's sum begins with that of the block before it, which may not be there yet. */
+__global__ void running_sum(float *sums, const float *x, int fault) {
+  int block = (int)blockIdx.x;
+  if (threadIdx.x) return;
+  float sum = 0;
+  for (int i = fault == ORDER_OF_BLOCKS ? block : 0; i <= block; i++) sum += x[i];
+  if (fault == ORDER_OF_BLOCKS && block > 0) sum += sums[block - 1];
+  sums[block] = sum;
+}
+
+static bool running_sums_are_right(int fault) {
+  float x[WIDTH], sums[WIDTH] = {}, expected = 0;
+  bool right = true;
+  for (int i = 0; i < WIDTH; i++) x[i] = (float)(i % 7);
+  simt::set_order(simt::RANDOM);
+  LAUNCH(running_sum, dim3(WIDTH), dim3(32), 0, NULL, sums, x, fault);
+  simt::set_order(simt::ASCENDING);
+  for (int i = 0; i < WIDTH; i++) right = right && sums[i] == (expected += x[i]);
+  return right;
+}
+
 static bool row_sums_are_right(int fault) {
   float *x = (float *)malloc(ROWS * WIDTH * sizeof *x), sums[ROWS];
   bool right = true;
@@ -156,6 +179,7 @@ int main(int argc, char **argv) {
   bool right = row_sums_are_right(fault);
   right = row_is_reversed(fault) && right;
   right = rows_are_passed(fault) && right;
+  right = running_sums_are_right(fault) && right;
   if (!right) printf("wrong sum\n");
   return !right;
 }

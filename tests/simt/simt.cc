@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <numeric>
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -333,6 +335,26 @@ SCHEDULER const unsigned char (*exchange(unsigned mask, const void *value, size_
 
 unsigned grid_limit = 65535;
 
+/* The order of a launch's blocks: that of a block's threads. The n-th is first + n * stride, modulo
+ * their number. */
+struct BlockOrder {
+  uint64_t blocks, first, stride;
+
+  SCHEDULER explicit BlockOrder(dim3 grid) : blocks((uint64_t)grid.x * grid.y * grid.z) {
+    first = order == DESCENDING ? blocks - 1 : 0;
+    stride = order == DESCENDING ? blocks - 1 : 1;
+    if (order != RANDOM || blocks > UINT32_MAX) return;
+    first = draw((unsigned)blocks);
+    do stride = 1 + draw((unsigned)blocks);
+    while (std::gcd(stride, blocks) != 1);
+  }
+  SCHEDULER dim3 place(uint64_t n, dim3 grid) const {
+    uint64_t i = (first + n * stride) % blocks;
+    return dim3((unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y),
+                (unsigned)(i / grid.x / grid.y));
+  }
+};
+
 SCHEDULER void launch(dim3 grid, dim3 size, size_t shared_bytes,
                       const std::function<void()> &kernel) {
   block.size = size;
@@ -351,19 +373,16 @@ SCHEDULER void launch(dim3 grid, dim3 size, size_t shared_bytes,
   body = &kernel;
   poison_named_shared();
   while (fiber_count < block.threads) add_fiber();
-  for (unsigned z = 0; z < grid.z; z++)
-    for (unsigned y = 0; y < grid.y; y++)
-      for (unsigned x = 0; x < grid.x; x++) {
-        block.index = dim3(x, y, z);
-        /* A fresh allocation of the exact size lets AddressSanitizer guard its end; NaN poisons it.
-         */
-        unsigned char *shared =
-            static_cast<unsigned char *>(malloc(shared_bytes ? shared_bytes : 1));
-        memset(shared, 0xff, shared_bytes);
-        block.shared = shared;
-        run_block();
-        free(shared);
-      }
+  const BlockOrder blocks(grid);
+  for (uint64_t n = 0; n < blocks.blocks; n++) {
+    block.index = blocks.place(n, grid);
+    /* A fresh allocation of the exact size lets AddressSanitizer guard its end; NaN poisons it. */
+    unsigned char *shared = static_cast<unsigned char *>(malloc(shared_bytes ? shared_bytes : 1));
+    memset(shared, 0xff, shared_bytes);
+    block.shared = shared;
+    run_block();
+    free(shared);
+  }
 }
 
 } // namespace simt

@@ -2,7 +2,7 @@
  *
  * A .cu file compiled by g++ with tests/simt/include first on the include path finds this in place
  * of the CUDA headers. Blocks run one after another; the threads of a block are fibers that switch
- * at barriers and warp exchanges, in ascending, descending or random order (simt_set_order), so
+ * at barriers and warp exchanges. Both go in ascending, descending or random order (set_order), so
  * that code relying on an order shows itself. What it catches:
  *   - a barrier or warp exchange that not all threads reach: reported with both source lines;
  *   - reads of shared memory nobody wrote: dynamic shared memory is filled with NaN for each block,
