@@ -86,6 +86,11 @@ if(MAEBENCH_CUDA STREQUAL "ON" OR (MAEBENCH_CUDA STREQUAL "AUTO" AND NOT MAEBENC
       add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
     endif()
     find_package(CUDAToolkit REQUIRED)
+    # CMake takes the toolkit's folder for one that the loader knows, as nvcc links with it unasked.
+    # The loader need not: what is built here finds cuBLASLt by this.
+    get_target_property(cublaslt CUDA::cublasLt IMPORTED_LOCATION)
+    get_filename_component(cublaslt ${cublaslt} DIRECTORY)
+    list(APPEND CMAKE_BUILD_RPATH ${cublaslt})
     set(MAEBENCH_CUDA_FOUND ON)
     # Values of a kernel that are kept in memory for want of registers cost more than they look.
     set(MAEBENCH_CUDA_WARNINGS -Xptxas=--warn-on-spills,--warn-on-local-memory-usage)
