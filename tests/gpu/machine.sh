@@ -71,20 +71,39 @@ hash_of_sources() {
   } | sha256sum
 }
 
-# PyTorch brings NCCL as a library of Python's, under no name that a linker looks for.
+# find_in_python NAME HEADER PACKAGE...: PyTorch brings NVIDIA's libraries as packages of Python,
+# under no name that a linker looks for. Links to the first that has the header and libNAME make up
+# $work/NAME; false when there is none.
+find_in_python() {
+  name=$1 header=$2
+  shift 2
+  for python in ${PYTHON:-} python3; do
+    for package; do
+      folder=$("$python" -c "import $package as n; print(list(n.__path__)[0])" 2> /dev/null) &&
+        library=$(ls "$folder/lib/lib$name.so".[0-9]* 2> /dev/null) &&
+        [ -f "$folder/include/$header" ] && [ -f "$library" ] || continue
+      mkdir -p "$work/$name/lib"
+      ln -sfn "$folder/include" "$work/$name/include"
+      ln -sf "$library" "$work/$name/lib"
+      ln -sf "$library" "$work/$name/lib/lib$name.so"
+      return 0
+    done
+  done
+  return 1
+}
+
 use_nccl_of_python() {
   [ -z "${NCCL_HOME:-}" ] || return 0
-  for python in ${PYTHON:-} python3; do
-    folder=$("$python" -c "import nvidia.nccl as n; print(list(n.__path__)[0])" 2> /dev/null) &&
-      [ -f "$folder/include/nccl.h" ] && [ -f "$folder/lib/libnccl.so.2" ] || continue
-    mkdir -p "$work/nccl/lib"
-    ln -sfn "$folder/include" "$work/nccl/include"
-    for name in libnccl.so.2 libnccl.so; do
-      ln -sf "$folder/lib/libnccl.so.2" "$work/nccl/lib/$name"
-    done
-    export NCCL_HOME="$work/nccl"
-    return 0
-  done
+  ! find_in_python nccl nccl.h nvidia.nccl || export NCCL_HOME="$work/nccl"
+}
+
+# Sets $cublas, options for cmake where the toolkit came without cuBLASLt.
+use_cublas_of_python() {
+  cublas=''
+  ! echo '#include <cublasLt.h>' | "$nvcc" -E -x cu - > /dev/null 2>&1 || return 0
+  find_in_python cublasLt cublasLt.h nvidia.cu13 nvidia.cublas || return 0
+  cublas="-DCMAKE_CUDA_FLAGS=-I$work/cublasLt/include -L$work/cublasLt/lib"
+  echo "$program: cuBLASLt is Python's: $folder"
 }
 
 # Libraries in DEPS are found at run time by RPATH: unlike LD_LIBRARY_PATH no other program sees it,
@@ -111,6 +130,9 @@ build() {
   find_cmake
   command -v make > /dev/null || set -- "$@" -G Ninja
   use_nccl_of_python
+  use_cublas_of_python
+  [ -z "$cublas" ] ||
+    set -- "$@" "$cublas" -DCUDA_cublasLt_LIBRARY="$work/cublasLt/lib/libcublasLt.so"
   # Files that were copied anew have new times: what is built is told by what they hold.
   sources=$(hash_of_sources "$@")
   if [ -x "$BUILD/bin/mae" ] && [ "$(cat "$BUILD/gpu.sources" 2> /dev/null)" = "$sources" ]; then
