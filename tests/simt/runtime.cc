@@ -116,6 +116,13 @@ long number(const char *name, long initial) {
   return text && *text ? atol(text) : initial;
 }
 
+/* KiB of shared memory that a block may ask for: NVIDIA's table of compute capabilities. */
+long shared_of(int capability) {
+  if (capability < 80) return 64;
+  if (capability == 86 || capability == 89 || capability >= 120) return 99;
+  return capability < 90 ? 163 : 227;
+}
+
 void enqueue_kernel(SimtStream *, const void *, size_t, const std::function<void()> &);
 
 Runtime::Runtime() {
@@ -133,8 +140,7 @@ Runtime::Runtime() {
     policy = RANDOM;
     random = seed;
   }
-  long shared = capability >= 90 ? 227 : capability >= 80 ? 163 : 64;
-  shared_limit = (size_t)number("SIMT_SHARED", shared) << 10;
+  shared_limit = (size_t)number("SIMT_SHARED", shared_of(capability)) << 10;
   simt::grid_limit = (unsigned)number("SIMT_GRID", simt::grid_limit);
   for (text = getenv("SIMT_FAIL"); text && *text;
        text += strcspn(text, ","), text += *text == ',') {
