@@ -134,7 +134,7 @@ START_TEST(tiny_imagenet_in_an_archive) {
   ck_assert_int_eq(leftovers(), 0);
   shell("rm -r %s", "images"); /* the pack serves; counting does not read the archive either */
   DataCounts counts;
-  ck_assert_msg(data_count(&config, &counts, &error), "%s", error.message);
+  ck_assert_msg(data_count(&config, &counts, NULL, &error), "%s", error.message);
   ck_assert_int_eq(counts.train, 6);
   ck_assert_int_eq(counts.eval, 12);
   ck_assert_int_eq(counts.classes, 3);
@@ -146,11 +146,33 @@ END_TEST
 START_TEST(counts_are_those_of_the_folder) {
   DataCounts folder, archived;
   make_published();
-  ck_assert_msg(data_count(&config, &folder, &error), "%s", error.message);
+  ck_assert_msg(data_count(&config, &folder, NULL, &error), "%s", error.message);
   archive_folder(kinds[_i], "images", "");
   set_path(kinds[_i]);
-  ck_assert_msg(data_count(&config, &archived, &error), "%s", error.message);
+  ck_assert_msg(data_count(&config, &archived, NULL, &error), "%s", error.message);
   ck_assert_mem_eq(&archived, &folder, sizeof folder);
+}
+END_TEST
+
+static size_t told; /* how often the listing was */
+
+static void hear_listing(void *user, const char *what, size_t done, size_t total) {
+  (void)user;
+  if (strcmp(what, "listing archives, bytes") != 0) return;
+  ck_assert_uint_lt(done, total);
+  told++;
+}
+
+/* Of a large archive that takes long, before a byte is packed. */
+START_TEST(listing_is_told) {
+  DataCounts counts;
+  const ProgressListener listener = {hear_listing, NULL};
+  make_published();
+  archive_folder(kinds[_i], "images", "");
+  set_path(kinds[_i]);
+  told = 0;
+  ck_assert_msg(data_count(&config, &counts, &listener, &error), "%s", error.message);
+  ck_assert_uint_ge(told, (size_t)(counts.train + counts.eval));
 }
 END_TEST
 
@@ -422,7 +444,7 @@ START_TEST(a_bomb_of_texts) {
   }
   end_archive(writer);
   ck_assert(names_add(&names, in_folder(path, "x.zip"), &error));
-  Archives *all = archives_list(&names, false, &passed, &error);
+  Archives *all = archives_list(&names, false, &passed, NULL, &error);
   ck_assert_msg(all != NULL, "%s", error.message);
   ck_assert_uint_eq(all->count, TEXTS);
   for (size_t i = 0; i < all->count; i++) kept += all->files[i].text ? all->files[i].size : 0;
@@ -575,6 +597,7 @@ int main(void) {
   tcase_add_loop_test(cases, encoded_files_of_an_archive, 0, KINDS);
   tcase_add_loop_test(cases, tiny_imagenet_in_an_archive, 0, KINDS);
   tcase_add_loop_test(cases, counts_are_those_of_the_folder, 0, KINDS);
+  tcase_add_loop_test(cases, listing_is_told, 0, KINDS);
   tcase_add_loop_test(cases, imagefolder_in_an_archive_with_names_of_all_kinds, 0, KINDS);
   tcase_add_test(cases, a_zip_that_says_its_names_are_utf8);
   tcase_add_loop_test(cases, cifar_in_an_archive, 0, KINDS);

@@ -2,6 +2,7 @@
  * processes that die at the worst moment, the database says what the trial folders hold. */
 #include <signal.h>
 
+#include "mae/data/picture.h"
 #include "tests/suite.h"
 #include "tests/sweep.h"
 
@@ -450,26 +451,34 @@ START_TEST(wrong_usage) {
 }
 END_TEST
 
+static void write_picture(const char *split, int number, uint8_t shade) {
+  uint8_t rgb[16 * 16 * 3];
+  char path[64];
+  Error e = {0};
+  for (int i = 0; i < 16 * 16 * 3; i += 3) {
+    rgb[i] = (uint8_t)(number * 9);
+    rgb[i + 1] = shade;
+    rgb[i + 2] = (uint8_t)number;
+  }
+  snprintf(path, sizeof path, "pics/%s/a/%d.png", split, number);
+  ck_assert_msg(picture_write_png(path, rgb, 16, 16, &e), "%s", e.message);
+}
+
+/* Those of before are replaced. */
+static void write_pictures(uint8_t shade) {
+  shell("mkdir -p pics/train/a pics/val/a");
+  for (int i = 0; i < 16; i++) write_picture("train", i, shade);
+  for (int i = 0; i < 8; i++) write_picture("val", i, shade);
+}
+
 /* The real trainer: the same configuration on other images is another result. */
 START_TEST(other_images_are_another_result) {
-  static const char pictures[] =
-      "python3 -c \"import os\n"
-      "from PIL import Image\n"
-      "for split, n in (('train', 16), ('val', 8)):\n"
-      "  os.makedirs('pics/%s/a' % split, exist_ok=True)\n"
-      "  for i in range(n): Image.new('RGB', (16, 16), (i * 9, SHADE, i)).save("
-      "'pics/%s/a/%d.png' % (split, i))\"";
-  char command[1024];
-  if (system("python3 -c 'import PIL' 2> pil.log") != 0) return; /* as other oracles */
   scratch_write("exp.ini", "[experiment]\nquestion = ?\n[model]\nimage_size = 16\npatch_size = 4\n"
                            "encoder = 16x1x2\ndecoder = 16x1x2\n[train]\nbatch = 8\nsteps = 4\n"
                            "warmup_steps = 1\n[data]\nsource = imagefolder\npath = pics\n"
                            "cache = cache\n[eval]\nimages = 8\n[sweep]\nseeds = 1\n");
   for (int shade = 0; shade < 2; shade++) {
-    snprintf(command, sizeof command, "%s", pictures);
-    char *at = strstr(command, "SHADE");
-    memcpy(at, shade ? "200  " : "10   ", 5);
-    shell(command);
+    write_pictures(shade ? 200 : 10);
     expect_code("run exp.ini --scale none --db r.db --out out --mae " REAL, 0,
                 shade ? "it was trained on other images" : "done");
     expect_rows("SELECT count(*), count(DISTINCT dataset) FROM trials WHERE status = 'done'",
@@ -478,6 +487,15 @@ START_TEST(other_images_are_another_result) {
   expect_code("run exp.ini --scale none --db r.db --out out --mae " REAL, 0,
               "1 of 1 trials are done already");
   shell("ls -d out/exp/*/superseded-1/events.jsonl > names");
+  /* Before any trial runs the images are packed, if need be, which may take long or wait for
+   * others: Ctrl-C ends that. */
+  shell("echo $(ls -t cache/*.pack | head -1).lock > name && rm cache/*");
+  hold("$(cat name)");
+  pid_t run = start_harness("run exp.ini --scale none --db r.db --out out --mae " REAL);
+  wait_for("grep -q 'exp: 1 trial' log");
+  kill(run, SIGINT);
+  ck_assert_int_eq(scratch_wait(run), 128 + SIGINT);
+  shell("touch free");
 }
 END_TEST
 
@@ -509,7 +527,11 @@ int main(void) {
   tcase_add_test(tc, leftovers_of_killed_writers_go);
   tcase_add_test(tc, the_database_is_whole_and_plain);
   tcase_add_loop_test(tc, wrong_usage, 0, sizeof refusals / sizeof *refusals);
-  tcase_add_test(tc, other_images_are_another_result);
+  TCase *images = tcase_create("images");
+  tcase_set_timeout(images, 120);
+  tcase_add_checked_fixture(images, setup, scratch_teardown);
+  tcase_add_test(images, other_images_are_another_result);
+  suite_add_tcase(suite, images);
   suite_add_tcase(suite, tc);
   return suite_run(suite);
 }

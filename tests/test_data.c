@@ -246,10 +246,10 @@ START_TEST(every_source_packs) {
   makers[_i]();
   ck_assert_int_eq(config.data.source, _i);
   DataCounts before, after;
-  ck_assert_msg(data_count(&config, &before, &error), "%s", error.message);
+  ck_assert_msg(data_count(&config, &before, NULL, &error), "%s", error.message);
   open_data();
   ck_assert_str_eq(data.source, names[_i]);
-  ck_assert(data_count(&config, &after, &error) && !memcmp(&before, &after, sizeof before));
+  ck_assert(data_count(&config, &after, NULL, &error) && !memcmp(&before, &after, sizeof before));
   ck_assert_int_eq(before.train, data.train_count);
   ck_assert_int_eq(before.eval, data.eval_count);
   for (int i = 0; i < data.train_count; i++) ck_assert_int_lt(data.train[i].label, before.classes);

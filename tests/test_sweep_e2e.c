@@ -76,6 +76,7 @@ START_TEST(hang_fails_one_trial) {
   expect_code(RUN_FAKE " --set sweep.seeds=1 --set train.mask_ratio=0.5", 0, "done");
   setenv("FAKE_TRAINER", "stubborn", 1);
   expect_code(RUN_FAKE " --timeout 0.5 --set sweep.seeds=1", 1, "failed: hang: no event for");
+  ck_assert_int_eq(system("grep -q 'note: --timeout 0.5: at a long job' log"), 0);
   expect_rows("SELECT status FROM trials ORDER BY trial", "done\nfailed\n");
 }
 END_TEST

@@ -145,6 +145,7 @@ static bool take_earlier(const RunCommand *run, const Plan *plan, Job *jobs, Err
   for (int i = 0; i < plan->count; i++) {
     Job *job = &jobs[i];
     if (!job->from || job->action == JOB_ELSEWHERE) continue;
+    runner_obey_signal(); /* copies take long */
     if (!incoming_take(job, &run->build, e)) return error_prefix(e, "%s", job->label);
     done += job->action == JOB_SKIP;
     begun += job->action == JOB_CONTINUE || job->action == JOB_RETRY;
@@ -323,6 +324,10 @@ static bool run_plan(RunCommand *run, Store *store, const Plan *plan, Error *e) 
   }
   if (ok) {
     lost_settle(jobs, plan->count, &run->build, store);
+    /* What seemed to be done may have to be trained anew after all. */
+    ok = places.count || make_places(&places, run, jobs, plan->count, e);
+  }
+  if (ok) {
     progress_open(&progress);
     ok = rungs_supervise(&rungs, store, &options, &progress, &result, e);
     note_finished(jobs, plan->count);
@@ -475,7 +480,7 @@ int cmd_run(int argc, char **argv) {
        "only every N-th trial, from the K-th on: see above"},
       {"--shard", CMD_TEXT, &run.part_text, "K/N", NULL}, /* its older name */
       {"--timeout", CMD_NUMBER, &run.timeout, "SECONDS",
-       "silence that counts as a hang (600; longer for slow steps)"},
+       "silence that counts as a hang (600; longer for slow steps; at least 60)"},
       {"--time-limit", CMD_TIME, &run.time_limit, "TIME",
        "stop in time, each trial with a checkpoint, and end with exit code 75: 11h30m, 90m, 45s"},
       {"--disk-limit", CMD_TEXT, &run.disk_text, "SIZE",
@@ -518,6 +523,7 @@ int cmd_run(int argc, char **argv) {
         ok = dry_run(&run, &run.plans[i], &e);
       }
     } else if (ok) {
+      trainer_check_timeout(run.timeout);
       runner_block_signals();
       ok = run_all(&run, &e);
       if (ok && !run.json) run_say_next(&run);

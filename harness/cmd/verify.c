@@ -438,6 +438,7 @@ static bool verify(Verification *v, Error *e) {
     return record_outcome(v, e) &&
            (removed || error_set(e, EXIT_DATA, "%s: cannot be removed", v->scratch));
   }
+  trainer_check_timeout(v->timeout);
   runner_block_signals();
   if (!train_again(v, e)) return error_suffix(e, "see %s", v->scratch);
   if (v->signal) return io_remove(v->scratch, e);
@@ -457,7 +458,8 @@ int cmd_verify(int argc, char **argv) {
       {"--steps", CMD_NUMBER, &v.steps, "N", "train and compare the first N steps only"},
       OPTION_DB(&v.db),
       {"--keep", CMD_FLAG, &v.keep, NULL, "keep the second run's folder although it matches"},
-      {"--timeout", CMD_NUMBER, &v.timeout, "SECONDS", "silence that counts as a hang (600)"},
+      {"--timeout", CMD_NUMBER, &v.timeout, "SECONDS",
+       "silence that counts as a hang (600; at least 60)"},
       {"--mae", CMD_TEXT, &v.trainer_given, "PATH", "the trainer program"},
   };
   CommandLine line = {.name = "harness verify",

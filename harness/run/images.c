@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/base/strings.h"
+#include "harness/run/runner.h"
 #include "mae/data/dataset.h"
 
 /* What is there was trained or is to be continued, on images that may have changed since. */
@@ -23,7 +25,11 @@ static void note_images(Job *jobs, int first, int count) {
   Dataset dataset;
   Error problem = {0};
   char sha256[65] = "";
-  if (data_open(&dataset, config, NULL, &problem)) {
+  ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener shown = progress_on(&line), progress = runner_listener(&shown);
+  bool opened = data_open(&dataset, config, &progress, &problem); /* packs what is not packed */
+  progress_clear(&line);
+  if (opened) {
     snprintf(sha256, sizeof sha256, "%s", dataset.sha256);
     data_close(&dataset);
   } else {

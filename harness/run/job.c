@@ -58,7 +58,11 @@ static bool count_images(Counted *counted, const Config *config, DataCounts *cou
   int at = 0;
   while (at < counted->count && !same_data(counted->list[at].config, config)) at++;
   if (at == counted->count) {
-    if (!data_count(config, counts, e)) return false;
+    ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+    const ProgressListener shown = progress_on(&line), progress = runner_listener(&shown);
+    bool ok = data_count(config, counts, &progress, e);
+    progress_clear(&line);
+    if (!ok) return false;
     size_t size = ((size_t)counted->count + 1) * sizeof *counted->list;
     counted->list = need(realloc(counted->list, size));
     counted->list[counted->count].config = config;

@@ -288,6 +288,14 @@ void trainer_stop(Trainer *trainer, int signal, double grace) {
   trainer->kill_at = clock_seconds() + grace;
 }
 
+void trainer_check_timeout(double timeout) {
+  if (timeout >= 2 * REPORT_WORK_SECONDS) return;
+  fprintf(stderr,
+          "note: --timeout %g: at a long job (packing, a probe) a trainer tells every %g s that it "
+          "works; with less than %g one that works may be stopped\n",
+          timeout, REPORT_WORK_SECONDS, 2 * REPORT_WORK_SECONDS);
+}
+
 void trainer_close(Trainer *trainer) {
   tail_close(&trainer->events);
 }
@@ -315,4 +323,24 @@ int runner_wait_signal(double seconds) {
                                  .tv_nsec = (long)(1e9 * (seconds - floor(seconds)))};
   int signal = sigtimedwait(&set, NULL, &pause);
   return signal > 0 && signal != SIGCHLD ? signal : 0;
+}
+
+void runner_obey_signal(void) {
+  int number = runner_wait_signal(0);
+  if (number == 0) return;
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, number);
+  signal(number, SIG_DFL);
+  raise(number);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static void obey_and_show(void *shown, const char *what, size_t done, size_t total) {
+  runner_obey_signal();
+  progress_tell(shown, what, done, total);
+}
+
+ProgressListener runner_listener(const ProgressListener *shown) {
+  return (ProgressListener){obey_and_show, (void *)shown};
 }

@@ -12,6 +12,7 @@
 #include "harness/base/tail.h"
 #include "harness/trial/facts.h"
 #include "harness/trial/folder.h"
+#include "mae/base/progress.h"
 
 typedef struct TrainerStart {
   const char *program;      /* mae */
@@ -54,11 +55,19 @@ bool trainer_poll(Trainer *, Outcome *);
 /* Asks it to checkpoint and end, and kills it when it has not after `grace` seconds. */
 void trainer_stop(Trainer *, int signal, double grace);
 void trainer_close(Trainer *);
+/* A note on standard error when so short a timeout takes a trainer for one that hangs that is at a
+ * long job, of which it tells every REPORT_WORK_SECONDS. */
+void trainer_check_timeout(double timeout);
 
 /* SIGINT, SIGTERM, SIGHUP (unless it is ignored, as under nohup) and SIGCHLD are blocked in a
  * process that runs trainers (they get an empty mask), and waited for here: the number of one that
  * asks to stop, or 0 after a child's end or so many seconds. */
 void runner_block_signals(void);
 int runner_wait_signal(double seconds);
+/* Ends this process as one of them would that asks to stop, when it has come. For long work while
+ * no trainer runs, in which nothing is lost by it; from any thread. */
+void runner_obey_signal(void);
+/* Obeys, and passes on to `shown`, which must outlive it, what it hears. */
+ProgressListener runner_listener(const ProgressListener *shown);
 
 #endif

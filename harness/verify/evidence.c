@@ -11,6 +11,7 @@
 #include "harness/store/verify.h"
 #include "harness/trial/folder.h"
 #include "mae/base/io.h"
+#include "mae/base/progress.h"
 #include "mae/base/sha256.h"
 #include "mae/data/pack.h"
 #include "mae/record/checkpoint.h"
@@ -293,14 +294,16 @@ static bool check_images(Evidence *evidence, const EvidenceOf *of, Error *e) {
   Dataset data;
   Error problem = {0};
   const char *recorded = of->record->facts.dataset_sha256;
-  if (!source_open(&source, of->config, e)) return false;
-  source_close(&source);
-  if (!data_open(&data, of->config, NULL, &problem)) {
-    strings_add(&evidence->faults, string_copy(problem.message));
-    return true;
-  }
-  if (!data.verified && !pack_verify(&data, NULL, &problem))
-    strings_add(&evidence->faults, string_copy(problem.message));
+  ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener progress = progress_on(&line);
+  bool there = source_open(&source, of->config, &progress, e);
+  if (there) source_close(&source);
+  bool opened = there && data_open(&data, of->config, &progress, &problem);
+  bool sound = opened && (data.verified || pack_verify(&data, &progress, &problem));
+  progress_clear(&line);
+  if (!there) return false;
+  if (!sound) strings_add(&evidence->faults, string_copy(problem.message));
+  if (!opened) return true;
   if (strcmp(data.sha256, recorded) != 0)
     strings_add(&evidence->faults,
                 string_format("%s: the images are others than those of the run: their SHA-256 is "

@@ -209,7 +209,11 @@ static void print_text(const Told *told) {
 static bool tell(Told *told, bool json, Error *e) {
   Source source;
   ClassCounts classes = {0};
-  if (!source_open(&source, told->config, e)) return false;
+  ProgressLine line = {.terminal = isatty(STDERR_FILENO)};
+  const ProgressListener progress = progress_on(&line);
+  bool opened = source_open(&source, told->config, &progress, e);
+  progress_clear(&line);
+  if (!opened) return false;
   told->source = &source;
   told->classes = &classes;
   bool ok = count_classes(&classes, &source, told->data, e);

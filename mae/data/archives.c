@@ -200,7 +200,28 @@ static bool add_file(Archives *all, Reading *r, size_t *capacity, Error *e) {
   return read_text(r, entry, e);
 }
 
-static bool list_one(Archives *all, int which, size_t *capacity, PassedOver *passed, Error *e) {
+/* How far it is, in bytes of the archives. */
+typedef struct Listing {
+  const ProgressListener *progress;
+  size_t before, total; /* bytes of those that are listed, of all */
+} Listing;
+
+static size_t bytes_of(const char *file) {
+  struct stat about;
+  return stat(file, &about) ? 0 : (size_t)about.st_size;
+}
+
+/* To find the names in a compressed archive all of it is read. A zip is read from its end, so that
+ * its first entry may come when all has been. */
+static void tell_listed(const Listing *listing, const Reading *r) {
+  int64_t read = archive_filter_bytes(r->handle, -1);
+  size_t done = listing->before + (read > 0 ? (size_t)read : 0);
+  if (done >= listing->total) done = listing->total ? listing->total - 1 : 0;
+  progress_tell(listing->progress, "listing archives, bytes", done, listing->total);
+}
+
+static bool list_one(Archives *all, int which, size_t *capacity, PassedOver *passed,
+                     const Listing *listing, Error *e) {
   Reading r;
   bool more = true, ok = begin(&r, all, which, e);
   while (ok && (ok = next(&r, &more, e)) && more) {
@@ -209,6 +230,7 @@ static bool list_one(Archives *all, int which, size_t *capacity, PassedOver *pas
     else if (archive_entry_filetype(r.entry) == AE_IFREG || archive_entry_hardlink(r.entry))
       ok = add_file(all, &r, capacity, e);
     ok = ok && skip(&r, e);
+    tell_listed(listing, &r);
   }
   end(&r);
   return ok;
@@ -218,7 +240,8 @@ const char *archives_library(void) {
   return archive_version_string();
 }
 
-Archives *archives_list(NameList *names, bool mounted, PassedOver *passed, Error *e) {
+Archives *archives_list(NameList *names, bool mounted, PassedOver *passed,
+                        const ProgressListener *progress, Error *e) {
   Archives *all = calloc(1, sizeof *all);
   if (!all) {
     names_free(names);
@@ -229,8 +252,12 @@ Archives *archives_list(NameList *names, bool mounted, PassedOver *passed, Error
   *names = (NameList){0};
   size_t capacity = 0;
   bool ok = true;
-  for (size_t i = 0; ok && i < all->names.count; i++)
-    ok = list_one(all, (int)i, &capacity, passed, e);
+  Listing listing = {.progress = progress};
+  for (size_t i = 0; i < all->names.count; i++) listing.total += bytes_of(all->names.names[i]);
+  for (size_t i = 0; ok && i < all->names.count; i++) {
+    ok = list_one(all, (int)i, &capacity, passed, &listing, e);
+    listing.before += bytes_of(all->names.names[i]);
+  }
   if (ok) archives_sort(all);
   if (ok && archives_resolve(all, e)) return all;
   archives_free(all);
@@ -274,12 +301,14 @@ static bool unpack_one(Unpacking *u, const Archives *all, int which, ArchivedFil
   Reading r;
   size_t at = 0;
   bool more = true, ok = begin(&r, all, which, e);
-  while (ok && at < count && (ok = next(&r, &more, e)) && more)
+  while (ok && at < count && (ok = next(&r, &more, e)) && more) {
+    progress_tell(u->progress, "unpacking", u->done, u->total); /* past what is not wanted, too */
     if (r.number == wanted[at]->number) {
       ok = copy_entry(u, &r, wanted[at++], e);
       for (; at < count && wanted[at]->number == r.number; at++, u->done++) /* links to it */
         wanted[at]->offset = wanted[at - 1]->offset;
     }
+  }
   if (ok && at < count) ok = fail(&r, wanted[at]->path, "it was there before, and is not now", e);
   end(&r);
   return ok;

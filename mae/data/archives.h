@@ -44,7 +44,8 @@ typedef struct Archives {
 } Archives;
 
 /* Takes the list of archives over, also when it fails; NULL then. */
-Archives *archives_list(NameList *names, bool mounted, PassedOver *, Error *);
+Archives *archives_list(NameList *names, bool mounted, PassedOver *, const ProgressListener *,
+                        Error *);
 bool archives_unpack(Archives *, const char *scratch, const ProgressListener *, Error *);
 void archives_free(Archives *);
 

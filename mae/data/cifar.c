@@ -165,10 +165,11 @@ static bool count_images(Source *source, Cifar *cifar, const Config *config, Err
   return true;
 }
 
-static bool open_files(Source *source, Cifar *cifar, const Config *config, Error *e) {
+static bool open_files(Source *source, Cifar *cifar, const Config *config,
+                       const ProgressListener *progress, Error *e) {
   Sha256 *hash = sha256_new();
   bool ok = (hash || error_set(e, EXIT_DEVICE, "out of memory for hashing")) &&
-            tree_open(&cifar->tree, config, &cifar->passed, e) &&
+            tree_open(&cifar->tree, config, &cifar->passed, progress, e) &&
             layout_enter(&cifar->tree, cifar->kind == &cifar10 ? is_top10 : is_top100, e);
   for (int batch = 0; ok && batch < cifar->kind->batches; batch++)
     ok = open_batch(cifar, batch, hash, e);
@@ -180,7 +181,8 @@ static bool open_files(Source *source, Cifar *cifar, const Config *config, Error
   return ok;
 }
 
-static bool cifar_open(Source *source, const Kind *kind, const Config *config, Error *e) {
+static bool cifar_open(Source *source, const Kind *kind, const Config *config,
+                       const ProgressListener *progress, Error *e) {
   Cifar *cifar = io_buffer(sizeof *cifar, "the source", e);
   if (!cifar) return false;
   *cifar = (Cifar){.kind = kind};
@@ -190,7 +192,7 @@ static bool cifar_open(Source *source, const Kind *kind, const Config *config, E
                      .close = cifar_close,
                      .state = cifar,
                      .classes = kind->classes};
-  if (!open_files(source, cifar, config, e)) {
+  if (!open_files(source, cifar, config, progress, e)) {
     cifar_close(source);
     return false;
   }
@@ -198,10 +200,12 @@ static bool cifar_open(Source *source, const Kind *kind, const Config *config, E
   return true;
 }
 
-bool source_cifar10_open(Source *source, const Config *config, Error *e) {
-  return cifar_open(source, &cifar10, config, e);
+bool source_cifar10_open(Source *source, const Config *config, const ProgressListener *progress,
+                         Error *e) {
+  return cifar_open(source, &cifar10, config, progress, e);
 }
 
-bool source_cifar100_open(Source *source, const Config *config, Error *e) {
-  return cifar_open(source, &cifar100, config, e);
+bool source_cifar100_open(Source *source, const Config *config, const ProgressListener *progress,
+                          Error *e) {
+  return cifar_open(source, &cifar100, config, progress, e);
 }

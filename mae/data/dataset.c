@@ -25,7 +25,7 @@
 #include "mae/data/tree.h"
 
 typedef struct SourceRow {
-  bool (*open)(Source *, const Config *, Error *);
+  bool (*open)(Source *, const Config *, const ProgressListener *, Error *);
   const char *name, *holds;
   bool in_folder;
 } SourceRow;
@@ -73,12 +73,12 @@ bool source_archived_fingerprint(char hex[65], const Config *config, Error *e) {
   return true;
 }
 
-bool source_open(Source *source, const Config *config, Error *e) {
+bool source_open(Source *source, const Config *config, const ProgressListener *progress, Error *e) {
   const SourceRow *row = source_row(config);
   if (!data_check_path(config, e)) return false;
   char archived[65];
   if (!source_archived_fingerprint(archived, config, e)) return false;
-  if (!row->open(source, config, e))
+  if (!row->open(source, config, progress, e))
     return row->in_folder ? error_suffix(e, "data.path should hold %s", row->holds) : false;
   if (*archived)
     memcpy(source->fingerprint, archived, sizeof archived);
@@ -212,7 +212,8 @@ static bool open_packed_archive(Dataset *data, char fingerprint[65], const char 
   return false;
 }
 
-bool data_count(const Config *config, DataCounts *counts, Error *e) {
+bool data_count(const Config *config, DataCounts *counts, const ProgressListener *progress,
+                Error *e) {
   char cache[CONFIG_PATH_MAX], name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX], fingerprint[65];
   Source source;
   Dataset data;
@@ -222,7 +223,7 @@ bool data_count(const Config *config, DataCounts *counts, Error *e) {
     data_close(&data);
     return true;
   }
-  if (!source_open(&source, config, e)) return false;
+  if (!source_open(&source, config, progress, e)) return false;
   pack_name(name, config, source.fingerprint);
   *counts = (DataCounts){source.count[SPLIT_TRAIN], source.count[SPLIT_EVAL], source.classes};
   if (has_cache && io_join(pack, sizeof pack, cache, name, NULL) &&
@@ -240,7 +241,7 @@ static bool open_source(Dataset *data, char fingerprint[65], const char *cache,
                         const Config *config, const ProgressListener *progress, Error *e) {
   char name[PACK_NAME_MAX], pack[CONFIG_PATH_MAX];
   Source source;
-  if (!source_open(&source, config, e)) return false;
+  if (!source_open(&source, config, progress, e)) return false;
   memcpy(fingerprint, source.fingerprint, sizeof source.fingerprint);
   pack_name(name, config, fingerprint);
   bool ok = io_join(pack, sizeof pack, cache, name, e);

@@ -60,7 +60,7 @@ typedef struct DataCounts {
   int train, eval, classes;
 } DataCounts;
 bool data_check_path(const Config *, Error *);
-bool data_count(const Config *, DataCounts *, Error *);
+bool data_count(const Config *, DataCounts *, const ProgressListener *, Error *);
 /* The folder of packs: data.cache, else $XDG_CACHE_HOME/maebench, else ~/.cache/maebench. */
 bool data_cache_folder(char *out, size_t size, const Config *, Error *);
 

@@ -14,17 +14,21 @@
 /* The shorter side from which on photographs are packed reduced; see PictureOptions. */
 enum { REDUCED_SIDE = 512 };
 
+/* Files that are looked at before it is told how many have been. */
+enum { TOLD_FILES = 10000 };
+
 static const char decoding[] = SOURCE_DECODING;
 
-SourceFiles *files_new(const Config *config, Error *e) {
+SourceFiles *files_new(const Config *config, const ProgressListener *progress, Error *e) {
   SourceFiles *files = calloc(1, sizeof *files);
   if (!files) {
     error_set(e, EXIT_DEVICE, "out of memory for a list of files");
     return NULL;
   }
+  files->progress = progress;
   files->encoded = config_packs_files(config);
   files->keep = (PictureKeep){config->data.pack_side, config->data.pack_quality};
-  if (tree_open(&files->tree, config, &files->passed, e)) return files;
+  if (tree_open(&files->tree, config, &files->passed, progress, e)) return files;
   files_free(files);
   return NULL;
 }
@@ -56,7 +60,13 @@ bool files_add_folder(SourceFiles *files, int split, const char *folder, int32_t
   for (size_t i = 0; ok && i < images.count; i++)
     ok = files_add(files, split, images.names[i], label, e);
   names_free(&images);
+  files_tell_listed(files);
   return ok;
+}
+
+void files_tell_listed(const SourceFiles *files) {
+  size_t count = files->split[SPLIT_TRAIN].paths.count + files->split[SPLIT_EVAL].paths.count;
+  progress_tell(files->progress, "listing images", count, PROGRESS_UNKNOWN);
 }
 
 /* Moves the drawn share of the training images into the empty other split. */
@@ -136,8 +146,12 @@ static bool fingerprint_split(Sha256 *hash, const SourceFiles *files, int split,
   const NameList *paths = &files->split[split].paths;
   struct stat *stats = io_buffer(paths->count * sizeof *stats, "the state of every file", e);
   if (!stats) return false;
+  for (size_t at = 0; at < paths->count; at += TOLD_FILES) {
+    size_t end = at + TOLD_FILES < paths->count ? at + TOLD_FILES : paths->count;
 #pragma omp parallel for schedule(dynamic, 64)
-  for (size_t i = 0; i < paths->count; i++) describe_file(stats + i, files, paths->names[i]);
+    for (size_t i = at; i < end; i++) describe_file(stats + i, files, paths->names[i]);
+    if (end < paths->count) progress_tell(files->progress, "looking at files", end, paths->count);
+  }
   for (size_t i = 0; i < paths->count; i++) {
     char text[128];
     int n = snprintf(text, sizeof text, "%lld %lld.%09ld %lld.%09ld %d",
@@ -187,6 +201,7 @@ bool files_source(Source *source, const char *name, SourceFiles *files, const Co
       source->classes = files->split[SPLIT_TRAIN].labels[i] + 1;
   passed_describe(source->passed_over, &files->passed);
   bool ok = files->tree.archives || fingerprint(source, files, e);
+  files->progress = NULL; /* heard of the opening; the source lives on */
   if (!ok) files_free(files);
   return ok;
 }

@@ -16,13 +16,16 @@ typedef struct SourceFiles {
     size_t label_capacity;
   } split[SPLIT_COUNT];
   PassedOver passed;
-  NameList classes; /* their names, by label */
-  bool encoded;     /* data.pack = jpeg, */
-  PictureKeep keep; /* which asks for these */
+  NameList classes;                 /* their names, by label */
+  bool encoded;                     /* data.pack = jpeg, */
+  PictureKeep keep;                 /* which asks for these */
+  const ProgressListener *progress; /* of the opening; NULL: nobody listens */
 } SourceFiles;
 
 /* Opens data.path. */
-SourceFiles *files_new(const Config *, Error *);
+SourceFiles *files_new(const Config *, const ProgressListener *, Error *);
+/* Tells how many images have been found so far. */
+void files_tell_listed(const SourceFiles *);
 bool files_add(SourceFiles *, int split, const char *path, int32_t label, Error *);
 /* The images of a folder of the tree, and of the folders in it. */
 bool files_add_folder(SourceFiles *, int split, const char *folder, int32_t label, Error *);

@@ -61,8 +61,9 @@ static bool add_held_out(SourceFiles *files, Error *e) {
   return ok;
 }
 
-bool source_imagefolder_open(Source *source, const Config *config, Error *e) {
-  SourceFiles *files = files_new(config, e);
+bool source_imagefolder_open(Source *source, const Config *config, const ProgressListener *progress,
+                             Error *e) {
+  SourceFiles *files = files_new(config, progress, e);
   bool ok =
       files && layout_enter(&files->tree, is_top, e) &&
       layout_folders(&files->classes, &files->tree, "train", "class folders", &files->passed, e) &&

@@ -5,9 +5,11 @@ const char *archives_library(void) {
   return "";
 }
 
-Archives *archives_list(NameList *names, bool mounted, PassedOver *passed, Error *e) {
+Archives *archives_list(NameList *names, bool mounted, PassedOver *passed,
+                        const ProgressListener *progress, Error *e) {
   (void)mounted;
   (void)passed;
+  (void)progress;
   error_set(e, EXIT_DATA,
             "%s: this program was built without libarchive and reads no archives: unpack it, or "
             "install libarchive (Debian: libarchive-dev) and build again",

@@ -35,7 +35,9 @@ static void shapes_close(Source *source) {
   free(source->state);
 }
 
-bool source_shapes_open(Source *source, const Config *config, Error *e) {
+bool source_shapes_open(Source *source, const Config *config, const ProgressListener *progress,
+                        Error *e) {
+  (void)progress; /* nothing to list */
   *source = (Source){.name = "shapes",
                      .count = {config_train_images(config), EVAL_IMAGES},
                      .classes = FORMS,

@@ -43,12 +43,14 @@ struct Source {
 };
 
 /* One function per row of SOURCES in choices.h, each in a file of its own:
- * bool source_shapes_open(Source *, const Config *, Error *), ... */
-#define SOURCE_PROTOTYPE(id, name, help, open, ...) bool open(Source *, const Config *, Error *);
+ * bool source_shapes_open(Source *, const Config *, const ProgressListener *, Error *), ... */
+#define SOURCE_PROTOTYPE(id, name, help, open, ...)                                                \
+  bool open(Source *, const Config *, const ProgressListener *, Error *);
 SOURCES(SOURCE_PROTOTYPE)
 
-/* Opens the source that data.source names. */
-bool source_open(Source *, const Config *, Error *);
+/* Opens the source that data.source names. The listener hears how far the listing of archives and
+ * folders is, which may take many minutes. */
+bool source_open(Source *, const Config *, const ProgressListener *, Error *);
 /* The fingerprint of a source in archives, which takes no reading of them; "" where data.path is no
  * archive. */
 bool source_archived_fingerprint(char hex[65], const Config *, Error *);

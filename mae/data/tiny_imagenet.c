@@ -223,8 +223,9 @@ static bool is_top(const Tree *tree, const char *folder) {
   return found;
 }
 
-bool source_tiny_imagenet_open(Source *source, const Config *config, Error *e) {
-  Reader reader = {.files = files_new(config, e)};
+bool source_tiny_imagenet_open(Source *source, const Config *config,
+                               const ProgressListener *progress, Error *e) {
+  Reader reader = {.files = files_new(config, progress, e)};
   bool ok =
       reader.files && layout_enter(&reader.files->tree, is_top, e) && list_classes(&reader, e);
   for (size_t c = 0; ok && c < reader.files->classes.count; c++) ok = add_class(&reader, (int)c, e);

@@ -68,14 +68,15 @@ bool tree_identify(char hex[65], const NameList *archives, bool named, Error *e)
 
 /* ---- Opening ---- */
 
-bool tree_open(Tree *tree, const Config *config, PassedOver *passed, Error *e) {
+bool tree_open(Tree *tree, const Config *config, PassedOver *passed,
+               const ProgressListener *progress, Error *e) {
   NameList archives;
   *tree = (Tree){0};
   snprintf(tree->root, sizeof tree->root, "%s", config->data.path);
   if (!tree_archives(&archives, config, e)) return false;
   if (!archives.count) return true;
   bool mounted = config->data.source == SOURCE_WEBDATASET;
-  tree->archives = archives_list(&archives, mounted, passed, e);
+  tree->archives = archives_list(&archives, mounted, passed, progress, e);
   return tree->archives != NULL;
 }
 

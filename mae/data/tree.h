@@ -27,7 +27,7 @@ bool tree_archives(NameList *files, const Config *, Error *);
 bool tree_identify(char hex[65], const NameList *archives, bool named, Error *);
 
 /* Opens data.path. What an archive holds beside files is counted in PassedOver. */
-bool tree_open(Tree *, const Config *, PassedOver *, Error *);
+bool tree_open(Tree *, const Config *, PassedOver *, const ProgressListener *, Error *);
 void tree_close(Tree *);
 /* Paths start at this folder from now on. */
 bool tree_enter(Tree *, const char *folder, Error *);

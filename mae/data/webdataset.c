@@ -68,6 +68,7 @@ static bool add_shard(SourceFiles *files, int split, const char *shard, Error *e
   for (size_t i = 0; ok && i < images.count; i++)
     ok = read_label(&files->tree, images.names[i], &label, e) &&
          files_add(files, split, images.names[i], label, e);
+  files_tell_listed(files);
   names_free(&images);
   return ok;
 }
@@ -98,9 +99,10 @@ static bool add_shards(SourceFiles *files, const NameList *shards, const Config 
   return ok;
 }
 
-bool source_webdataset_open(Source *source, const Config *config, Error *e) {
+bool source_webdataset_open(Source *source, const Config *config, const ProgressListener *progress,
+                            Error *e) {
   NameList shards = {0};
-  SourceFiles *files = files_new(config, e);
+  SourceFiles *files = files_new(config, progress, e);
   bool ok = files && layout_folders(&shards, &files->tree, "", "shards", &files->passed, e) &&
             add_shards(files, &shards, config, e);
   names_free(&shards);

@@ -148,12 +148,13 @@ static bool barrier(Ranks *ranks) {
     return true;
   }
   const struct timespec wait = {.tv_nsec = CHECK_MILLISECONDS * 1000000L};
-  double give_up = clock_seconds() + ranks->config->train.rank_timeout;
+  double began = clock_seconds(), give_up = began + ranks->config->train.rank_timeout;
   while (share->generation == generation) {
     futex(&share->generation, FUTEX_WAIT, generation, &wait);
     if (share->generation != generation) break;
     if (ranks->failed || !local_alive(ranks, true)) return false;
     if (clock_seconds() > give_up) return fail_for_time(ranks, generation + 1);
+    ranks_tell_waiting(ranks, clock_seconds() - began);
   }
   return true;
 }

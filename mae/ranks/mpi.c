@@ -65,6 +65,7 @@ static bool finish(Ranks *ranks, int result, MPI_Request *request, int limit) {
       ranks->mpi->lost = true;
       return ranks_fail(ranks, "a rank has not answered for %d s (train.rank_timeout)", limit);
     }
+    if (waited > spin_seconds) ranks_tell_waiting(ranks, waited);
     if (waited > spin_seconds)
       nanosleep(&pause, NULL);
     else

@@ -25,6 +25,9 @@ struct RankLink {
   void (*close)(Ranks *, const Error *);
 };
 
+/* Tells ranks->waiting that it waits for the others, so many seconds so far. */
+void ranks_tell_waiting(const Ranks *, double seconds);
+
 bool ranks_gather(Ranks *, void *all, const void *own, size_t bytes, Error *);
 
 /* Ranks of one machine. */

@@ -63,6 +63,11 @@ void ranks_libraries(char *text, size_t size) {
   snprintf(text, size, "%s%s%s", mpi, *mpi && *nccl ? ", " : "", nccl);
 }
 
+void ranks_tell_waiting(const Ranks *ranks, double seconds) {
+  progress_tell(ranks->waiting, "waiting for other ranks, seconds", (size_t)seconds,
+                PROGRESS_UNKNOWN);
+}
+
 bool ranks_barrier(Ranks *ranks, Error *e) {
   return ranks_gather(ranks, NULL, NULL, 0, e);
 }

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "mae/base/progress.h"
 #include "mae/model/model.h"
 
 /* Processes that a launcher started together with this one, as the environment says. One process
@@ -55,6 +56,9 @@ typedef struct Ranks {
   atomic_bool failed;   /* and `error` says why */
   Error error;
   pthread_mutex_t lock; /* of children, failed and error */
+  /* Hears for how many seconds this rank waits for the others; NULL: nobody does. Set where others
+   * may work for long, so that this rank is not taken for one that hangs. */
+  const ProgressListener *waiting;
 } Ranks;
 
 /* Forks the other ranks, or meets those that a launcher started; returns in all, `rank` tells

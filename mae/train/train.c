@@ -124,7 +124,10 @@ static bool open_data(Run *run, Error *e) {
   if (run->ranks.rank == 0 && !run_folder_admit_images(&run->folder, run->options->out,
                                                        run->dataset.sha256, config->data.path, e))
     return false;
-  if (!ranks_barrier(&run->ranks, e)) return false;
+  run->ranks.waiting = &run->report.work; /* another machine may have far more to pack */
+  bool met = ranks_barrier(&run->ranks, e);
+  run->ranks.waiting = NULL;
+  if (!met) return false;
   if (!first && !data_open(&run->dataset, config, NULL, e)) return false;
   return ranks_compare(&run->ranks, "images", run->dataset.sha256, EXIT_DATA,
                        "data.path must hold the same on every machine", e);
