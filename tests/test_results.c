@@ -242,6 +242,38 @@ START_TEST(a_whole_experiment_is_deleted_and_restored) {
 }
 END_TEST
 
+/* When its trials have gone one by one, what is left of it can still be named. */
+START_TEST(an_experiment_without_trials_is_deleted) {
+  expect_line("$H delete 1 2 3 4 --yes" OUT, 0, "deleted trial 4");
+  expect_line("$H note exp 'still here'" DB, 4, "has no trials");
+  expect_line("$H delete exp --yes --out nowhere" DB, 4,
+              "and nowhere does not hold it; --out says");
+  expect_line("$H delete exp --yes" OUT, 0, "deleted experiment exp with 0 trials");
+  expect_rows("SELECT count(*) FROM sweep", "0\n");
+  expect_line("ls out/exp", 2, "No such file");
+  expect_line("$H delete --restore exp" OUT, 0, "restored out/exp\n");
+  expect_line("$H delete --restore 1 2 3 4" OUT, 0, "restored out/exp/");
+  expect_all_done();
+}
+END_TEST
+
+/* Programs read JSON: it has all digits, where a table is rounded. */
+START_TEST(json_has_all_digits) {
+  expect_rows("UPDATE metric SET value = 18.0123456789 WHERE name = 'psnr_masked' AND scorer = "
+              "'model'",
+              "");
+  expect_rows("UPDATE attempt SET images_per_second = 123.456789, wall_seconds = 12.3456789, "
+              "gflops_per_image = 0.123456789",
+              "");
+  expect_line("$H status" DB "--json", 0, "\"psnr_masked_max\": 18.0123456789,");
+  expect_line("$H status" DB, 0, " 18.01 ");
+  expect_line("$H status exp" DB "--json", 0, "\"psnr_masked\": 18.0123456789,");
+  expect_line("$H status exp" DB "--json", 0, "\"images_per_second\": 123.456789,");
+  expect_line("$H show 1" DB "--json", 0, "\"gflops_per_image\": 0.123456789,");
+  expect_line("$H show 1" DB "--json", 0, "\"wall_seconds\": 12.3456789,");
+}
+END_TEST
+
 START_TEST(a_trial_that_is_held_is_not_deleted) {
   expect_line("for f in out/exp/*/trial.json; do d=$(dirname $f); grep -q '\"id\": 2' $f && break; "
               "done; flock $d/lock sh -c \"$H delete exp --yes" OUT "\"",
@@ -421,6 +453,8 @@ int main(void) {
   tcase_add_test(cases, all_trials_of_an_experiment_come_back);
   tcase_add_test(cases, an_import_forgets_only_what_has_gone);
   tcase_add_test(cases, a_whole_experiment_is_deleted_and_restored);
+  tcase_add_test(cases, an_experiment_without_trials_is_deleted);
+  tcase_add_test(cases, json_has_all_digits);
   tcase_add_test(cases, a_trial_that_is_held_is_not_deleted);
   tcase_add_test(cases, more_seeds_run_what_is_missing);
   tcase_add_test(cases, longer_training_starts_anew_and_says_why);

@@ -139,6 +139,17 @@ START_TEST(test_complete_run) {
 }
 END_TEST
 
+/* A table of products that a user keeps where a run is to lie is not the run's to remove. */
+START_TEST(test_a_file_of_the_users_stays) {
+  char path[PATH_SIZE];
+  ck_assert_int_eq(mkdir(in_folder(path, "run"), 0777), 0);
+  FILE *file = fopen(in_folder(path, "run/products.txt"), "w");
+  ck_assert(file && fputs("mine\n", file) >= 0 && !fclose(file));
+  ck_assert_int_eq(run_mae("train " TINY "train.steps=6 --out @/run"), EXIT_OK);
+  ck_assert_int_eq(access(path, F_OK), 0);
+}
+END_TEST
+
 START_TEST(test_norm_pix_is_published_as_leaky) {
   ck_assert_int_eq(run_mae("train " TINY "train.steps=8 train.norm_pix=true --out @/run"), EXIT_OK);
   json_t *events = read_events("run"), *scores = last_event(events, "eval", NULL);
@@ -387,6 +398,7 @@ int main(void) {
   tcase_add_checked_fixture(runs, make_test_folder, remove_test_folder);
   tcase_set_timeout(runs, 180);
   tcase_add_test(runs, test_complete_run);
+  tcase_add_test(runs, test_a_file_of_the_users_stays);
   tcase_add_test(runs, test_norm_pix_is_published_as_leaky);
   tcase_add_test(runs, test_other_images_are_refused);
   tcase_add_test(runs, test_changed_pixels_are_refused);

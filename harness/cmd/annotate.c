@@ -19,6 +19,9 @@ bool annotate(const char *db, const char *word, NotesChange change, void *contex
   Target target;
   bool ok = store_open_readonly(&store, db, e) && store_find_target(store, word, &target, e);
   store_close(store);
+  if (ok && !*target.folder)
+    ok = error_set(e, EXIT_DATA, "%s has no trials, so that its folder is not known",
+                   target.experiment);
   int lock = ok ? notes_lock(target.folder, e) : -1;
   if (lock < 0) return false;
   ok = notes_read(&notes, target.folder, e) && change(&notes, &target, context, e) &&

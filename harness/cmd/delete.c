@@ -7,6 +7,7 @@
 #include "harness/cmd/bin.h"
 #include "harness/cmd/cmd.h"
 #include "harness/cmd/options.h"
+#include "mae/base/io.h"
 
 static const char about[] =
     "Moves the folder of a trial or an experiment into OUT/.bin and takes it out of the database.\n"
@@ -50,10 +51,28 @@ static char *bin_options(const DeleteCommand *command, const Target *target) {
   return options;
 }
 
+/* Of an experiment whose trials were deleted one by one the folder is looked for in --out. */
+static bool find_folder(const DeleteCommand *command, Target *target, Error *e) {
+  if (*target->folder) return true;
+  char *out = realpath(command->out, NULL);
+  char *sweep = string_format("%s/%s/sweep.json", out ? out : "", target->experiment);
+  bool ok = out && access(sweep, F_OK) == 0 &&
+            io_join(target->folder, sizeof target->folder, out, target->experiment, e);
+  if (!ok)
+    error_set(e, EXIT_DATA,
+              "%s has no trials, so that its folder is not known, and %s does not hold it; --out "
+              "says where it is",
+              target->experiment, command->out);
+  free(sweep);
+  free(out);
+  return ok;
+}
+
 static bool delete_one(const DeleteCommand *command, Store *store, const char *word, Error *e) {
   Target target;
   bool yes = false;
-  if (!store_find_target(store, word, &target, e)) return false;
+  if (!store_find_target(store, word, &target, e) || !find_folder(command, &target, e))
+    return false;
   char *question = string_format("delete %s", target.what);
   bool ok = agreed(command, &yes, question, e);
   free(question);

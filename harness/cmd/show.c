@@ -16,18 +16,16 @@ static const struct Part {
   const char *title, *head, *metrics, *tail, *rest;
 } parts[] = {
     {"trial",
-     "trial, experiment, status, swept, seed, params, round(gflops_per_image, 4) AS "
-     "gflops_per_image, dataset, processor, folder",
+     "trial, experiment, status, swept, seed, params, gflops_per_image, dataset, processor, folder",
      NULL, "FROM trials", ""},
     {"result", "", "wide AND needs <> 'run'",
-     "images_per_second, round(peak_memory_mb) AS peak_memory_mb, round(wall_seconds, 1) AS "
-     "wall_seconds, round(joules_per_image, 4) AS joules_per_image, round(energy_kwh, 6) AS "
-     "energy_kwh, energy_source, energy_note, nonfinite, error FROM trials",
+     "images_per_second, peak_memory_mb, wall_seconds, joules_per_image, energy_kwh, "
+     "energy_source, energy_note, nonfinite, error FROM trials",
      ""},
     {"baselines", "fill, ", "wide AND needs = 'hidden'", "images FROM baselines", ""},
     {"attempts",
      "launch, status, datetime(started, 'unixepoch') AS started, "
-     "round(ended - started, 1) AS seconds, resumed_from, last_step, code, signal, "
+     "ended - started AS seconds, resumed_from, last_step, code, signal, "
      "device, substr(binary_sha256, 1, 12) AS binary, substr(state_sha256, 1, 12) AS state, error",
      NULL, "FROM attempts", "ORDER BY started"},
     {"provenance", "DISTINCT git_commit, cpu, gpu, hostname, libraries", NULL, "FROM attempts",

@@ -21,43 +21,61 @@ static const char about[] =
     "of its parts, with the jobs. With --watch it is drawn again every two seconds, until "
     "Ctrl-C.";
 
-static const char experiments_sql[] =
-    "SELECT experiment, count(*) AS trials, sum(status = 'done') AS done, "
-    "sum(status = 'running') AS running, sum(status = 'interrupted') AS interrupted, "
-    "sum(status = 'pruned') AS pruned, sum(status = 'failed') AS failed, sum(status = 'pending') "
-    "AS pending, "
-    "round(min(psnr_masked), 2) AS psnr_masked_min, round(max(psnr_masked), 2) AS psnr_masked_max, "
-    "round(sum(wall_seconds) / 60, 1) AS minutes FROM trials WHERE planned GROUP BY experiment "
-    "ORDER BY experiment";
+/* A number for a table; programs, which read JSON, get all of its digits. The caller frees. */
+static char *number_sql(const char *sql, int digits, bool json) {
+  return json ? string_copy(sql) : string_format("round(%s, %d)", sql, digits);
+}
+
+/* A line per experiment. */
+static char *experiments_sql(bool json) {
+  char *low = number_sql("min(psnr_masked)", 2, json);
+  char *high = number_sql("max(psnr_masked)", 2, json);
+  char *minutes = number_sql("sum(wall_seconds) / 60", 1, json);
+  char *sql = string_format(
+      "SELECT experiment, count(*) AS trials, sum(status = 'done') AS done, "
+      "sum(status = 'running') AS running, sum(status = 'interrupted') AS interrupted, "
+      "sum(status = 'pruned') AS pruned, sum(status = 'failed') AS failed, "
+      "sum(status = 'pending') AS pending, %s AS psnr_masked_min, %s AS psnr_masked_max, "
+      "%s AS minutes FROM trials WHERE planned GROUP BY experiment ORDER BY experiment",
+      low, high, minutes);
+  free(low);
+  free(high);
+  free(minutes);
+  return sql;
+}
 
 /* Headline metrics, the leaky ones where there are any. */
 static const char shown[] = "headline AND (needs <> 'leaky' OR name IN (SELECT metric FROM scores "
                             "WHERE value IS NOT NULL))";
 
-/* The newest training step, and the minutes that a running trial needs for the rest at the mean
- * pace of its last 50 steps (evaluations are not in it). */
-static const char progress_columns[] =
-    "(SELECT max(step) FROM step WHERE step.trial = trials.trial) AS step, steps, "
-    "CASE status WHEN 'running' THEN round((steps - (SELECT max(step) FROM step WHERE step.trial = "
-    "trials.trial)) / 60.0 * (SELECT avg(seconds) FROM step WHERE step.trial = trials.trial AND "
-    "step.step > (SELECT max(step) - 50 FROM step WHERE step.trial = trials.trial)), 1) END AS "
-    "minutes_left";
+/* The minutes that a running trial needs for the rest at the mean pace of its last 50 steps
+ * (evaluations are not in it). */
+static const char minutes_left[] =
+    "(steps - (SELECT max(step) FROM step WHERE step.trial = trials.trial)) / 60.0 * (SELECT "
+    "avg(seconds) FROM step WHERE step.trial = trials.trial AND step.step > (SELECT max(step) - 50 "
+    "FROM step WHERE step.trial = trials.trial))";
 
 /* A line per trial. */
-static char *trials_sql(Store *store, const char *name, Error *e) {
+static char *trials_sql(Store *store, const char *name, bool json, Error *e) {
   StringList found = {0};
   char *metrics = NULL, *list = NULL, *sql = NULL;
+  char *minutes = number_sql(minutes_left, 1, json);
+  char *speed = number_sql("images_per_second", 0, json);
   if (store_find_experiments(store, name, &found, e) &&
-      store_columns(store, &metrics, shown, true, e)) {
+      store_columns(store, &metrics, shown, !json, e)) {
     list = sql_list(&found);
-    sql = string_format("SELECT %strial, status, %s, swept, %sround(images_per_second) AS "
-                        "images_per_second, attempts, error FROM trials WHERE experiment IN (%s) "
-                        "ORDER BY experiment, trial",
-                        found.count > 1 ? "experiment, " : "", progress_columns, metrics, list);
+    sql = string_format(
+        "SELECT %strial, status, (SELECT max(step) FROM step WHERE step.trial = trials.trial) AS "
+        "step, steps, CASE status WHEN 'running' THEN %s END AS minutes_left, swept, "
+        "%s%s AS images_per_second, attempts, error FROM trials WHERE experiment IN (%s) "
+        "ORDER BY experiment, trial",
+        found.count > 1 ? "experiment, " : "", minutes, metrics, speed, list);
   }
   strings_free(&found);
   free(metrics);
   free(list);
+  free(minutes);
+  free(speed);
   return sql;
 }
 
@@ -74,7 +92,7 @@ static void print_submissions(Store *store, const StatusCommand *command, FILE *
   size_t length = here ? strlen(here) : 0;
   for (int i = 0; ok && i < experiments.count; i++) {
     Target target;
-    if (!store_find_target(store, experiments.items[i], &target, NULL)) continue;
+    if (!store_find_target(store, experiments.items[i], &target, NULL) || !*target.folder) continue;
     char *slash = strrchr(target.folder, '/');
     if (slash) *slash = 0;
     bool below = here && !strncmp(target.folder, here, length) && target.folder[length] == '/';
@@ -99,8 +117,8 @@ static bool print_status(const StatusCommand *command, FILE *out, Error *e) {
             "it; `harness import` completes it\n",
             command->db);
   if (ok)
-    sql = command->experiment ? trials_sql(store, command->experiment, e)
-                              : string_copy(experiments_sql);
+    sql = command->experiment ? trials_sql(store, command->experiment, command->json, e)
+                              : experiments_sql(command->json);
   ok = sql && store_print(store, out, sql, command->json, e);
   if (ok && !command->json) print_submissions(store, command, out);
   free(sql);

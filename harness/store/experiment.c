@@ -117,8 +117,7 @@ static bool find_target_experiment(Store *store, const char *experiment, Target 
            sqlite3_column_int(row, 0));
   if (folder) set_folder(store, target, folder);
   sqlite3_reset(row);
-  return folder != NULL ||
-         error_set(e, EXIT_DATA, "%s has no trials, so that its folder is not known", experiment);
+  return true;
 }
 
 bool store_find_target(Store *store, const char *word, Target *target, Error *e) {

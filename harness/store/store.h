@@ -106,8 +106,10 @@ bool store_find_experiments(Store *, const char *name, StringList *found, Error 
 typedef struct Target {
   int64_t trial; /* 0: the experiment */
   char experiment[256];
-  char what[512];    /* "trial 3 of mask_ratio-cpu (train.mask_ratio=0.5)", "experiment ..." */
-  char folder[4096]; /* of the trial or the experiment, absolute; it may have gone */
+  char what[512]; /* "trial 3 of mask_ratio-cpu (train.mask_ratio=0.5)", "experiment ..." */
+  /* Of the trial or the experiment, absolute; it may have gone. "": of an experiment that has no
+   * trials any more the database does not know it. */
+  char folder[4096];
 } Target;
 bool store_find_target(Store *, const char *word, Target *, Error *);
 /* Takes in what notes.json says of it now. */

@@ -201,10 +201,11 @@ static bool same_products(const RunFolder *run, const char *path, const char *ad
 }
 
 bool run_folder_admit_products(const RunFolder *run, const char *folder, const char *table,
-                               Error *e) {
+                               bool *follows, Error *e) {
   char copy[CONFIG_PATH_MAX];
+  *follows = run->started ? *run->products_sha256 : *table;
   if (!io_join(copy, sizeof copy, folder, PRODUCTS_FILE, e)) return false;
-  if (!run->started) return *table ? products_copy(table, copy, e) : io_remove(copy, e);
+  if (!run->started) return !*table || products_copy(table, copy, e);
   if (!*run->products_sha256)
     return !*table || error_set(e, EXIT_CONFIG,
                                 "%s: the run there was started without run.products, whose table "

@@ -24,10 +24,12 @@ bool run_folder_admit(const RunFolder *, const char *folder, const Config *, boo
 bool run_folder_admit_images(const RunFolder *, const char *folder, const char *sha256,
                              const char *path, Error *);
 
-/* Which table of products the run follows (PRODUCTS_FILE in the folder, made or removed here): that
- * which it began with, or, when it begins, `table` (""; none). Resuming with another, or without
- * the copy, is an error. */
-bool run_folder_admit_products(const RunFolder *, const char *folder, const char *table, Error *);
+/* Whether the run follows a table of products, PRODUCTS_FILE in the folder: that which it began
+ * with, or, when it begins, a copy of `table` (""; none). Resuming with another, or without the
+ * copy, is an error. A file of that name in the folder of a run that follows none is not its own,
+ * and is left alone. */
+bool run_folder_admit_products(const RunFolder *, const char *folder, const char *table,
+                               bool *follows, Error *);
 
 /* From what the user calls a checkpoint - a run folder (its newest checkpoint is taken), a
  * checkpoint folder, or a weights file - to the weights' path and the configuration they were

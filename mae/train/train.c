@@ -91,18 +91,22 @@ static void restore_signals(const struct sigaction *before) {
 
 /* Preparation ----------------------------------------------------------------------------------*/
 
-static bool open_folder(Run *run, Error *e) {
+/* *follows: 1, or 0 when the run follows no table of products. */
+static bool open_folder(Run *run, int64_t *follows, Error *e) {
   const TrainOptions *options = run->options;
   const char *table = device_is_gpu(run->config) ? run->config->run.products : "";
-  return run_folder_read(&run->folder, options->out, e) &&
-         run_folder_admit(&run->folder, options->out, run->config, options->resume, e) &&
-         io_make_folders(options->out, e) &&
-         run_folder_admit_products(&run->folder, options->out, table, e);
+  bool does = false;
+  bool ok = run_folder_read(&run->folder, options->out, e) &&
+            run_folder_admit(&run->folder, options->out, run->config, options->resume, e) &&
+            io_make_folders(options->out, e) &&
+            run_folder_admit_products(&run->folder, options->out, table, &does, e);
+  *follows = does;
+  return ok;
 }
 
 /* The device follows the run folder's copy of the table, in every rank: what lies where
  * run.products says may change. */
-static bool open_device(Run *run, Error *e) {
+static bool open_device(Run *run, bool follows, Error *e) {
   Config config = *run->config;
   char copy[CONFIG_PATH_MAX];
   *config.run.products = '\0';
@@ -110,7 +114,7 @@ static bool open_device(Run *run, Error *e) {
       !(run->device = device_open(&config, run->ranks.gpu, run->ranks.sharers, e)))
     return false;
   spent_open(&run->spent, run->device, &run->ranks);
-  if (run->device->kernels->host_memory || access(copy, F_OK) != 0) return true;
+  if (run->device->kernels->host_memory || !follows) return true;
   const char *given = run->config->run.products;
   return products_follow(run->device, copy, *given ? given : copy, run->products, e);
 }
@@ -224,10 +228,11 @@ static bool prepare(Run *run, Error *e) {
   const Config *config = run->config;
   const TrainOptions *options = run->options;
   if (!ranks_start(&run->ranks, config, e)) return false;
-  if (run->ranks.rank == 0 && !open_folder(run, e)) return false;
-  return ranks_barrier(&run->ranks, e) &&
+  int64_t follows = 0;
+  if (run->ranks.rank == 0 && !open_folder(run, &follows, e)) return false;
+  return ranks_decide(&run->ranks, &follows, e) &&
          report_open(&run->report, config, options->out, run->ranks.rank == 0, options->quiet, e) &&
-         open_device(run, e) && ranks_connect(&run->ranks, run->device, e) &&
+         open_device(run, follows != 0, e) && ranks_connect(&run->ranks, run->device, e) &&
          memory_check(config, NULL, run->device, e) && open_data(run, e) &&
          memory_check(config, &run->dataset, run->device, e) &&
          schedule_steps(config, run->dataset.train_count, &run->steps, &run->steps_per_epoch, e) &&
