@@ -245,6 +245,35 @@ START_TEST(a_trial_of_others_without_room) {
 }
 END_TEST
 
+/* What another harness works on will grow: a second trial beside it waits until that is done. */
+START_TEST(a_trial_of_others_takes_room) {
+  scratch_write("exp.ini", experiment);
+  setenv("FAKE_TRAINER", "until:5:go", 1);
+  pid_t other = start_harness("run exp.ini --scale none --db other.db --out out --mae " FAKE
+                              " --set sweep.seeds=1 --set train.mask_ratio=0.5");
+  wait_for("ls out/exp/*/events.jsonl > names 2>&1");
+  ck_assert_int_eq(rename("log", "first"), 0);
+  pid_t run = start_harness(RUN_FAKE " --jobs 1 --disk-limit 120MB --set sweep.seeds=1");
+  wait_for("grep -q 'waiting for 1 trial ' log");
+  shell("! grep -q starts log && touch go");
+  ck_assert_int_eq(scratch_wait(other), 0);
+  ck_assert_int_eq(scratch_wait(run), 0);
+  expect_rows("SELECT trial, status FROM trials ORDER BY trial", "1|done\n2|done\n");
+}
+END_TEST
+
+/* With [prune] a trial writes a checkpoint more at each of its steps. */
+START_TEST(pruning_takes_room) {
+#define PEAK(more)                                                                                 \
+  "$(" HARNESS " " PLAN " --json " more                                                            \
+  " | sed -n 's/.*peak_bytes\": \\([0-9]*\\).*/\\1/p' | head -1)"
+  scratch_write("base.ini", "[train]\nsteps = 100\n[run]\nkeep_checkpoints = 3\n[sweep]\n"
+                            "train.mask_ratio = 0.5, 0.75\n[prune]\nrule = halving\n"
+                            "metric = train_loss\nsteps = 20, 40\n");
+  shell("with=" PEAK("") " without=" PEAK("--no-prune") "; test $with -gt $without");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("keep");
   TCase *cases = tcase_create("keep");
@@ -259,6 +288,8 @@ int main(void) {
   tcase_add_test(cases, a_hundred_base_models_fit_in_20_gb);
   tcase_add_loop_test(cases, a_limit_that_nothing_fits_into, 0, sizeof limits / sizeof *limits);
   tcase_add_test(cases, no_trial_starts_without_room);
+  tcase_add_test(cases, a_trial_of_others_takes_room);
+  tcase_add_test(cases, pruning_takes_room);
   tcase_add_loop_test(cases, a_trial_of_others_without_room, 0, 2);
   suite_add_tcase(suite, cases);
   return suite_run(suite);

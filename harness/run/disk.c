@@ -84,13 +84,14 @@ double disk_free(const char *path) {
 /* A step's line, and all else that a trial has: scores, provenance, the contact sheet. */
 static const double line_bytes = 300, rest_bytes = 500e3;
 
-bool disk_sizes(DiskSizes *sizes, const Config *config, int64_t steps, Error *e) {
+bool disk_sizes(DiskSizes *sizes, const Config *config, int64_t steps, int stops, Error *e) {
   KeptSizes files;
   if (!kept_sizes(&files, config, e)) return false;
   double beside = line_bytes * (double)steps + rest_bytes, one = (double)files.checkpoint;
   double saves = 1, keep = config->run.keep_checkpoints;
   if (config->run.checkpoint_every > 0)
     saves = fmax(1, ceil((double)steps / (double)config->run.checkpoint_every));
+  saves += stops;
   double kept[KEEP_COUNT] = {[KEEP_ENCODER] = (double)files.encoder,
                              [KEEP_WEIGHTS] = (double)files.weights,
                              [KEEP_CHECKPOINTS] = fmin(keep, saves) * one};

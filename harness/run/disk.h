@@ -20,11 +20,11 @@ double disk_used(const char *path);
 double disk_free(const char *path);
 
 /* A trial by its configuration: while it runs, once it is done, and paused by [prune], which leaves
- * its checkpoints. */
+ * its checkpoints. stops: how often [prune] may stop it, each time with a checkpoint more. */
 typedef struct DiskSizes {
   double peak, kept, paused;
 } DiskSizes;
-bool disk_sizes(DiskSizes *, const Config *, int64_t steps, Error *);
+bool disk_sizes(DiskSizes *, const Config *, int64_t steps, int stops, Error *);
 
 /* A plan, with so many trials at a time. With [prune] all trials may be paused together, and stay
  * so. */

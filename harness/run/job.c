@@ -101,7 +101,7 @@ static void measure_probe(Job *job, Counted *counted) {
     job->probe = probe_work(config, counts.train, counts.eval, counts.classes);
 }
 
-static bool measure_config(Job *job, Counted *counted, Error *e) {
+static bool measure_config(Job *job, Counted *counted, int stops, Error *e) {
   const Config *config = &job->trial->config;
   ParamTable table;
   if (!params_build(&table, config, e)) return false;
@@ -110,7 +110,8 @@ static bool measure_config(Job *job, Counted *counted, Error *e) {
   params_free(&table);
   job->memory = memory_plan(config, NULL).total;
   job->gflops_per_image = model_gflops_per_image(config, true);
-  if (!count_steps(job, counted, e) || !disk_sizes(&job->disk, config, job->steps, e)) return false;
+  if (!count_steps(job, counted, e) || !disk_sizes(&job->disk, config, job->steps, stops, e))
+    return false;
   measure_probe(job, counted);
   return true;
 }
@@ -187,6 +188,7 @@ bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *
   char sweep[CONFIG_PATH_MAX];
   *jobs = need(calloc((size_t)plan->count + 1, sizeof **jobs));
   Counted counted = {0};
+  int stops = plan->prune.rule != PRUNE_NONE ? plan->prune.count : 0;
   bool ok = folder_of_sweep(sweep, out, plan, e);
   for (int i = 0; ok && i < plan->count; i++) {
     Job *job = &(*jobs)[i];
@@ -197,7 +199,7 @@ bool jobs_create(Job **jobs, const Plan *plan, const char *out, const JobBuild *
       job->id = folder_trial_id(job->folder);
       job_look(job, build);
     }
-    ok = ok && measure_config(job, &counted, e);
+    ok = ok && measure_config(job, &counted, stops, e);
   }
   free(counted.list);
   if (!ok) jobs_free(*jobs, plan->count);
@@ -227,6 +229,10 @@ int64_t job_reached(const Job *job) {
   if (job->action == JOB_SKIP) return job->facts.step;
   if (job->action == JOB_REPLACE || job->facts.starts == 0) return -1;
   return step_folders_newest(job->from ? job->from : job->folder, &step, NULL) ? step : -1;
+}
+
+bool job_waits_for_others(const Job *job) {
+  return job->until > 0 && job->status != TRIAL_DONE && job_reached(job) >= job->until;
 }
 
 const char *job_action_text(JobAction action) {

@@ -71,6 +71,8 @@ bool job_is_to_run(const Job *);
 const char *job_action_text(JobAction);
 /* The step of its newest checkpoint; of a finished one the last of all. -1: none. */
 int64_t job_reached(const Job *);
+/* It has come to the step at which [prune] compares it with the others, and is not done. */
+bool job_waits_for_others(const Job *);
 /* GFLOP of the steps after `from` up to `to`, and of the probes between them: images of an
  * optimiser step times GFLOP of each, and mae/probe's estimate. ends: the run does, with the probes
  * of its end. */

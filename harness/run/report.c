@@ -1,4 +1,4 @@
-/* report.c - the plan and the results of a sweep as tables or JSON. */
+/* report.c - the plan and the results of a sweep as tables or JSON, and a line for each trial. */
 #include "harness/run/report.h"
 
 #include <jansson.h>
@@ -203,4 +203,38 @@ void report_results(FILE *out, const Plan *plan, const Job *jobs, bool json) {
     if (jobs[i].status == TRIAL_FAILED)
       fprintf(out, "\ntrial %lld (%s) failed: %s\n  %s/stderr.log\n", (long long)jobs[i].id,
               jobs[i].label, jobs[i].error, jobs[i].folder);
+}
+
+/* "psnr_masked 18.25 dB, ..." of the headline metrics that have a value; the caller frees. */
+static char *describe_metrics(const Facts *facts) {
+  char *text = string_copy("");
+  for (int i = 0; i < metric_count; i++) {
+    const Metric *metric = &metric_list[i];
+    if (!metric->headline || isnan(facts->metrics[i])) continue;
+    char *longer = string_format("%s%s %.*f%s%s, ", text, metric->name, metric->digits,
+                                 facts->metrics[i], *metric->unit ? " " : "", metric->unit);
+    free(text);
+    text = longer;
+  }
+  return text;
+}
+
+void report_outcome(Progress *progress, const Job *job) {
+  char *line;
+  if (job->status == TRIAL_INTERRUPTED && job_waits_for_others(job)) {
+    char *metrics = describe_metrics(&job->facts);
+    line = string_format("trial %lld  %s  is at step %lld: %s%.0f images/s", (long long)job->id,
+                         job->label, (long long)job->facts.step, metrics, job->facts.speed);
+    free(metrics);
+  } else if (job->status == TRIAL_DONE) {
+    char *metrics = describe_metrics(&job->facts);
+    line = string_format("trial %lld  %s  done: %s%.0f images/s", (long long)job->id, job->label,
+                         metrics, job->facts.images_per_second);
+    free(metrics);
+  } else {
+    line = string_format("trial %lld  %s  %s: %s", (long long)job->id, job->label,
+                         trial_status_name(job->status), job->error);
+  }
+  progress_say_outcome(progress, job->status != TRIAL_FAILED, line);
+  free(line);
 }

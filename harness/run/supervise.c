@@ -10,6 +10,7 @@
 #include "harness/base/strings.h"
 #include "harness/base/tail.h"
 #include "harness/run/lost.h"
+#include "harness/run/report.h"
 #include "harness/run/retain.h"
 #include "harness/run/runner.h"
 #include "mae/base/clock.h"
@@ -119,10 +120,6 @@ static void keep_what_is_wanted(Run *run, const Job *job) {
     progress_say(run->progress, "warning: %s; `harness clean` tries again", e.message);
 }
 
-static bool waits_for_others(const Job *job) {
-  return job->until > 0 && job->status != TRIAL_DONE && job_reached(job) >= job->until;
-}
-
 /* Another harness, or the trainer that an earlier one left behind, brought the trial to its end, or
  * as far as it is to go, while this one waited for the folder. */
 static bool take_finished(Run *run, Slot *slot, Job *job, Error *e) {
@@ -169,7 +166,7 @@ static bool start_job(Run *run, Slot *slot, Job *job, Error *e) {
                  (long long)job->id, job->label, job->holder);
   if (*job->holder) return true;
   job_look(job, run->options->build); /* nobody writes there any more */
-  if (job->action == JOB_SKIP || waits_for_others(job)) {
+  if (job->action == JOB_SKIP || job_waits_for_others(job)) {
     if (!take_finished(run, slot, job, e)) return false;
     close(slot->lock);
     return true;
@@ -209,40 +206,6 @@ static void record_outcome(Run *run, Slot *slot, const Outcome *outcome) {
   record_launches(run, slot->job);
 }
 
-/* "psnr_masked 18.25 dB, ..." of the headline metrics that have a value; the caller frees. */
-static char *describe_metrics(const Facts *facts) {
-  char *text = string_copy("");
-  for (int i = 0; i < metric_count; i++) {
-    const Metric *metric = &metric_list[i];
-    if (!metric->headline || isnan(facts->metrics[i])) continue;
-    char *longer = string_format("%s%s %.*f%s%s, ", text, metric->name, metric->digits,
-                                 facts->metrics[i], *metric->unit ? " " : "", metric->unit);
-    free(text);
-    text = longer;
-  }
-  return text;
-}
-
-static void say_outcome(Run *run, const Job *job) {
-  char *line;
-  if (job->status == TRIAL_INTERRUPTED && waits_for_others(job)) {
-    char *metrics = describe_metrics(&job->facts);
-    line = string_format("trial %lld  %s  is at step %lld: %s%.0f images/s", (long long)job->id,
-                         job->label, (long long)job->facts.step, metrics, job->facts.speed);
-    free(metrics);
-  } else if (job->status == TRIAL_DONE) {
-    char *metrics = describe_metrics(&job->facts);
-    line = string_format("trial %lld  %s  done: %s%.0f images/s", (long long)job->id, job->label,
-                         metrics, job->facts.images_per_second);
-    free(metrics);
-  } else {
-    line = string_format("trial %lld  %s  %s: %s", (long long)job->id, job->label,
-                         trial_status_name(job->status), job->error);
-  }
-  progress_say_outcome(run->progress, job->status != TRIAL_FAILED, line);
-  free(line);
-}
-
 /* After so many failures in a row the next trial would fail for the same reason: a full disk, a
  * card that has gone. */
 static void count_failures(Run *run, TrialStatus status) {
@@ -259,7 +222,7 @@ static void end_job(Run *run, Slot *slot, Outcome *outcome) {
   Job *job = slot->job;
   job->status = outcome->status;
   job->facts = slot->trainer.facts;
-  if (job->status == TRIAL_INTERRUPTED && waits_for_others(job))
+  if (job->status == TRIAL_INTERRUPTED && job_waits_for_others(job))
     snprintf(outcome->error, sizeof outcome->error,
              "waits at step %lld for the other trials ([prune])", (long long)job->facts.step);
   snprintf(job->error, sizeof job->error, "%s", outcome->error);
@@ -271,7 +234,7 @@ static void end_job(Run *run, Slot *slot, Outcome *outcome) {
   if (slot->refused > 1)
     progress_say(run->progress, "warning: %s/events.jsonl: %d lines were left out", job->folder,
                  slot->refused);
-  say_outcome(run, job);
+  report_outcome(run->progress, job);
   count_failures(run, job->status);
 }
 
@@ -289,7 +252,7 @@ static void fail_to_start(Run *run, Slot *slot, Job *job, const Error *e) {
   if (slot->lock >= 0) close(slot->lock);
   job->status = TRIAL_FAILED;
   snprintf(job->error, sizeof job->error, "%s", outcome.error);
-  say_outcome(run, job);
+  report_outcome(run->progress, job);
   count_failures(run, job->status);
 }
 
@@ -300,25 +263,47 @@ static void try_job(Run *run, Slot *slot, Job *job) {
   fail_to_start(run, slot, job, &e);
 }
 
-/* With it, no more than the limit is on the disk at any time. */
+/* Another process works in its folder now. */
+static bool is_held(const Job *job) {
+  char holder[FOLDER_HOLDER_MAX];
+  int lock;
+  bool held = folder_lock_shared(&lock, job->folder, holder, NULL) && *holder;
+  if (lock >= 0) close(lock);
+  return held;
+}
+
+/* What a trial may still take. */
+static double growth(const Job *job) {
+  return fmax(0, job->disk.peak - disk_used(job->folder));
+}
+
+/* What others were found to work on, and still do; another than `job`. */
+static bool is_of_others(const Run *run, int i, const Job *job) {
+  return &run->jobs[i] != job && *run->jobs[i].holder && is_held(&run->jobs[i]);
+}
+
+/* With it, no more than the limit is on the disk at any time, with what other harnesses were found
+ * to work on. */
 static bool has_room(const Run *run, const Job *job) {
   double limit = run->options->disk_limit;
   if (isinf(limit)) return true;
   double used = disk_used(run->options->sweep_folder);
-  used += fmax(0, job->disk.peak - disk_used(job->folder));
-  for (int s = 0; s < run->slot_count; s++) {
-    const Job *runs = run->slots[s].trainer.pid ? run->slots[s].job : NULL;
-    if (runs) used += fmax(0, runs->disk.peak - disk_used(runs->folder));
-  }
+  used += growth(job);
+  for (int s = 0; s < run->slot_count; s++)
+    if (run->slots[s].trainer.pid) used += growth(run->slots[s].job);
+  for (int i = 0; i < run->next; i++)
+    if (is_of_others(run, i, job)) used += growth(&run->jobs[i]);
   return used <= limit;
 }
 
-/* What runs frees room when it is done. When nothing runs, nothing will. */
+/* What runs, here or elsewhere, frees room when it is done. When nothing runs, nothing will. */
 static void lack_room(Run *run, const Job *job) {
   char peak[DISK_TEXT_MAX], used[DISK_TEXT_MAX], limit[DISK_TEXT_MAX];
   run->room_at = clock_seconds() + retry_seconds;
   for (int s = 0; s < run->slot_count; s++)
     if (run->slots[s].trainer.pid != 0) return;
+  for (int i = 0; i < run->next; i++)
+    if (is_of_others(run, i, job)) return;
   run->result->out_of_disk = true;
   run->next = run->count;
   progress_say(run->progress,
@@ -333,12 +318,9 @@ static void lack_room(Run *run, const Job *job) {
  * finished needs none, and what they still work on is theirs. */
 static void try_without_room(Run *run, Slot *slot, Job *job) {
   Job seen = *job;
-  char holder[FOLDER_HOLDER_MAX];
-  int lock;
-  if (!folder_lock_shared(&lock, job->folder, holder, NULL) || *holder) return;
+  if (is_held(job)) return;
   job_look_only(&seen, run->options->build);
-  if (lock >= 0) close(lock);
-  if (seen.action == JOB_SKIP || waits_for_others(&seen))
+  if (seen.action == JOB_SKIP || job_waits_for_others(&seen))
     try_job(run, slot, job);
   else
     lack_room(run, job);
