@@ -274,6 +274,26 @@ START_TEST(pruning_takes_room) {
 }
 END_TEST
 
+/* A packing that was cut short is gone on with as long as its options stay the same: it is taken
+ * away when that is asked for, unless somebody works on it. */
+START_TEST(unfinished_packs_go_when_asked) {
+  scratch_write("exp.ini", experiment);
+  shell("mkdir cache && cd cache && touch a-1.pack a-1.pack.verified c-3.pack && truncate -s 1000 "
+        "a-1.pack.part b-2.pack.part b-2.pack.part.state b-2.pack.77.files.tmp d-4.pack.part");
+  expect_code(RUN_FAKE " --set data.cache=cache --set sweep.seeds=1", 0, "done");
+  hold("cache/d-4.pack.lock");
+  shell("ls cache > before");
+  expect_code("clean --out out --db r.db", 0, "freed");
+  expect_code("clean --out out --db r.db --unfinished-packs --dry-run", 0,
+              "/cache: 4.00 kB of unfinished packs would be freed");
+  shell("ls cache | cmp - before");
+  expect_code("clean --out out --db r.db --unfinished-packs", 0,
+              "/cache: 4.00 kB of unfinished packs freed");
+  shell("touch free && test \"$(echo $(ls cache))\" = 'a-1.pack a-1.pack.verified c-3.pack "
+        "d-4.pack.lock d-4.pack.part'");
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("keep");
   TCase *cases = tcase_create("keep");
@@ -290,6 +310,7 @@ int main(void) {
   tcase_add_test(cases, no_trial_starts_without_room);
   tcase_add_test(cases, a_trial_of_others_takes_room);
   tcase_add_test(cases, pruning_takes_room);
+  tcase_add_test(cases, unfinished_packs_go_when_asked);
   tcase_add_loop_test(cases, a_trial_of_others_without_room, 0, 2);
   suite_add_tcase(suite, cases);
   return suite_run(suite);

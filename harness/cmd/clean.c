@@ -13,6 +13,8 @@
 #include "harness/trial/folder.h"
 #include "harness/trial/found.h"
 #include "mae/base/io.h"
+#include "mae/data/dataset.h"
+#include "mae/data/unfinished.h"
 #include "mae/record/event_line.h"
 
 static const char about[] =
@@ -25,10 +27,11 @@ static const char about[] =
 
 typedef struct Clean {
   const char *db, *out, *keep;
-  bool dry, superseded, second_runs;
+  bool dry, superseded, second_runs, packs;
   int64_t freed;
   int trials, held, failed;
   StringList changed; /* folders of trials whose launches.jsonl has a new line */
+  StringList caches;  /* folders of packs that the trials name */
 } Clean;
 
 static bool remove_counted(Clean *clean, const char *path, Error *e) {
@@ -112,12 +115,37 @@ static bool clean_held(Clean *clean, const char *folder, Error *e) {
   return ok && clean_beside(clean, folder, e);
 }
 
+/* Where the trial's images are packed. */
+static void note_cache(Clean *clean, const char *folder) {
+  char cache[CONFIG_PATH_MAX];
+  Config config;
+  if (load_config(clean, &config, folder, NULL) &&
+      data_cache_folder(cache, sizeof cache, &config, NULL) &&
+      strings_find(&clean->caches, cache) < 0)
+    strings_add(&clean->caches, string_copy(cache));
+}
+
+static bool clean_caches(Clean *clean, Error *e) {
+  char text[DISK_TEXT_MAX];
+  bool ok = true;
+  for (int i = 0; ok && i < clean->caches.count; i++) {
+    int64_t freed = 0;
+    ok = unfinished_remove(clean->caches.items[i], clean->dry, &freed, e);
+    if (ok)
+      printf("%s: %s of unfinished packs %s\n", clean->caches.items[i],
+             disk_text(text, (double)freed), clean->dry ? "would be freed" : "freed");
+    clean->freed += freed;
+  }
+  return ok;
+}
+
 /* What is wrong with one trial does not keep the others' room. */
 static void clean_trial(Clean *clean, const char *folder) {
   char holder[FOLDER_HOLDER_MAX];
   Error e = {0};
   int lock;
   clean->trials++;
+  if (clean->packs) note_cache(clean, folder);
   bool ok = hold(clean, &lock, folder, holder, &e) && (*holder || clean_held(clean, folder, &e));
   if (!ok) fprintf(stderr, "warning: %s: %s\n", folder, e.message);
   clean->failed += !ok;
@@ -162,6 +190,7 @@ static void clean_experiment(Clean *clean, const char *sweep_folder) {
          one.trials == 1 ? "" : "s", one.held ? ", some of them left alone" : "");
   clean->freed += one.freed;
   clean->failed = one.failed;
+  clean->caches = one.caches;
   strings_free(&one.changed);
   strings_free(&trials);
 }
@@ -177,9 +206,11 @@ static bool clean_all(Clean *clean, const CommandLine *line, Error *e) {
   bool ok = found_named(&folders, clean->out, line->words, line->word_count, e);
   for (int i = 0; ok && i < folders.count; i++) clean_experiment(clean, folders.items[i]);
   if (ok && !clean->dry) clean->freed += incoming_clean(clean->out);
+  ok = ok && clean_caches(clean, e);
   if (ok && folders.count > 1)
     printf("%s %s in all\n", disk_text(text, (double)clean->freed),
            clean->dry ? "would be freed" : "freed");
+  strings_free(&clean->caches);
   strings_free(&folders);
   return ok;
 }
@@ -193,6 +224,9 @@ int cmd_clean(int argc, char **argv) {
        "also what was set aside when trials were trained anew (superseded-N/)"},
       {"--second-runs", CMD_FLAG, &clean.second_runs, NULL,
        "also the second runs that `harness verify` left on purpose (verify-*/)"},
+      {"--unfinished-packs", CMD_FLAG, &clean.packs, NULL,
+       "also packs of images in their data.cache that were begun and not finished, and that\n"
+       "nobody works on"},
       OPTION_DB(&clean.db),
       OPTION_OUT(&clean.out),
   };
