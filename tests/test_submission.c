@@ -304,6 +304,11 @@ START_TEST(a_part_to_its_end) {
   ck_assert(said("out/slurm/1/import.state", " ended 0\n"));
   expect_rows("SELECT status, count(*) FROM trials GROUP BY status",
               "done|1\nfailed|1\npending|2\n");
+  /* A record with a part that cannot be is none. */
+  ck_assert(said("squeezed", "out/slurm/1 exp"));
+  ck_assert_int_eq(system("sed -i '/\"tasks\"/s/\\[/[0,/' out/slurm/1/submission.json"), 0);
+  ck_assert_int_eq(harness("status --db r.db"), 0);
+  ck_assert(!said("log", "out/slurm/1"));
 }
 END_TEST
 

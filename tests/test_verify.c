@@ -148,6 +148,14 @@ START_TEST(intact_trials_pass) {
 }
 END_TEST
 
+/* Each has a folder and an outcome of its own, also when both begin in one second. */
+START_TEST(two_verifications_at_once) {
+  shell(HARNESS " " VERIFY " > a 2>&1 & first=$!; " HARNESS " " VERIFY " > b 2>&1; wait $first; "
+                "grep -q 'trial 1: bitwise' a && grep -q 'trial 1: bitwise' b");
+  shell("test $(ls T/verify-*.jsonl | wc -l) = 2");
+}
+END_TEST
+
 /* A run that was interrupted and went on has more files and lines than one that was not. */
 #define SHORT_RUN "run exp.ini --scale none --db j.db --out j --set sweep.seeds=1"
 START_TEST(a_resumed_trial_passes) {
@@ -435,6 +443,7 @@ int main(void) {
   tcase_set_timeout(cases, 120);
   tcase_add_checked_fixture(cases, setup, scratch_teardown);
   tcase_add_test(cases, intact_trials_pass);
+  tcase_add_test(cases, two_verifications_at_once);
   tcase_add_test(cases, a_resumed_trial_passes);
   tcase_add_loop_test(cases, damage_is_found_and_named, 0, sizeof damages / sizeof *damages);
   tcase_add_loop_test(cases, other_numbers_are_found_and_named, 0,

@@ -1,9 +1,11 @@
 /* harness verify: trains a recorded trial again and compares. */
+#include <errno.h>
 #include <glob.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,8 +101,9 @@ static bool read_recorded(Verification *v, Error *e) {
   return true;
 }
 
-/* A name that no earlier verification has, by the time and, within one second, a number. */
-static bool choose_name(Verification *v, Error *e) {
+/* A name that no earlier verification has, by the time and, within one second, a number; make: and
+ * the scratch folder, of two at once each its own. */
+static bool choose_name(Verification *v, bool make, Error *e) {
   time_t now = time(NULL);
   struct tm utc;
   char stamp[32], line[CONFIG_PATH_MAX + 8];
@@ -112,7 +115,10 @@ static bool choose_name(Verification *v, Error *e) {
       snprintf(v->name, sizeof v->name, "verify-%s-%d", stamp, number);
     if (!io_join(v->scratch, sizeof v->scratch, v->folder, v->name, e)) return false;
     snprintf(line, sizeof line, "%s.jsonl", v->scratch);
-    if (access(v->scratch, F_OK) != 0 && access(line, F_OK) != 0) return true;
+    if (access(line, F_OK) == 0) continue;
+    if (make ? mkdir(v->scratch, 0777) == 0 : access(v->scratch, F_OK) != 0) return true;
+    if (make && errno != EEXIST)
+      return error_set(e, EXIT_DATA, "%s: cannot be made: %s", v->scratch, strerror(errno));
   }
 }
 
@@ -147,8 +153,7 @@ static bool make_scratch(Verification *v, Error *e) {
   const char *text = member_text(v->then.start, "config");
   if (!text)
     return error_set(e, EXIT_DATA, "%s/events.jsonl: the start event has no config", v->folder);
-  if (!choose_name(v, e) || !io_make_folders(v->scratch, e) ||
-      !folder_lock(&v->lock, v->scratch, holder, e) ||
+  if (!choose_name(v, true, e) || !folder_lock(&v->lock, v->scratch, holder, e) ||
       !io_join(path, sizeof path, v->scratch, "config.ini", e))
     return false;
   config_init(&v->config);
@@ -423,7 +428,7 @@ static bool report_cut(Verification *v, Error *e) {
                             v->folder, v->db, e->message));
   *e = (Error){0};
   print_damage(v);
-  return choose_name(v, e) && record_outcome(v, e);
+  return choose_name(v, false, e) && record_outcome(v, e);
 }
 
 static bool verify(Verification *v, Error *e) {

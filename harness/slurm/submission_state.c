@@ -99,13 +99,24 @@ static void judge_all(Found *found, const SlurmQueue *queue) {
 
 /* ---- Reading ---- */
 
+/* Numbers of parts, from 1. */
+static bool are_parts(const json_t *tasks) {
+  size_t i;
+  json_t *part;
+  json_array_foreach(tasks, i, part) {
+    json_int_t number = json_integer_value(part);
+    if (number < 1 || number > SLURM_PARTS_MAX) return false;
+  }
+  return json_is_array(tasks);
+}
+
 static bool read_found(Found *found, const char *out, const char *name) {
   json_error_t problem;
   char *path = string_format("%s/slurm/%s/submission.json", out, name);
   *found = (Found){.record = json_load_file(path, 0, &problem)};
   free(path);
   json_t *tasks = json_object_get(found->record, "tasks");
-  if (!json_is_array(tasks)) {
+  if (!are_parts(tasks)) {
     json_decref(found->record);
     return false;
   }

@@ -107,5 +107,10 @@ bool intake_end(Intake *, Error *);
 
 /* The whole of a file, NUL-terminated; the caller frees. */
 bool store_read_file(char **text, size_t *size, const char *path, Error *);
+/* sweep.json or trial.json of a folder, of a format that this program reads (describe.c); NULL with
+ * an error. */
+json_t *store_read_json(const char *folder, const char *name, Error *);
+/* The last component of a path. */
+const char *store_folder_name(const char *folder);
 
 #endif
