@@ -11,7 +11,9 @@
 CREATE TEMP TABLE everyone AS
 WITH mine AS (SELECT * FROM trials WHERE experiment = @experiment AND planned = 1),
 swept AS (
-  SELECT settings.trial, settings.key, settings.value, key <> x AS place
+  SELECT settings.trial, settings.key,
+    -- A row is a line of a TSV.
+    replace(replace(settings.value, char(9), ' '), char(10), ' ') AS value, key <> x AS place
   FROM settings JOIN experiments USING (experiment)
   WHERE experiment = @experiment AND swept = 1 AND key <> 'run.seed'
   UNION ALL

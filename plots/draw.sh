@@ -86,9 +86,9 @@ rows() {
   } | ask "-$1" "-${3-header}"
 }
 
-# Text for index.md, in which no character of the database is markup.
+# Text for index.md, in which no character of the database is markup; \| stays what it is in a table.
 plain() {
-  sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/[][`*\\]/\\&/g'
+  sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/[][`*\\]/\\&/g; s/\\\\|/\\|/g'
 }
 
 # Cairo writes the time into a PDF; with the same time there the same figure has the same bytes.
@@ -190,7 +190,9 @@ for experiment in $experiments; do
   figure=table
   select=$(rows list table.sql noheader) || exit 4
   rows tabs "$select" >"$folder/table.tsv"
-  rows markdown "$select" >"$folder/table.md"
+  # A | would end a cell.
+  rows markdown "$(printf '%s\n' "$select" |
+    sed "1s/line\.setting/replace(line.setting, '|', '\\\\|') AS setting/")" >"$folder/table.md"
   rows list "SELECT char(10) || 'Our order of the settings beside '
       || (SELECT min(source) FROM paper WHERE experiment = @experiment) || ': '
       || group_concat(text, '; ') || '.'

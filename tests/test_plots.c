@@ -347,7 +347,11 @@ START_TEST(text_of_a_database_does_nothing) {
                            "batch = 8\n[sweep]\nmodel.pos_embed = learned, none\nseeds = 1\n");
   expect(RUN_FAKE, 0, "done");
   change("UPDATE sweep SET experiment = 'a blank'");
+  change("UPDATE param SET value = 'a|' || char(9) || 'b' WHERE value = 'none'");
   draw("one");
+  expect_file("one/a blank/table.md", "| a\\| b ");
+  expect_file("one/a blank/table.tsv", "\na| b\t1\t");
+  expect_file("one/index.md", "| a\\| b ");
   expect_file("one/index.md", "](a%20blank/settings.svg)");
   expect_file("one/index.md", "&lt;script&gt;alert(1)&lt;/script&gt; \\[a\\](b)");
   ck_assert_int_eq(access("one/a blank/settings.svg", R_OK), 0);
