@@ -22,7 +22,7 @@ if [ "$FAKE" ]; then
   large="$small train.batch=128 data.train_images=128"
   cases="--below 0.003"
   speed="--only image_scores"
-  batches=${SIMT_BATCHES:-4}
+  batches=${SIMT_BATCHES:-4} # a rehearsal may have others
   timing="--steps 3 --warmup 1"
   peer_seconds=8
   peer="--model tiny --steps 2 --turns 1"
