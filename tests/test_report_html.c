@@ -216,6 +216,22 @@ START_TEST(a_wide_axis_is_spaced_by_ratios) {
 }
 END_TEST
 
+/* Mask ratios of which two are near each other: the second of these has a mark and no name. */
+START_TEST(names_of_an_axis_do_not_touch) {
+  scratch_write("exp.ini", "[experiment]\nquestion = Which?\nx = train.mask_ratio\n[train]\n"
+                           "batch = 8\n[sweep]\ntrain.mask_ratio = 0.25, 0.75, 0.77\nseeds = 1\n");
+  expect_code(RUN_FAKE, 0, "");
+  change("INSERT INTO metric SELECT trial, 'fill_harmonic', step, name, attempt, value, kind FROM "
+         "metric WHERE scorer = 'fill_mean'");
+  report();
+  const char *panel = strstr(page, "gain over the harmonic fill (dB)</p>");
+  ck_assert_ptr_nonnull(panel);
+  const char *end = strstr(panel, "</svg>"), *first = strstr(panel, ">0.75</text>"),
+             *second = strstr(panel, ">0.77</text>");
+  ck_assert(end && first && first < end && (!second || second > end));
+}
+END_TEST
+
 /* One trial was measured, one shared its processors; before that there is no column. */
 START_TEST(energy_is_told_where_it_was_measured) {
   scratch_write("exp.ini", "[experiment]\nquestion = Which?\n[train]\nbatch = 8\n[sweep]\n"
@@ -435,6 +451,7 @@ int main(void) {
   tcase_add_test(tests, a_published_order_is_the_verdict);
   tcase_add_test(tests, a_setting_has_one_colour);
   tcase_add_test(tests, a_wide_axis_is_spaced_by_ratios);
+  tcase_add_test(tests, names_of_an_axis_do_not_touch);
   tcase_add_test(tests, energy_is_told_where_it_was_measured);
   tcase_add_test(tests, what_cannot_be_done_is_said);
   tcase_add_test(tests, what_a_database_says_is_never_markup);

@@ -12,6 +12,7 @@ enum {
   WIDTH = 380,
   TOP = 10,
   PLOT_HEIGHT = 190,
+  TURNED_APART = 20, /* names at 35 degrees, a line's height from each other */
   ROW_HEIGHT = 22,
   LETTER = 7, /* the width of one, nearly */
   LINE = 14,
@@ -151,10 +152,15 @@ typedef struct Frame {
   Scale x, y;
 } Frame;
 
+static int letters_of(const char *name) {
+  int letters = 0;
+  for (const char *c = name; *c; c++) letters += (*c & 0xc0) != 0x80;
+  return letters;
+}
+
 /* A name that would take more than its room, shortened in its middle, whole characters only. */
 static char *fitted(const char *name, int most) {
-  int letters = 0, n = 0;
-  for (const char *c = name; *c; c++) letters += (*c & 0xc0) != 0x80;
+  int letters = letters_of(name), n = 0;
   if (letters <= most) return string_copy(name);
   char *text = NULL;
   size_t size;
@@ -168,8 +174,10 @@ static char *fitted(const char *name, int most) {
   return need(text);
 }
 
+/* text: NULL for a mark alone. */
 static void x_tick(FILE *out, const Frame *f, double at, const char *text, bool turned) {
   fprintf(out, "<path class=\"tick\" d=\"M%.1f %.1fv4\"/>", at, f->bottom);
+  if (!text) return;
   if (turned)
     fprintf(out,
             "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" transform=\"rotate(-35 %.1f %.1f)\">",
@@ -185,19 +193,39 @@ static void y_tick(FILE *out, const Frame *f, double at, const char *text, bool 
   html_put(out, "%s</text>", text);
 }
 
+/* Whether the name of tick i would touch one before it that is written: where numbers have the
+ * names, they may lie near each other. */
+static bool is_crowded(const ChartAxis *axis, const Scale *scale, int i, bool turned,
+                       const bool *written) {
+  for (int j = 0; axis->at && j < i; j++) {
+    double apart = fabs(place(scale, axis->at[i]) - place(scale, axis->at[j]));
+    double letters = letters_of(axis->names.items[i]) + letters_of(axis->names.items[j]);
+    if (written[j] && apart < (turned ? TURNED_APART : LETTER * letters / 2)) return true;
+  }
+  return false;
+}
+
+static void name_ticks(FILE *out, const Frame *f, const ChartAxis *axis, const Scale *scale,
+                       bool along_x, bool turned) {
+  bool *written = need(calloc((size_t)axis->names.count, sizeof *written));
+  for (int i = 0; i < axis->names.count; i++) {
+    double at = place(scale, axis->at ? axis->at[i] : i + 1);
+    char *name = fitted(axis->names.items[i], NAME_MAX);
+    written[i] = !is_crowded(axis, scale, i, turned, written);
+    if (along_x)
+      x_tick(out, f, at, written[i] ? name : NULL, turned);
+    else
+      y_tick(out, f, at, name, true);
+    free(name);
+  }
+  free(written);
+}
+
 static void ticks(FILE *out, const Frame *f, const ChartAxis *axis, const Scale *scale,
                   bool along_x, bool turned) {
   char text[40];
   if (axis->names.count) {
-    for (int i = 0; i < axis->names.count; i++) {
-      double at = place(scale, axis->at ? axis->at[i] : i + 1);
-      char *name = fitted(axis->names.items[i], NAME_MAX);
-      if (along_x)
-        x_tick(out, f, at, name, turned);
-      else
-        y_tick(out, f, at, name, true);
-      free(name);
-    }
+    name_ticks(out, f, axis, scale, along_x, turned);
     return;
   }
   for (double n = ceil(scale->low / scale->step - 1e-9); n * scale->step <= scale->high; n++) {
@@ -347,8 +375,7 @@ static void write_labels(FILE *out, const Chart *chart, const Frame *f) {
 static int longest(const StringList *names) {
   int most = 0;
   for (int i = 0; i < names->count; i++) {
-    int letters = 0;
-    for (const char *c = names->items[i]; *c; c++) letters += (*c & 0xc0) != 0x80;
+    int letters = letters_of(names->items[i]);
     if (letters > most) most = letters;
   }
   return most < NAME_MAX ? most : NAME_MAX;
