@@ -86,7 +86,7 @@ rows() {
   } | ask "-$1" "-${3-header}"
 }
 
-# Text for index.md, in which no character of the database is markup; \| stays what it is in a table.
+# Text for index.md, in which no character of the database is markup; \| of a table stays.
 plain() {
   sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g; s/[][`*\\]/\\&/g; s/\\\\|/\\|/g'
 }

@@ -5,5 +5,6 @@
 set -eu
 nm=$1
 shift
-twice=$("$nm" --extern-only --defined-only "$@" | awk '$2 ~ /^[TDBRC]$/ { print $3 }' | sort | uniq -d)
+twice=$("$nm" --extern-only --defined-only "$@" |
+  awk '$2 ~ /^[TDBRC]$/ { print $3 }' | sort | uniq -d)
 [ -z "$twice" ] || { echo "defined more than once: $twice" >&2; exit 1; }
