@@ -16,6 +16,7 @@
 #include "harness/run/rungs.h"
 #include "harness/run/runner.h"
 #include "mae/base/clock.h"
+#include "mae/base/commands.h"
 #include "mae/base/io.h"
 #include "mae/base/sha256.h"
 
@@ -135,7 +136,7 @@ bool run_measure_disk(const RunCommand *run, const Plan *plan, const Job *jobs, 
   if (!folder_of_sweep(folder, run->out, plan, e)) return false;
   room_plan(&room, jobs, plan->count, folder, at_once);
   if (say) room_say(stdout, &room);
-  fflush(stdout);
+  commands_flush_output();
   return room_check(&room, folder_experiment(folder), run->out, run->disk_limit, e);
 }
 
@@ -198,7 +199,7 @@ static bool dry_run(RunCommand *run, const Plan *plan, Error *e) {
   report_plan(stdout, plan, jobs, run->json);
   if (!run->json) printf(" (%s)\n", basis);
   if (!run->json) rungs_say(stdout, &rungs);
-  fflush(stdout);
+  commands_flush_output();
   /* A plan may be for another machine than this one. */
   if (!make_places(&places, run, jobs, plan->count, &elsewhere)) note_elsewhere(&elsewhere);
   if (run->time_limit > 0 && !run->json) say_sessions(run, jobs, plan->count, places.count);

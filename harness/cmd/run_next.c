@@ -7,6 +7,7 @@
 #include "harness/cmd/cmd.h"
 #include "harness/cmd/run.h"
 #include "harness/plan/locate.h"
+#include "mae/base/commands.h"
 
 /* In the sources `make plots`; elsewhere the script that it calls, where that is installed. */
 static void say_figures(const char *db) {
@@ -32,7 +33,7 @@ static void say_results(const char *db) {
 }
 
 void run_say_next(const RunCommand *run) {
-  fflush(stdout); /* in a log of both it stands behind the table */
+  commands_flush_output(); /* in a log of both it stands behind the table */
   if (run->pruned)
     fprintf(stderr, "\n%d trial%s pruned: paused with %s, until the same command with --no-prune\n",
             run->pruned, run->pruned == 1 ? " is" : "s are",

@@ -12,6 +12,7 @@
 #include "harness/slurm/submission.h"
 #include "harness/store/rows.h"
 #include "harness/store/store.h"
+#include "mae/base/commands.h"
 
 static const char about[] =
     "One line per experiment: its trials by status, the range of scores, the time spent. With an\n"
@@ -173,7 +174,7 @@ static bool draw(const StatusCommand *command, Error *e) {
   if (ok) {
     draw_text(need(text));
     printf("\n%s, every 2 s; Ctrl-C ends it\033[K\033[J", now);
-    fflush(stdout);
+    commands_flush_output();
   }
   free(text);
   return ok;
@@ -194,7 +195,7 @@ static bool watch(const StatusCommand *command, Error *e) {
     if (ok && !stopped) sleep(2); /* a signal ends it early */
   }
   printf("\033[?7h\033[?1049l");
-  fflush(stdout);
+  commands_flush_output();
   return ok;
 }
 

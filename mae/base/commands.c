@@ -94,11 +94,18 @@ static void occupy_streams(void) {
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd) return;
 }
 
+static int flush_errno; /* of the first flush that failed */
+
+void commands_flush_output(void) {
+  if (fflush(stdout) != 0 && !flush_errno) flush_errno = errno;
+}
+
 /* Whether all that was printed on standard output has arrived; otherwise says so. */
 static bool close_output(const char *program, const char *command) {
   bool failed = ferror(stdout);
-  errno = 0; /* of an earlier failure the reason is no longer known, unless it occurs again */
+  errno = 0; /* of a failure while printing the reason is no longer known, unless it occurs again */
   failed |= fclose(stdout) != 0;
+  if (flush_errno) errno = flush_errno;
   if (failed)
     fprintf(stderr, "%s%s%s: standard output: %s\n", program, command ? " " : "",
             command ? command : "", errno ? strerror(errno) : "cannot write");

@@ -21,6 +21,9 @@ typedef struct Program {
  * what is none of them. Returns the process's exit code: that of the command, or EXIT_DATA when
  * what it printed on standard output could not be written, which no command needs to check. */
 int commands_run(const Program *, int argc, char **argv);
+/* Standard output as it is so far, for what is printed on standard error to stand behind it. When
+ * it cannot be written the reason is kept for the end, where commands_run() says it. */
+void commands_flush_output(void);
 /* "maebench 1.0.0" and what multiplies matrices on the CPU, on standard output; then what the
  * program that runs has to say of its parts. */
 void commands_print_version(void);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mae/base/commands.h"
 #include "mae/cmd/cmd.h"
 #include "mae/model/device.h"
 #include "mae/model/products.h"
@@ -192,7 +193,7 @@ static void print_suite_row(const char *name, const Config *config, const Report
          dtype_name(config_dtype(config)), config->train.batch, 1e3 * b->step_seconds_median,
          b->images_per_second, b->gflops_per_second, r->peak, 100 * b->gflops_per_second / r->peak,
          (double)b->memory_peak / 0x1p20);
-  fflush(stdout);
+  commands_flush_output();
 }
 
 static int run_suite(const Config *base, BenchOptions o, bool as_json) {
