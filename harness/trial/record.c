@@ -1,6 +1,7 @@
 /* record.c - reads an event file into a RunRecord. */
 #include "harness/trial/record.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,11 @@ void record_free(RunRecord *record) {
   json_decref(record->scores);
   json_decref(record->artifacts);
   *record = (RunRecord){0};
+}
+
+Number record_number(const RunRecord *record, int number, int64_t step) {
+  bool known = step <= record->count && record->steps[step].known;
+  return known ? record->steps[step].numbers[number] : (Number){NAN, NUMBER_ABSENT};
 }
 
 bool record_is_score(const char *member) {

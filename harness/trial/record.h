@@ -31,6 +31,8 @@ typedef struct RunRecord {
 
 bool record_read(RunRecord *, const char *events_path, Error *);
 void record_free(RunRecord *);
+/* A step's number (STEP_LOSS, ...); absent of a step that was not recorded. */
+Number record_number(const RunRecord *, int number, int64_t step);
 /* Whether a member of an eval or baseline event is one of its scores. */
 bool record_is_score(const char *member);
 

@@ -20,11 +20,6 @@ StepSpread steps_allowed(int number, Precision precision) {
   return precision == PRECISION_FP32 ? fp32[number] : half[number];
 }
 
-static Number number_at(const RunRecord *record, int number, int64_t step) {
-  bool known = step <= record->count && record->steps[step].known;
-  return known ? record->steps[step].numbers[number] : (Number){NAN, NUMBER_ABSENT};
-}
-
 static double relative(double a, double b) {
   return a == b ? 0 : fabs(a - b) / fmax(fabs(a), 1e-12);
 }
@@ -41,7 +36,7 @@ static double hundred_difference(const RunRecord *then, const RunRecord *now, in
                                  int64_t last, Precision precision) {
   double sums[2] = {0};
   for (int64_t step = last - EARLY_STEPS + 1; step <= last; step++) {
-    Number a = number_at(then, number, step), b = number_at(now, number, step);
+    Number a = record_number(then, number, step), b = record_number(now, number, step);
     bool absent = a.kind == NUMBER_ABSENT || b.kind == NUMBER_ABSENT;
     if (isinf(difference(a, b, number)) && (absent || precision == PRECISION_FP32)) return INFINITY;
     if (a.kind != NUMBER_FINITE || b.kind != NUMBER_FINITE) continue;
@@ -55,7 +50,7 @@ StepSpread steps_spread(const RunRecord *then, const RunRecord *now, int number,
                         Precision precision) {
   StepSpread spread = {0};
   for (int64_t step = 1; step <= steps && step <= EARLY_STEPS; step++) {
-    Number a = number_at(then, number, step), b = number_at(now, number, step);
+    Number a = record_number(then, number, step), b = record_number(now, number, step);
     spread.early = fmax(spread.early, difference(a, b, number));
   }
   /* From the end backwards, so that every mean is of a whole hundred. */

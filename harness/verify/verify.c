@@ -51,15 +51,6 @@ static const char *number_text(char out[40], Number number) {
   return out;
 }
 
-static const StepRecord *step_of(const RunRecord *record, int64_t step) {
-  static const StepRecord none = {.numbers = {{NAN, NUMBER_ABSENT},
-                                              {NAN, NUMBER_ABSENT},
-                                              {NAN, NUMBER_ABSENT},
-                                              {NAN, NUMBER_ABSENT},
-                                              {NAN, NUMBER_ABSENT}}};
-  return step <= record->count && record->steps[step].known ? &record->steps[step] : &none;
-}
-
 typedef struct StepDifference {
   int64_t first, count;
 } StepDifference;
@@ -69,7 +60,7 @@ static StepDifference compare_number(const Comparison *c, const RunRecord *then,
                                      const RunRecord *now, int number) {
   StepDifference found = {0};
   for (int64_t s = 1; s <= c->steps; s++) {
-    Number a = step_of(then, s)->numbers[number], b = step_of(now, s)->numbers[number];
+    Number a = record_number(then, number, s), b = record_number(now, number, s);
     if (same_number(a, b) && (a.kind != NUMBER_ABSENT || number != STEP_LOSS)) continue;
     if (!found.count++) found.first = s;
   }
@@ -95,9 +86,9 @@ static void compare_steps(Comparison *c, const RunRecord *then, const RunRecord 
                "%s of step %lld: %s recorded, %s now; %lld steps differ in it, relatively one of "
                "the first %d by at most %.2g (numerical allows %g)",
                step_numbers[i], (long long)found[i].first,
-               number_text(before, step_of(then, found[i].first)->numbers[i]),
-               number_text(after, step_of(now, found[i].first)->numbers[i]),
-               (long long)found[i].count, EARLY_STEPS, spread.early, allowed.early);
+               number_text(before, record_number(then, i, found[i].first)),
+               number_text(after, record_number(now, i, found[i].first)), (long long)found[i].count,
+               EARLY_STEPS, spread.early, allowed.early);
     if (c->steps > EARLY_STEPS)
       add_reason(c, "the mean of a hundred later ones by at most %.2g (%g)", spread.later,
                  allowed.later);
